@@ -1,0 +1,1 @@
+//! The workloads that are timed side by side with other libraries.

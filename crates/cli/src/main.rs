@@ -1,0 +1,2 @@
+//! The `gabor` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! From graph to plan: named rules, memory plan and the backend seam.

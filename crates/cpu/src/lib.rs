@@ -1,0 +1,1 @@
+//! The CPU backend: candidate tables, plan executor, thread pool.

@@ -1,0 +1,1 @@
+//! Datasets, decoding, preprocessing, augmentation and batches.

@@ -1,0 +1,1 @@
+//! File formats: bytes to graphs and weights, and back.

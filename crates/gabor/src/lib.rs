@@ -1,0 +1,1 @@
+//! Convolutional networks, from pixels to understanding.

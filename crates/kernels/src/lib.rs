@@ -1,0 +1,1 @@
+//! Computations on slices: a readable reference of each primitive, then the fast ones.

@@ -1,0 +1,1 @@
+//! Layers, initialisers, the lectures' notation and the zoo of networks.

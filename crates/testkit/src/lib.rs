@@ -1,0 +1,1 @@
+//! Test support: gradient checks and conformance of every backend and candidate.

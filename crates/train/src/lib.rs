@@ -1,0 +1,1 @@
+//! Losses, optimisers, schedules, the training loop and checkpoints.

@@ -93,6 +93,45 @@ functions! {
     }
 }
 
+functions! {
+    /// How the elements of a reduced dimension become one.
+    Reduction {
+        /// Their sum
+        Sum = "sum",
+        /// Their mean
+        Mean = "mean",
+        /// The largest; NaN if one is NaN
+        Max = "max",
+    }
+}
+
+functions! {
+    /// What padding is filled with.
+    PadMode {
+        /// A constant, usually zero
+        Constant = "constant",
+        /// The mirror image, without the edge element: `3 2 | 1 2 3 | 2 1`
+        Reflect = "reflect",
+        /// The edge element: `1 1 | 1 2 3 | 3 3`
+        Replicate = "replicate",
+        /// The other end: `2 3 | 1 2 3 | 1 2`
+        Circular = "circular",
+    }
+}
+
+functions! {
+    /// What the sum over an average-pooling window is divided by (PyTorch's meaning in ceil mode: elements beyond the
+    /// padding that was asked for never count).
+    PoolDivisor {
+        /// The number of elements in the input or its padding
+        CountIncludePad = "count_include_pad",
+        /// The number of elements in the input alone
+        CountExcludePad = "count_exclude_pad",
+        /// One: sum pooling
+        One = "one",
+    }
+}
+
 impl Unary {
     /// The value at `x`: the definition that every kernel is judged by.
     pub fn eval<R: Real>(self, x: R) -> R {

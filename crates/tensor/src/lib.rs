@@ -16,7 +16,7 @@ mod weights;
 pub mod window;
 
 pub use dtype::DType;
-pub use function::{Binary, Unary};
+pub use function::{Binary, PadMode, PoolDivisor, Reduction, Unary};
 pub use real::Real;
 pub use rng::Stream;
 pub use rule::Rule;

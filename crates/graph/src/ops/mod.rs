@@ -1,0 +1,152 @@
+//! One file per operation, and the list of them all. Adding a derived operation costs its file and a row here; a
+//! primitive also a reference kernel and a row in the backend's table.
+
+mod avg_pool;
+mod avg_pool_grad;
+mod batch_norm;
+mod batch_norm_grad;
+mod binary;
+mod broadcast;
+mod cast;
+mod concat;
+mod conv;
+mod conv_filter_grad;
+mod conv_input_grad;
+mod embed;
+mod fold;
+mod log_softmax;
+mod matmul;
+mod max_pool;
+mod max_pool_gather;
+mod max_unpool;
+mod one_hot;
+mod pad;
+mod pad_grad;
+mod random_uniform;
+mod reduce;
+mod reshape;
+mod size;
+mod slice;
+mod softmax;
+mod transpose;
+mod unary;
+mod unfold;
+
+pub use avg_pool::AvgPool;
+pub use avg_pool_grad::AvgPoolGrad;
+pub use batch_norm::BatchNorm;
+pub use batch_norm_grad::BatchNormGrad;
+pub use binary::BinaryMap;
+pub use broadcast::Broadcast;
+pub use cast::Cast;
+pub use concat::Concat;
+pub use conv::Conv;
+pub use conv_filter_grad::ConvFilterGrad;
+pub use conv_input_grad::ConvInputGrad;
+pub use embed::Embed;
+pub use fold::Fold;
+pub use log_softmax::LogSoftmax;
+pub use matmul::MatMul;
+pub use max_pool::MaxPool;
+pub use max_pool_gather::MaxPoolGather;
+pub use max_unpool::MaxUnpool;
+pub use one_hot::OneHot;
+pub use pad::Pad;
+pub use pad_grad::PadGrad;
+pub use random_uniform::RandomUniform;
+pub use reduce::Reduce;
+pub use reshape::Reshape;
+pub use size::Size;
+pub use slice::Slice;
+pub use softmax::Softmax;
+pub use transpose::Transpose;
+pub use unary::UnaryMap;
+pub use unfold::Unfold;
+
+use crate::{OperationSpec, ValueType};
+use gabor_tensor::{DType, Dim, Rule, Shape, Window};
+
+/// Every operation, primitives first. An explicit list: nothing is left to the linker.
+pub fn registry() -> &'static [OperationSpec] {
+    const ALL: &[OperationSpec] = &[
+        OperationSpec::of::<Conv>(),
+        OperationSpec::of::<ConvInputGrad>(),
+        OperationSpec::of::<ConvFilterGrad>(),
+        OperationSpec::of::<MatMul>(),
+        OperationSpec::of::<Unfold>(),
+        OperationSpec::of::<Fold>(),
+        OperationSpec::of::<MaxPool>(),
+        OperationSpec::of::<MaxUnpool>(),
+        OperationSpec::of::<MaxPoolGather>(),
+        OperationSpec::of::<AvgPool>(),
+        OperationSpec::of::<AvgPoolGrad>(),
+        OperationSpec::of::<UnaryMap>(),
+        OperationSpec::of::<BinaryMap>(),
+        OperationSpec::of::<Reduce>(),
+        OperationSpec::of::<Broadcast>(),
+        OperationSpec::of::<Reshape>(),
+        OperationSpec::of::<Transpose>(),
+        OperationSpec::of::<Concat>(),
+        OperationSpec::of::<Slice>(),
+        OperationSpec::of::<Embed>(),
+        OperationSpec::of::<Pad>(),
+        OperationSpec::of::<PadGrad>(),
+        OperationSpec::of::<Softmax>(),
+        OperationSpec::of::<LogSoftmax>(),
+        OperationSpec::of::<BatchNorm>(),
+        OperationSpec::of::<BatchNormGrad>(),
+        OperationSpec::of::<OneHot>(),
+        OperationSpec::of::<Cast>(),
+        OperationSpec::of::<RandomUniform>(),
+        OperationSpec::of::<Size>(),
+    ];
+    ALL
+}
+
+// --- checks that several operations share -----------------------------------------------------------------------------
+
+/// An error unless the value has this element type.
+pub(crate) fn want_type(name: &str, ty: &ValueType, dtype: DType) -> Result<(), Rule> {
+    if ty.dtype == dtype {
+        return Ok(());
+    }
+    Err(Rule::new(format!("{name} has elements of type {}, {dtype} is wanted", ty.dtype)).right(format!("{dtype}")))
+}
+
+/// An error unless the axis exists.
+pub(crate) fn want_axis(axis: usize, shape: &Shape) -> Result<(), Rule> {
+    if axis < shape.rank() {
+        return Ok(());
+    }
+    Err(Rule::new(format!("axis {axis} of a value {shape} with {} axes", shape.rank()))
+        .right(format!("an axis below {}", shape.rank())))
+}
+
+/// An error unless the value is `[n, c, spatial…]` with these spatial extents; returns `n` and `c`.
+pub(crate) fn want_spatial(name: &str, shape: &Shape, spatial: &[usize]) -> Result<(Dim, Dim), Rule> {
+    let fits = shape.rank() == spatial.len() + 2 && shape.0[2..].iter().zip(spatial).all(|(d, &s)| *d == Dim::Fixed(s));
+    if fits {
+        return Ok((shape.0[0], shape.0[1]));
+    }
+    let list: Vec<String> = spatial.iter().map(|s| s.to_string()).collect();
+    Err(Rule::new(format!("{name} is {shape}, the window wants [n, c, {}]", list.join(", "))))
+}
+
+/// `[n, c, spatial…]`.
+pub(crate) fn spatial_shape(n: Dim, c: Dim, spatial: Vec<usize>) -> Shape {
+    Shape([n, c].into_iter().chain(spatial.into_iter().map(Dim::Fixed)).collect())
+}
+
+/// Extents of the spatial axes of a value `[n, c, spatial…]`.
+pub(crate) fn spatial_of(shape: &Shape) -> Result<Vec<usize>, Rule> {
+    let wrong = || Rule::new(format!("a value {shape} where [n, c, spatial…] with known extents is wanted"));
+    if shape.rank() < 3 {
+        return Err(wrong().right("at least one spatial dimension"));
+    }
+    shape.0[2..].iter().map(|d| d.fixed()).collect::<Option<Vec<_>>>().ok_or_else(wrong)
+}
+
+/// A window of pooling samples, written by hand.
+pub(crate) fn sample_window(text: &str) -> Window {
+    <Window as crate::Text>::from_text(text).expect("a window like in7,7/k3,3/s2,2/d1,1/p0:0,0:0")
+}

@@ -1,0 +1,120 @@
+//! Where images come from: MNIST's IDX files, CIFAR-10's binary files, a folder per class, the embedded digits.
+//!
+//! [`open`] looks at a directory and says what it is. Every source is a [`Dataset`]: labels and names known up front,
+//! images on demand.
+
+mod cifar;
+mod digits;
+mod folder;
+mod idx;
+mod memory;
+mod read;
+mod split;
+
+pub use digits::digits;
+pub use folder::FolderDataset;
+pub use memory::MemoryDataset;
+pub use split::{Splits, Subset, stratified};
+
+use crate::{Error, Image, Limits};
+use gabor_tensor::Rule;
+use std::path::Path;
+
+/// One labelled image.
+#[derive(Clone, Debug)]
+pub struct Sample<'a> {
+    /// The pixels.
+    pub image: Image<'a>,
+    /// Index into [`Dataset::classes`].
+    pub label: u32,
+    /// File path, or file name and index within the file.
+    pub id: String,
+}
+
+/// A set of labelled images, indexed 0..len.
+pub trait Dataset: Send + Sync {
+    /// The label of every sample, each below the number of classes; its length is the length of the data set.
+    fn labels(&self) -> &[u32];
+    /// The names of the classes.
+    fn classes(&self) -> &[String];
+    /// What sample `i` is called: its path, or its file and the index within; for any `i` without panic.
+    fn id(&self, i: usize) -> String;
+    /// The pixels of sample `i`; an error if it cannot be decoded or `i` is out of range.
+    fn image(&self, i: usize) -> Result<Image<'_>, Error>;
+    /// `[c, h, w]` if all images are known to share it without decoding them.
+    fn shape(&self) -> Option<[usize; 3]> {
+        None
+    }
+    /// Number of samples.
+    fn len(&self) -> usize {
+        self.labels().len()
+    }
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.labels().is_empty()
+    }
+    /// Sample `i`: image, label and name.
+    fn sample(&self, i: usize) -> Result<Sample<'_>, Error> {
+        let label = *self.labels().get(i).ok_or_else(|| out_of_range(i, self.len()))?;
+        Ok(Sample { image: self.image(i)?, label, id: self.id(i) })
+    }
+    /// Samples per class.
+    fn histogram(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes().len()];
+        for &l in self.labels() {
+            if let Some(c) = counts.get_mut(l as usize) {
+                *c += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// The error of an index beyond the end.
+pub(crate) fn out_of_range(i: usize, len: usize) -> Error {
+    Error::new(
+        "data set",
+        Rule::new(format!("sample {i} of a data set of {len}")).right(format!("an index below {len}")),
+    )
+}
+
+/// How [`open`] reads a directory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OpenOptions {
+    /// Bounds checked before unpacking.
+    pub limits: Limits,
+    /// The part of every class that becomes the test set where the directory has only one part (default 0.2).
+    pub test_fraction: f64,
+    /// Seed of that split (default 0): its own, so that a directory is split alike under every seed of training.
+    pub seed: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { limits: Limits::default(), test_fraction: 0.2, seed: 0 }
+    }
+}
+
+/// Opens a data set in a directory, recognised by what lies in it:
+///
+/// - IDX (MNIST and its like): `*train-images*`, `*train-labels*`, `*t10k-images*`, `*t10k-labels*` (or `*test-…*`);
+///   an optional `classes.txt` holds one name a line;
+/// - CIFAR-10 binary: `data_batch*.bin`, `test_batch*.bin`; names from `batches.meta.txt` where present;
+/// - a folder per class, inside `train/`, `val/` and `test/`, or split by [`OpenOptions`] where they are absent;
+/// - `digits.csv`, the embedded digits as a file.
+///
+/// Files may be gzip-compressed. Errors name the file, the byte offset where it applies, the rule, what was given and
+/// what would be right.
+pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Error> {
+    let path = path.as_ref();
+    let entries = read::list(path)?;
+    if idx::is(&entries) {
+        idx::open(path, &entries, options)
+    } else if cifar::is(&entries) {
+        cifar::open(path, &entries, options)
+    } else if digits::is(&entries) {
+        digits::open(path, &entries, options)
+    } else {
+        folder::open(path, &entries, options)
+    }
+}

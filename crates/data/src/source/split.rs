@@ -1,0 +1,199 @@
+//! Parts of a data set: train, validation and test, drawn by class.
+
+use super::{Dataset, out_of_range};
+use crate::{Error, Image};
+use gabor_tensor::rng::op;
+use gabor_tensor::{Rule, Stream};
+use std::sync::Arc;
+
+/// The parts of a data set. All parts have the same classes.
+#[derive(Clone)]
+pub struct Splits {
+    /// What the data set is: `IDX`, `CIFAR-10 binary`, `folders`, `digits`.
+    pub kind: &'static str,
+    /// The part to train on, where there is one.
+    pub train: Option<Arc<dyn Dataset>>,
+    /// The part to choose by, where there is one.
+    pub validation: Option<Arc<dyn Dataset>>,
+    /// The part to report on, where there is one.
+    pub test: Option<Arc<dyn Dataset>>,
+    /// Sentences for the user about what was passed over or split, such as files that are no images.
+    pub notes: Vec<String>,
+}
+
+impl std::fmt::Debug for Splits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let len = |d: &Option<Arc<dyn Dataset>>| d.as_ref().map(|d| d.len());
+        f.debug_struct("Splits")
+            .field("kind", &self.kind)
+            .field("train", &len(&self.train))
+            .field("validation", &len(&self.validation))
+            .field("test", &len(&self.test))
+            .field("notes", &self.notes)
+            .finish()
+    }
+}
+
+impl Splits {
+    /// The part to train on; an error where there is none.
+    pub fn train(&self) -> Result<&Arc<dyn Dataset>, Error> {
+        self.train
+            .as_ref()
+            .ok_or_else(|| Error::new("data set", Rule::new("no training part").right("train files or a train folder")))
+    }
+    /// The part that results are reported on, with its name: test, else validation, else an error.
+    pub fn evaluation(&self) -> Result<(&'static str, &Arc<dyn Dataset>), Error> {
+        let test = self.test.as_ref().map(|d| ("test", d));
+        test.or(self.validation.as_ref().map(|d| ("validation", d))).ok_or_else(|| {
+            Error::new(
+                "data set",
+                Rule::new("no test or validation part").right("test files, or hold_out of the training part"),
+            )
+        })
+    }
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        [&self.train, &self.test, &self.validation].into_iter().flatten().next().map_or(&[], |d| d.classes())
+    }
+    /// Takes a validation part out of the training part, by class ([`stratified`]). Errors: no training part, a
+    /// validation part is there already, or a fraction that leaves a part empty.
+    pub fn hold_out(mut self, fraction: f64, seed: u64) -> Result<Self, Error> {
+        if self.validation.is_some() {
+            return Err(Error::new("data set", Rule::new("a validation part is there already").right("no hold-out")));
+        }
+        let (train, held) = split(self.train()?.clone(), fraction, seed)?;
+        (self.train, self.validation) = (Some(train), Some(held));
+        Ok(self)
+    }
+}
+
+/// Both parts of a data set under [`stratified`].
+pub(super) fn split(
+    base: Arc<dyn Dataset>,
+    fraction: f64,
+    seed: u64,
+) -> Result<(Arc<dyn Dataset>, Arc<dyn Dataset>), Error> {
+    let (kept, held) = stratified(base.labels(), fraction, seed);
+    if kept.is_empty() || held.is_empty() {
+        return Err(Error::new(
+            "data set",
+            Rule::new(format!(
+                "a fraction of {fraction} splits {} samples into {} and {}",
+                base.len(),
+                kept.len(),
+                held.len()
+            ))
+            .right("at least one sample in each part"),
+        ));
+    }
+    Ok((Arc::new(Subset::new(base.clone(), kept)?), Arc::new(Subset::new(base, held)?)))
+}
+
+/// Splits indices 0..`labels.len()` into (kept, held out), each in ascending order.
+///
+/// The part held out has ⌈`fraction` · n⌉ samples, shared among the classes in proportion (largest remainders first,
+/// ties to the lower class) but never a class's last sample; which ones is drawn per class from the stream
+/// (`seed`, 0, class, split). A fraction outside 0..1 is taken as the nearer end.
+///
+/// ```
+/// let (train, test) = gabor_data::stratified(&[0, 0, 0, 0, 1, 1, 1, 1], 0.25, 0);
+/// assert_eq!((train.len(), test.len()), (6, 2));
+/// ```
+pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+    let mut classes: std::collections::BTreeMap<u32, Vec<usize>> = Default::default();
+    for (i, &l) in labels.iter().enumerate() {
+        classes.entry(l).or_default().push(i);
+    }
+    // The small subtraction keeps 0.07 · 100 = 7.000000000000001 at 7.
+    let total = (fraction * labels.len() as f64 - 1e-9).ceil().max(0.0) as usize;
+    let exact: Vec<f64> = classes.values().map(|m| m.len() as f64 * fraction).collect();
+    let room: Vec<usize> = classes.values().map(|m| m.len() - 1).collect();
+    let mut take: Vec<usize> = exact.iter().zip(&room).map(|(e, &r)| ((e + 1e-9).floor() as usize).min(r)).collect();
+    let mut order: Vec<usize> = (0..take.len()).collect();
+    order.sort_by(|&a, &b| {
+        let rest = |i: usize| exact[i] - take[i] as f64;
+        rest(b).total_cmp(&rest(a)).then(a.cmp(&b))
+    });
+    let mut missing = total.saturating_sub(take.iter().sum());
+    for i in order {
+        if missing > 0 && take[i] < room[i] {
+            take[i] += 1;
+            missing -= 1;
+        }
+    }
+    let (mut kept, mut held) = (Vec::new(), Vec::new());
+    for ((&class, members), &t) in classes.iter().zip(&take) {
+        let mut m = members.clone();
+        Stream::new(seed, 0, class, op::SPLIT).shuffle(&mut m);
+        held.extend_from_slice(&m[..t]);
+        kept.extend_from_slice(&m[t..]);
+    }
+    kept.sort_unstable();
+    held.sort_unstable();
+    (kept, held)
+}
+
+/// Some samples of another data set.
+pub struct Subset {
+    base: Arc<dyn Dataset>,
+    indices: Vec<usize>,
+    labels: Vec<u32>,
+}
+
+impl Subset {
+    /// The samples of `base` at `indices`, in that order; an error if an index is out of range.
+    pub fn new(base: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Self, Error> {
+        let label = |&i: &usize| base.labels().get(i).copied().ok_or_else(|| out_of_range(i, base.len()));
+        let labels = indices.iter().map(label).collect::<Result<_, _>>()?;
+        Ok(Subset { base, indices, labels })
+    }
+    /// The indices into the base data set.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+}
+
+impl Dataset for Subset {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    fn classes(&self) -> &[String] {
+        self.base.classes()
+    }
+    fn id(&self, i: usize) -> String {
+        self.indices.get(i).map_or_else(|| format!("[{i}]"), |&j| self.base.id(j))
+    }
+    fn image(&self, i: usize) -> Result<Image<'_>, Error> {
+        self.base.image(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?)
+    }
+    fn shape(&self) -> Option<[usize; 3]> {
+        self.base.shape()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_disjoint_complete_and_in_proportion() {
+        let labels: Vec<u32> = (0..1000).map(|i| if i % 10 < 7 { 0 } else { 1 + i % 3 }).collect();
+        let (kept, held) = stratified(&labels, 0.2, 3);
+        assert_eq!((kept.len(), held.len()), (800, 200));
+        let mut all = [kept.clone(), held.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        assert_eq!(held.iter().filter(|&&i| labels[i] == 0).count(), 140);
+        assert_eq!(stratified(&labels, 0.2, 3).1, held);
+        assert_ne!(stratified(&labels, 0.2, 4).1, held);
+    }
+
+    #[test]
+    fn a_class_never_loses_its_last_sample() {
+        let (kept, held) = stratified(&[0, 1, 1, 2], 1.0, 0);
+        assert_eq!((kept.len(), held.len()), (3, 1));
+        assert!(stratified(&[], 0.5, 0).0.is_empty());
+        assert_eq!(stratified(&[0, 1], f64::NAN, 0).0, [0, 1]);
+    }
+}

@@ -1,0 +1,310 @@
+//! Rewriting a graph by named rules.
+//!
+//! A rule looks at one node and answers with a [`Patch`]; [`optimise`] applies it, checks the result again and records
+//! which rule did what. Nothing else edits a graph.
+
+use gabor_graph::{Error, Graph, NodeId, Operation, Phase, Result, Source, ValidGraph, ValueId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a rule may ask about its surroundings.
+pub struct RuleContext<'a> {
+    /// The graph as it is now.
+    pub graph: &'a Graph,
+    /// The batch size that is compiled for.
+    pub n: usize,
+    /// Whether the backend has a kernel for an operation.
+    pub supports: &'a dyn Fn(&dyn Operation) -> bool,
+    /// How many nodes, outputs and updates read each value.
+    pub uses: Vec<u32>,
+}
+
+impl RuleContext<'_> {
+    /// Whether exactly one node reads the value, and neither an output nor an update does.
+    pub fn used_once(&self, v: ValueId) -> bool {
+        self.uses[v.0 as usize] == 1 && !self.kept(v)
+    }
+    fn kept(&self, v: ValueId) -> bool {
+        self.graph.outputs().iter().any(|&(_, o)| o == v) || self.graph.updates().iter().any(|&(_, o)| o == v)
+    }
+}
+
+/// A value that a patch reads: one of the graph, or one the patch makes (node and output).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// A value of the graph.
+    Old(ValueId),
+    /// An output of the patch's node of that index.
+    New(usize, usize),
+}
+
+/// A node that a patch adds.
+#[derive(Clone, Debug)]
+pub struct NewNode {
+    /// Its operation.
+    pub operation: Arc<dyn Operation>,
+    /// What it reads.
+    pub inputs: Vec<Operand>,
+}
+
+/// The answer of a rule: nodes to add, and which values of the graph are replaced by what.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// New nodes, in topological order.
+    pub nodes: Vec<NewNode>,
+    /// Constants to add first; `Operand::New(usize::MAX - i, 0)` reads constant `i`.
+    pub constants: Vec<gabor_tensor::Tensor>,
+    /// Old values and what takes their place.
+    pub replace: Vec<(ValueId, Operand)>,
+}
+
+impl Patch {
+    /// A patch that replaces a value by another one of the graph.
+    pub fn forward(from: ValueId, to: ValueId) -> Self {
+        Patch { replace: vec![(from, Operand::Old(to))], ..Default::default() }
+    }
+    /// A patch that replaces the outputs of a node by those of one new operation.
+    pub fn swap(outputs: &[ValueId], operation: Arc<dyn Operation>, inputs: Vec<Operand>) -> Self {
+        let replace = outputs.iter().enumerate().map(|(i, &o)| (o, Operand::New(0, i))).collect();
+        Patch { nodes: vec![NewNode { operation, inputs }], replace, ..Default::default() }
+    }
+    /// Adds a constant and returns its operand.
+    pub fn constant(&mut self, t: gabor_tensor::Tensor) -> Operand {
+        self.constants.push(t);
+        Operand::New(usize::MAX - (self.constants.len() - 1), 0)
+    }
+}
+
+/// A named rewrite.
+pub trait Rule: Sync {
+    /// The rule's name, as reports print it.
+    fn name(&self) -> &'static str;
+    /// A patch for the pattern that ends in this node, if it is there.
+    fn apply(&self, cx: &RuleContext<'_>, node: NodeId) -> Option<Patch>;
+}
+
+/// A record of one applied patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The rule.
+    pub rule: &'static str,
+    /// The node it was applied at.
+    pub node: String,
+}
+
+/// Applies the rules in order, each until it finds nothing more, and returns the rewritten graph and the record.
+/// Nodes that no output and no update needs are dropped on the way.
+///
+/// # Errors
+/// A patch that breaks a graph's invariant: a bug of the rule, reported with its name.
+pub fn optimise(
+    graph: ValidGraph,
+    n: usize,
+    supports: &dyn Fn(&dyn Operation) -> bool,
+    rules: &[&dyn Rule],
+) -> Result<(ValidGraph, Vec<Applied>)> {
+    let mut record = Vec::new();
+    let mut graph = rebuild(&graph, &[])?;
+    // One sweep applies every match of a rule that touches no other match; a rule is done when a sweep finds nothing.
+    const SWEEPS: usize = 64;
+    for rule in rules {
+        for _ in 0..SWEEPS {
+            let patches = sweep(&graph, n, supports, *rule);
+            if patches.is_empty() {
+                break;
+            }
+            for (node, _) in &patches {
+                record.push(Applied { rule: rule.name(), node: graph.node(*node).name.clone() });
+            }
+            graph = rebuild(&graph, &patches)
+                .map_err(|e| Error::new(format!("rule {} at {}", rule.name(), e.place()), e.rule().clone()))?;
+        }
+    }
+    Ok((graph.validate()?, record))
+}
+
+fn sweep(graph: &Graph, n: usize, supports: &dyn Fn(&dyn Operation) -> bool, rule: &dyn Rule) -> Vec<(NodeId, Patch)> {
+    let mut uses = vec![0u32; graph.values().len()];
+    let kept = graph.outputs().iter().map(|o| o.1).chain(graph.updates().iter().map(|u| u.1));
+    for v in graph.nodes().iter().flat_map(|n| n.inputs.iter().copied()).chain(kept) {
+        uses[v.0 as usize] += 1;
+    }
+    let cx = RuleContext { graph, n, supports, uses };
+    let mut taken = vec![false; graph.values().len()];
+    let mut patches = Vec::new();
+    for id in (0..graph.nodes().len() as u32).map(NodeId) {
+        let Some(patch) = rule.apply(&cx, id) else { continue };
+        // A patch must not read or replace what another patch of this sweep replaces.
+        let reads = patch.nodes.iter().flat_map(|n| &n.inputs).chain(patch.replace.iter().map(|r| &r.1));
+        let old = reads.filter_map(|o| match o {
+            Operand::Old(v) => Some(*v),
+            Operand::New(..) => None,
+        });
+        let touched: Vec<ValueId> = old.chain(patch.replace.iter().map(|r| r.0)).collect();
+        if touched.iter().any(|v| taken[v.0 as usize]) {
+            continue;
+        }
+        for &(v, _) in &patch.replace {
+            taken[v.0 as usize] = true;
+        }
+        // Nodes absorbed by this patch must not be absorbed by the next one either.
+        for &o in &graph.node(id).outputs {
+            taken[o.0 as usize] = true;
+        }
+        patches.push((id, patch));
+    }
+    patches
+}
+
+/// Copies the graph with patches applied, without nodes that nothing needs, in an order close to the old one.
+fn rebuild(old: &Graph, patches: &[(NodeId, Patch)]) -> Result<Graph> {
+    let mut replaced = HashMap::new();
+    for (p, (_, patch)) in patches.iter().enumerate() {
+        for &(from, to) in &patch.replace {
+            replaced.insert(from, (p, to));
+        }
+    }
+    let mut copy = Copy {
+        old,
+        patches,
+        replaced,
+        new: Graph::new(old.name.clone()),
+        values: HashMap::new(),
+        made: vec![HashMap::new(); patches.len()],
+        constants: vec![HashMap::new(); patches.len()],
+    };
+    for v in old.value_ids() {
+        let value = old.value(v);
+        let id = match &value.source {
+            Source::Input => copy.new.input(&value.name, value.ty.shape.clone(), value.ty.dtype)?,
+            Source::Parameter(p) => {
+                copy.new.parameter(&value.name, &value.ty.shape.known().unwrap_or_default(), p.clone())?
+            }
+            Source::Constant(_) | Source::Node(..) => continue,
+        };
+        copy.values.insert(v, id);
+    }
+    // Emit in the old order, so that execution order and names stay what they were.
+    let live = copy.live();
+    for node in old.nodes() {
+        for &o in &node.outputs {
+            if live.contains(&o) {
+                copy.value(o)?;
+            }
+        }
+    }
+    for (name, v) in old.outputs() {
+        let v = copy.value(*v)?;
+        copy.new.output(name.clone(), v);
+    }
+    for &(p, v) in old.updates() {
+        let (p, v) = (copy.value(p)?, copy.value(v)?);
+        copy.new.update(p, v)?;
+    }
+    copy.new.scope("");
+    copy.new.set_phase(Phase::Forward);
+    Ok(copy.new)
+}
+
+struct Copy<'a> {
+    old: &'a Graph,
+    patches: &'a [(NodeId, Patch)],
+    replaced: HashMap<ValueId, (usize, Operand)>,
+    new: Graph,
+    values: HashMap<ValueId, ValueId>,
+    made: Vec<HashMap<usize, Vec<ValueId>>>,
+    constants: Vec<HashMap<usize, ValueId>>,
+}
+
+impl Copy<'_> {
+    /// Old values that outputs and updates need, replacements followed; a replaced value counts as needed where it is
+    /// read.
+    fn live(&self) -> std::collections::HashSet<ValueId> {
+        let mut live = std::collections::HashSet::new();
+        let mut stack: Vec<ValueId> =
+            self.old.outputs().iter().map(|o| o.1).chain(self.old.updates().iter().map(|u| u.1)).collect();
+        while let Some(v) = stack.pop() {
+            if !live.insert(v) {
+                continue;
+            }
+            match self.replaced.get(&v) {
+                Some(&(p, operand)) => self.reads(p, operand, &mut stack),
+                None => {
+                    if let Some(node) = self.old.producer(v) {
+                        stack.extend(&node.inputs);
+                    }
+                }
+            }
+        }
+        live
+    }
+    fn reads(&self, p: usize, operand: Operand, out: &mut Vec<ValueId>) {
+        match operand {
+            Operand::Old(v) => out.push(v),
+            Operand::New(i, _) if i < self.patches[p].1.nodes.len() => {
+                for &input in &self.patches[p].1.nodes[i].inputs {
+                    self.reads(p, input, out);
+                }
+            }
+            Operand::New(..) => {}
+        }
+    }
+
+    fn value(&mut self, v: ValueId) -> Result<ValueId> {
+        if let Some(&done) = self.values.get(&v) {
+            return Ok(done);
+        }
+        let id = if let Some(&(p, operand)) = self.replaced.get(&v) {
+            self.operand(p, operand)?
+        } else {
+            match &self.old.value(v).source {
+                Source::Constant(t) => self.new.constant((**t).clone()),
+                Source::Node(n, _) => {
+                    let node = self.old.node(*n);
+                    // Depth first, but iteratively bounded: inputs are emitted before, in old order, so this rarely nests.
+                    let inputs = node.inputs.iter().map(|&i| self.value(i)).collect::<Result<Vec<_>>>()?;
+                    self.new.scope(node.name.clone());
+                    self.new.set_phase(node.phase);
+                    let outputs = self.new.add_shared(node.operation.clone(), &inputs)?;
+                    for (&o, &new) in node.outputs.iter().zip(&outputs) {
+                        if !self.replaced.contains_key(&o) {
+                            self.values.insert(o, new);
+                        }
+                    }
+                    return Ok(self.values[&v]);
+                }
+                Source::Input | Source::Parameter(_) => v,
+            }
+        };
+        self.values.insert(v, id);
+        Ok(id)
+    }
+
+    fn operand(&mut self, p: usize, operand: Operand) -> Result<ValueId> {
+        let (anchor, patch) = &self.patches[p];
+        let anchor = self.old.node(*anchor);
+        match operand {
+            Operand::Old(v) => self.value(v),
+            Operand::New(i, out) if i < patch.nodes.len() => {
+                if !self.made[p].contains_key(&i) {
+                    let node = &patch.nodes[i];
+                    let inputs = node.inputs.iter().map(|&o| self.operand(p, o)).collect::<Result<Vec<_>>>()?;
+                    self.new.scope(anchor.name.clone());
+                    self.new.set_phase(anchor.phase);
+                    let outputs = self.new.add_shared(node.operation.clone(), &inputs)?;
+                    self.made[p].insert(i, outputs);
+                }
+                Ok(self.made[p][&i][out])
+            }
+            Operand::New(i, _) => {
+                let i = usize::MAX - i;
+                if let Some(&c) = self.constants[p].get(&i) {
+                    return Ok(c);
+                }
+                let c = self.new.constant(patch.constants[i].clone());
+                self.constants[p].insert(i, c);
+                Ok(c)
+            }
+        }
+    }
+}

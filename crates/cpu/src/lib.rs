@@ -1,1 +1,3 @@
 //! The CPU backend: candidate tables, plan executor, thread pool.
+
+pub mod reference;

@@ -23,7 +23,7 @@ pub mod decode;
 mod error;
 mod image;
 mod limits;
-//mod preprocess;
+mod preprocess;
 pub mod source;
 
 //pub use augment::Augmentation;
@@ -32,5 +32,5 @@ pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};
 pub use limits::Limits;
-//pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
+pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
 pub use source::{Dataset, MemoryDataset, OpenOptions, Sample, Splits, digits, open, stratified};

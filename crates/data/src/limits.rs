@@ -31,7 +31,7 @@ impl Limits {
     /// Checks the extents that a header declares, for a decoder that holds `bytes` bytes per pixel.
     pub(crate) fn check_image(&self, height: u64, width: u64, bytes: u64) -> Result<(), Rule> {
         let given = format!("{width} × {height} pixels (width × height) in the header");
-        let pixels = height.checked_mul(width).unwrap_or(u64::MAX);
+        let pixels = height.saturating_mul(width);
         if pixels == 0 {
             return Err(Rule::new("an image without pixels").given(given).right("at least 1 × 1"));
         }

@@ -20,7 +20,7 @@ fn find(tiff: &[u8]) -> Option<u16> {
     let (hi, lo) = if big { (4, 6) } else { (6, 4) };
     let ifd = usize::from(u16_at(hi)?) << 16 | usize::from(u16_at(lo)?);
     let entries = usize::from(u16_at(ifd)?);
-    (0..entries).map_while(|i| Some(ifd.checked_add(2 + 12 * i)?)).find_map(|at| match u16_at(at) {
+    (0..entries).map_while(|i| ifd.checked_add(2 + 12 * i)).find_map(|at| match u16_at(at) {
         Some(0x0112) => u16_at(at.checked_add(8)?),
         _ => None,
     })

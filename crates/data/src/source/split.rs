@@ -67,12 +67,11 @@ impl Splits {
     }
 }
 
+/// (kept, held out).
+type Pair = (Arc<dyn Dataset>, Arc<dyn Dataset>);
+
 /// Both parts of a data set under [`stratified`].
-pub(super) fn split(
-    base: Arc<dyn Dataset>,
-    fraction: f64,
-    seed: u64,
-) -> Result<(Arc<dyn Dataset>, Arc<dyn Dataset>), Error> {
+pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64) -> Result<Pair, Error> {
     let (kept, held) = stratified(base.labels(), fraction, seed);
     if kept.is_empty() || held.is_empty() {
         return Err(Error::new(

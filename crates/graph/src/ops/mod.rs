@@ -5,6 +5,7 @@ mod avg_pool;
 mod avg_pool_grad;
 mod batch_norm;
 mod batch_norm_grad;
+mod batch_norm_inference;
 mod binary;
 mod broadcast;
 mod cast;
@@ -36,6 +37,7 @@ pub use avg_pool::AvgPool;
 pub use avg_pool_grad::AvgPoolGrad;
 pub use batch_norm::BatchNorm;
 pub use batch_norm_grad::BatchNormGrad;
+pub use batch_norm_inference::BatchNormInference;
 pub use binary::BinaryMap;
 pub use broadcast::Broadcast;
 pub use cast::Cast;
@@ -95,6 +97,7 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<LogSoftmax>(),
         OperationSpec::of::<BatchNorm>(),
         OperationSpec::of::<BatchNormGrad>(),
+        OperationSpec::of::<BatchNormInference>(),
         OperationSpec::of::<OneHot>(),
         OperationSpec::of::<Cast>(),
         OperationSpec::of::<RandomUniform>(),

@@ -15,17 +15,51 @@ pub struct RuleContext<'a> {
     pub n: usize,
     /// Whether the backend has a kernel for an operation.
     pub supports: &'a dyn Fn(&dyn Operation) -> bool,
-    /// How many nodes, outputs and updates read each value.
-    pub uses: Vec<u32>,
+    /// The nodes that read each value.
+    readers: Vec<Vec<NodeId>>,
+    /// Whether an output or an update reads each value.
+    kept: Vec<bool>,
+    /// The first node of each key, made at the first question.
+    first: std::cell::OnceCell<HashMap<String, NodeId>>,
 }
 
-impl RuleContext<'_> {
-    /// Whether exactly one node reads the value, and neither an output nor an update does.
-    pub fn used_once(&self, v: ValueId) -> bool {
-        self.uses[v.0 as usize] == 1 && !self.kept(v)
+impl<'a> RuleContext<'a> {
+    fn new(graph: &'a Graph, n: usize, supports: &'a dyn Fn(&dyn Operation) -> bool) -> Self {
+        let mut readers = vec![Vec::new(); graph.values().len()];
+        for (i, node) in graph.nodes().iter().enumerate() {
+            for &v in &node.inputs {
+                readers[v.0 as usize].push(NodeId(i as u32));
+            }
+        }
+        let mut kept = vec![false; graph.values().len()];
+        for v in graph.outputs().iter().map(|o| o.1).chain(graph.updates().iter().map(|u| u.1)) {
+            kept[v.0 as usize] = true;
+        }
+        RuleContext { graph, n, supports, readers, kept, first: Default::default() }
     }
-    fn kept(&self, v: ValueId) -> bool {
-        self.graph.outputs().iter().any(|&(_, o)| o == v) || self.graph.updates().iter().any(|&(_, o)| o == v)
+    /// The nodes that read a value.
+    pub fn readers(&self, v: ValueId) -> &[NodeId] {
+        &self.readers[v.0 as usize]
+    }
+    /// Whether exactly one node reads the value, once, and neither an output nor an update does.
+    pub fn used_once(&self, v: ValueId) -> bool {
+        self.readers(v).len() == 1 && !self.kept[v.0 as usize]
+    }
+    /// Whether anything but this node reads the value.
+    pub fn read_besides(&self, v: ValueId, node: NodeId) -> bool {
+        self.kept[v.0 as usize] || self.readers(v).iter().any(|&r| r != node)
+    }
+    /// An earlier node that computes the same as this one.
+    pub fn first_equal(&self, node: NodeId) -> Option<NodeId> {
+        let key = |id| crate::rules::node_key(self.graph, id);
+        let first = self.first.get_or_init(|| {
+            let mut map = HashMap::new();
+            for id in (0..self.graph.nodes().len() as u32).map(NodeId) {
+                map.entry(key(id)).or_insert(id);
+            }
+            map
+        });
+        first.get(&key(node)).copied().filter(|&f| f != node)
     }
 }
 
@@ -124,12 +158,7 @@ pub fn optimise(
 }
 
 fn sweep(graph: &Graph, n: usize, supports: &dyn Fn(&dyn Operation) -> bool, rule: &dyn Rule) -> Vec<(NodeId, Patch)> {
-    let mut uses = vec![0u32; graph.values().len()];
-    let kept = graph.outputs().iter().map(|o| o.1).chain(graph.updates().iter().map(|u| u.1));
-    for v in graph.nodes().iter().flat_map(|n| n.inputs.iter().copied()).chain(kept) {
-        uses[v.0 as usize] += 1;
-    }
-    let cx = RuleContext { graph, n, supports, uses };
+    let cx = RuleContext::new(graph, n, supports);
     let mut taken = vec![false; graph.values().len()];
     let mut patches = Vec::new();
     for id in (0..graph.nodes().len() as u32).map(NodeId) {
@@ -186,9 +215,11 @@ fn rebuild(old: &Graph, patches: &[(NodeId, Patch)]) -> Result<Graph> {
     }
     // Emit in the old order, so that execution order and names stay what they were.
     let live = copy.live();
-    for node in old.nodes() {
+    for (i, node) in old.nodes().iter().enumerate() {
         for &o in &node.outputs {
-            if live.contains(&o) {
+            // A replaced value is made where the patch was found, or earlier if something needs it.
+            let here = copy.replaced.get(&o).is_none_or(|&(p, _)| patches[p].0.0 as usize == i);
+            if here && live.contains(&o) {
                 copy.value(o)?;
             }
         }

@@ -1,1 +1,83 @@
-//! Rules.
+//! The rules of compilation, one per file, and the order in which they are applied.
+
+mod decompose;
+mod fold_batch_norm;
+mod fold_constants;
+mod fuse_bias;
+mod fuse_map;
+mod fuse_relu;
+mod merge_equal;
+mod remove_identity;
+
+pub use decompose::Decompose;
+pub use fold_batch_norm::FoldBatchNorm;
+pub use fold_constants::FoldConstants;
+pub use fuse_bias::FuseBias;
+pub use fuse_map::FuseMap;
+pub use fuse_relu::FuseRelu;
+pub use merge_equal::MergeEqual;
+pub(crate) use merge_equal::node_key;
+pub use remove_identity::RemoveIdentity;
+
+use crate::{NewNode, Operand, Patch, Rule, RuleContext};
+use gabor_graph::{Graph, NodeId, Result, Source, ValueId};
+use std::collections::HashMap;
+
+/// All rules in order; without `fuse` only those that every backend needs.
+pub fn standard(fuse: bool) -> Vec<&'static dyn Rule> {
+    let mut rules: Vec<&'static dyn Rule> = Vec::new();
+    if fuse {
+        rules.push(&FoldBatchNorm);
+    }
+    rules.extend([&Decompose as &dyn Rule, &FoldConstants, &RemoveIdentity, &MergeEqual]);
+    if fuse {
+        rules.extend([&FuseBias as &dyn Rule, &FuseRelu, &FuseMap]);
+    }
+    rules
+}
+
+/// A patch written as graph-building code: `build` gets a scratch graph and values in place of the node's inputs (and of
+/// `extra` values of the graph), and returns what takes the place of `replaced`.
+pub(crate) fn patch_by_building(
+    cx: &RuleContext<'_>,
+    inputs: &[ValueId],
+    replaced: &[ValueId],
+    build: impl FnOnce(&mut Graph, &[ValueId]) -> Result<Vec<ValueId>>,
+) -> Result<Patch> {
+    let mut scratch = Graph::new("patch");
+    let mut old = HashMap::new();
+    let mut stand_ins = Vec::new();
+    for (i, &v) in inputs.iter().enumerate() {
+        let ty = cx.graph.ty(v);
+        let s = scratch.input(&format!("input{i}"), ty.shape.clone(), ty.dtype)?;
+        old.insert(s, v);
+        stand_ins.push(s);
+    }
+    let outputs = build(&mut scratch, &stand_ins)?;
+    let mut patch = Patch::default();
+    let mut operands: HashMap<ValueId, Operand> = old.into_iter().map(|(s, v)| (s, Operand::Old(v))).collect();
+    for v in scratch.value_ids() {
+        if let Source::Constant(t) = &scratch.value(v).source {
+            let c = patch.constant((**t).clone());
+            operands.insert(v, c);
+        }
+    }
+    for node in scratch.nodes() {
+        let at = patch.nodes.len();
+        let inputs = node.inputs.iter().map(|v| operands[v]).collect();
+        patch.nodes.push(NewNode { operation: node.operation.clone(), inputs });
+        for (i, &o) in node.outputs.iter().enumerate() {
+            operands.insert(o, Operand::New(at, i));
+        }
+    }
+    patch.replace = replaced.iter().zip(&outputs).map(|(&r, o)| (r, operands[o])).collect();
+    Ok(patch)
+}
+
+/// The node that makes a value, with its number.
+pub(crate) fn producer(graph: &Graph, v: ValueId) -> Option<(NodeId, &gabor_graph::Node)> {
+    match graph.value(v).source {
+        Source::Node(n, _) => Some((n, graph.node(n))),
+        _ => None,
+    }
+}

@@ -1,0 +1,10 @@
+//! Operations that compilation makes of several. They never appear in a saved graph; each decomposes into what it was
+//! made of, which is what they are tested against.
+
+mod conv;
+mod map;
+mod matmul;
+
+pub use conv::FusedConv;
+pub use map::{FusedMap, MapProgram, Step};
+pub use matmul::FusedMatMul;

@@ -17,8 +17,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
-//mod augment;
-//mod batch;
+mod augment;
+mod batch;
 pub mod decode;
 mod error;
 mod image;
@@ -26,8 +26,8 @@ mod limits;
 mod preprocess;
 pub mod source;
 
-//pub use augment::Augmentation;
-//pub use batch::{Batch, Epoch, Loader, LoaderOptions};
+pub use augment::Augmentation;
+pub use batch::{Batch, Epoch, Loader, LoaderOptions};
 pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};

@@ -84,6 +84,13 @@ pub struct Scratch {
     table: Vec<f32>,
 }
 
+impl Scratch {
+    /// Takes back the memory of a prepared image.
+    pub(crate) fn give_back(&mut self, image: Image<'static>) {
+        self.pixels = image.into_data();
+    }
+}
+
 impl Preprocessing {
     /// Brings images to `[c, h, w]` = `input`, values in [0, 1]. Errors: channels other than 1 or 3, extents of zero or
     /// beyond 16,384.
@@ -158,6 +165,7 @@ impl Preprocessing {
                 sum[channel] += s;
                 squares[channel] += u128::from(q);
             }
+            scratch.give_back(prepared);
         }
         let n = pixels as f64;
         for channel in 0..c {
@@ -249,9 +257,8 @@ impl Preprocessing {
     /// `scratch` does not yet hold.
     pub fn apply_into(&self, image: &Image<'_>, out: &mut [f32], scratch: &mut Scratch) -> Result<(), Error> {
         let prepared = self.prepare(image, scratch)?;
-        let keep = prepared.into_data();
-        let result = self.normalise(&keep, out, &mut scratch.table);
-        scratch.pixels = keep;
+        let result = self.normalise(prepared.data(), out, &mut scratch.table);
+        scratch.give_back(prepared);
         result
     }
     /// Colour mode, resize and crop: the model's picture before normalisation, h × w × c bytes.
@@ -271,9 +278,9 @@ impl Preprocessing {
             }
         }
     }
-    /// Whether `prepare` would return the very same pixels.
-    pub(crate) fn is_identity(&self, [c, h, w]: [usize; 3]) -> bool {
-        c == self.color.channels() && self.resized_size(h, w) == (h, w) && self.input()[1..] == [h, w]
+    /// Whether an image of `[c, h, w]` comes out of [`Preprocessing::resized`] unchanged.
+    pub(crate) fn is_identity(&self, [c, h, w]: [usize; 3], cropped: bool) -> bool {
+        c == self.color.channels() && self.resized_size(h, w) == (h, w) && (!cropped || self.input()[1..] == [h, w])
     }
     pub(crate) fn prepare(&self, image: &Image<'_>, scratch: &mut Scratch) -> Result<Image<'static>, Error> {
         self.resized(image, true, scratch)

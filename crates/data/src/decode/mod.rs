@@ -162,7 +162,8 @@ fn gif(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
     // The frame may cover only part of the canvas; the rest is transparent.
     let mut canvas = vec![0; height * width * 4];
     let visible = w.min(width.saturating_sub(left));
-    for y in 0..h.min(height.saturating_sub(top)) {
+    let rows = if visible == 0 { 0 } else { h.min(height.saturating_sub(top)) };
+    for y in 0..rows {
         let to = ((top + y) * width + left) * 4;
         let from = y * w * 4;
         canvas[to..to + visible * 4].copy_from_slice(&frame[from..from + visible * 4]);

@@ -1,0 +1,209 @@
+//! The loader: order, resume, workers, errors, caches.
+
+use gabor_data::{
+    Augmentation, Batch, Color, Dataset, Error, Image, Loader, LoaderOptions, MemoryDataset, Preprocessing, Resize,
+    digits,
+};
+use gabor_tensor::Rule;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn loader(options: LoaderOptions) -> Loader {
+    let train = digits().train().unwrap().clone();
+    Loader::new(train, Preprocessing::exact([1, 8, 8]).unwrap(), options).unwrap()
+}
+
+fn all(loader: &Loader, epoch: u32, start: usize) -> Vec<Batch> {
+    loader.epoch(epoch, start).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn order_is_a_permutation_keyed_by_seed_and_epoch() {
+    let l = loader(LoaderOptions::default());
+    let mut order = l.order(3);
+    assert_eq!(order, l.order(3));
+    assert_ne!(order, l.order(4));
+    assert_ne!(order, loader(LoaderOptions { seed: 1, ..Default::default() }).order(3));
+    order.sort_unstable();
+    assert!(order.iter().copied().eq(0..1437));
+}
+
+#[test]
+fn batches_cover_the_epoch_and_hold_the_right_samples() {
+    let l = loader(LoaderOptions { batch_size: 100, ..Default::default() });
+    let batches = all(&l, 0, 0);
+    assert_eq!((batches.len(), l.batches(), l.epoch(0, 0).len()), (15, 15, 15));
+    assert_eq!(batches[14].images.shape(), [37, 1, 8, 8]);
+    assert_eq!(batches.concat_indices(), l.order(0));
+    let set = l.dataset();
+    for b in &batches {
+        for (k, &i) in b.indices.iter().enumerate() {
+            assert_eq!(b.labels.as_i32().unwrap()[k], set.labels()[i as usize] as i32);
+            let want: Vec<f32> = set.image(i as usize).unwrap().data().iter().map(|&v| f32::from(v) / 255.0).collect();
+            assert_eq!(b.images.as_f32().unwrap()[k * 64..][..64], want);
+        }
+    }
+    let full = loader(LoaderOptions { batch_size: 100, drop_last: true, ..Default::default() });
+    assert_eq!(all(&full, 0, 0).len(), 14);
+    assert_eq!(full.epoch(0, 99).count(), 0);
+}
+
+trait Indices {
+    fn concat_indices(&self) -> Vec<u32>;
+}
+impl Indices for Vec<Batch> {
+    fn concat_indices(&self) -> Vec<u32> {
+        self.iter().flat_map(|b| b.indices.clone()).collect()
+    }
+}
+
+#[test]
+fn any_number_of_workers_and_any_entry_gives_the_same_bits() {
+    let options =
+        |workers| LoaderOptions { workers, seed: 9, augmentation: Augmentation::handwriting(), ..Default::default() };
+    let want = all(&loader(options(0)), 2, 0);
+    for workers in [1, 2, 5, 40] {
+        let l = loader(options(workers));
+        assert_eq!(all(&l, 2, 0), want, "{workers} workers");
+        assert_eq!(all(&l, 2, 17), want[17..], "{workers} workers, from batch 17");
+    }
+    assert_ne!(all(&loader(options(0)), 3, 0)[0].images, want[0].images);
+}
+
+#[test]
+fn recycled_buffers_do_not_leak_into_batches() {
+    let l = loader(LoaderOptions { workers: 2, ..Default::default() });
+    let want = all(&l, 0, 0);
+    let mut epoch = l.epoch(0, 0);
+    for want in &want {
+        let batch = epoch.next().unwrap().unwrap();
+        assert_eq!(batch, *want);
+        epoch.recycle(batch);
+    }
+    assert!(epoch.next().is_none());
+}
+
+#[test]
+fn dropping_an_epoch_in_the_middle_ends_its_threads() {
+    let l = loader(LoaderOptions { workers: 4, batch_size: 8, ..Default::default() });
+    for _ in 0..20 {
+        let mut e = l.epoch(0, 0);
+        e.next();
+        e.next();
+    }
+}
+
+/// Counts reads; fails or panics at given samples.
+struct Odd {
+    labels: Vec<u32>,
+    classes: Vec<String>,
+    bad: Option<usize>,
+    panics: Option<usize>,
+    reads: AtomicUsize,
+}
+impl Odd {
+    fn new(bad: Option<usize>, panics: Option<usize>) -> Arc<Odd> {
+        let classes = vec!["a".into(), "b".into()];
+        Arc::new(Odd { labels: (0..50).map(|i| i % 2).collect(), classes, bad, panics, reads: AtomicUsize::new(0) })
+    }
+}
+impl Dataset for Odd {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn id(&self, i: usize) -> String {
+        format!("picture{i}.png")
+    }
+    fn image(&self, i: usize) -> Result<Image<'_>, Error> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        if self.bad == Some(i) {
+            return Err(Error::new(self.id(i), Rule::new("truncated")));
+        }
+        assert!(self.panics != Some(i), "a bug in a data set");
+        Ok(Image::new(10 + i % 3, 12, Color::Rgb, vec![i as u8; (10 + i % 3) * 36]).unwrap())
+    }
+}
+
+fn small() -> Preprocessing {
+    let mut p = Preprocessing::exact([3, 4, 4]).unwrap();
+    (p.resize, p.crop) = (Resize::ShortSide { to: 5 }, Some([4, 4]));
+    p
+}
+
+#[test]
+fn errors_and_panics_name_the_sample_and_end_the_epoch() {
+    for workers in [0, 1, 3] {
+        for (bad, panics) in [(Some(31), None), (None, Some(31))] {
+            let options = LoaderOptions { workers, batch_size: 10, shuffle: false, ..Default::default() };
+            let l = Loader::new(Odd::new(bad, panics), small(), options).unwrap();
+            let got: Vec<_> = l.epoch(0, 0).collect();
+            assert_eq!(got.len(), 4, "{workers} workers");
+            assert!(got[..3].iter().all(|b| b.is_ok()));
+            assert!(got[3].as_ref().unwrap_err().to_string().starts_with("picture31.png: "));
+        }
+    }
+}
+
+#[test]
+fn images_are_decoded_once_within_the_budget() {
+    for (cache_bytes, reads) in [(1 << 20, 50), (0, 150), (20 * 4 * 4 * 3, 50 + 2 * 30)] {
+        for random_crop in [false, true] {
+            let augmentation = Augmentation { random_crop, ..Default::default() };
+            let set = Odd::new(None, None);
+            let options = LoaderOptions { cache_bytes, augmentation, shuffle: false, ..Default::default() };
+            let l = Loader::new(set.clone(), small(), options.clone()).unwrap();
+            let fresh =
+                Loader::new(Odd::new(None, None), small(), LoaderOptions { cache_bytes: 0, ..options }).unwrap();
+            for epoch in 0..3 {
+                assert_eq!(all(&l, epoch, 0), all(&fresh, epoch, 0));
+            }
+            // With a random crop the whole resized picture is kept, which is larger.
+            if !random_crop || cache_bytes != 20 * 48 {
+                assert_eq!(set.reads.load(Ordering::Relaxed), reads);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    let set = || digits().train().unwrap().clone();
+    let p = || Preprocessing::exact([1, 8, 8]).unwrap();
+    let err = |o: LoaderOptions| Loader::new(set(), p(), o).err().unwrap().to_string();
+    assert!(err(LoaderOptions { batch_size: 0, ..Default::default() }).contains("a batch size of 0"));
+    assert!(err(LoaderOptions { batch_size: usize::MAX, ..Default::default() }).contains("a batch size of"));
+    assert!(
+        err(LoaderOptions { batch_size: 2000, drop_last: true, ..Default::default() })
+            .contains("1437 samples make no full batch")
+    );
+    let augmentation = Augmentation { random_crop: true, ..Default::default() };
+    assert!(err(LoaderOptions { augmentation, ..Default::default() }).contains("random_crop without a crop"));
+    let empty = MemoryDataset::new("e", 8, 8, Color::Grey, vec![], vec![], vec![]);
+    assert!(empty.is_err());
+}
+
+#[test]
+fn evaluation_is_in_order() {
+    let (name, test) = digits().evaluation().map(|(n, d)| (n, d.clone())).unwrap();
+    assert_eq!(name, "test");
+    let l = Loader::evaluation(test, Preprocessing::exact([3, 16, 16]).unwrap(), 64, 1).unwrap();
+    let batches = all(&l, 0, 0);
+    assert_eq!(batches.concat_indices(), (0..360).collect::<Vec<_>>());
+    assert_eq!(batches[5].images.shape(), [40, 3, 16, 16]);
+    assert_eq!(all(&l, 7, 0), batches);
+}
+
+#[test]
+fn hold_out_takes_from_train_by_class() {
+    let s = digits().hold_out(0.1, 4).unwrap();
+    let (train, held) = (s.train.clone().unwrap(), s.validation.clone().unwrap());
+    assert_eq!((train.len(), held.len()), (1293, 144));
+    assert!(held.histogram().iter().all(|&c| (14..=15).contains(&c)));
+    let ids: std::collections::BTreeSet<String> = (0..held.len()).map(|i| held.id(i)).collect();
+    assert!((0..train.len()).all(|i| !ids.contains(&train.id(i))));
+    assert!(s.clone().hold_out(0.1, 4).is_err());
+    assert!(digits().hold_out(0.0, 4).is_err());
+}

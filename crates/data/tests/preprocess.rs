@@ -117,3 +117,12 @@ fn extreme_aspect_ratios_are_refused_not_computed() {
     let e = Preprocessing::imagenet().apply(&image).unwrap_err().to_string();
     assert!(e.contains("1 × 1000000 becomes 256 × 256000000"), "{e}");
 }
+
+#[test]
+fn fields_set_by_hand_are_checked_at_use() {
+    let image = picture(8, 8, Color::Rgb);
+    let mut p = Preprocessing::exact([3, 4, 4]).unwrap();
+    p.crop = Some([9, 9]);
+    let e = p.apply_into(&image, &mut [0.0; 243], &mut Scratch::default()).unwrap_err().to_string();
+    assert_eq!(e, "preprocessing: a crop of 9 × 9 from 4 × 4; right would be: a crop inside the resized image");
+}

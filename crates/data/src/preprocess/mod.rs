@@ -292,6 +292,8 @@ impl Preprocessing {
         crop: bool,
         scratch: &mut Scratch,
     ) -> Result<Image<'static>, Error> {
+        // The fields are public, so they are checked at every use; that costs less than a row of pixels.
+        self.validate()?;
         let (h, w) = (image.height(), image.width());
         let to = self.resized_size(h, w);
         if to.0.saturating_mul(to.1) > MAX_SIDE * MAX_SIDE {

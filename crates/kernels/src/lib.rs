@@ -1,8 +1,24 @@
 //! Computations on slices: a readable reference of each primitive, then the fast ones.
 //!
-//! Begin reading at [`reference`]: it says what every primitive means.
+//! Begin reading at [`reference`]: it says what every primitive means. The fast kernels are prepared from the extents
+//! of a problem and an [`Isa`], say through [`Work`] how they are cut into tasks and how much memory they want, and are
+//! then run task by task by an executor. They allocate nothing while they run.
 
+// Loops over lanes and registers index several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
+#[cfg(test)]
+mod check;
+mod epilogue;
+mod gemm;
 mod matmul;
+mod memory;
 pub mod reference;
+mod shared;
+mod simd;
 
+pub use epilogue::Epilogue;
+pub use gemm::MatMulKernel;
 pub use matmul::MatMul;
+pub use shared::{SharedMut, Work};
+pub use simd::Isa;

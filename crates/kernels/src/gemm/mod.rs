@@ -1,0 +1,9 @@
+//! Products of matrices from register tiles.
+
+mod dot;
+mod kernel;
+mod tile;
+
+pub(crate) use dot::{DotTile, dot_tile, reduce_lanes};
+pub use kernel::MatMulKernel;
+pub(crate) use tile::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};

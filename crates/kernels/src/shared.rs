@@ -1,0 +1,74 @@
+//! How kernels are run by many threads: a grid of tasks that depends on shapes alone, and memory that tasks share.
+
+use std::marker::PhantomData;
+
+/// What an executor must know to run a prepared kernel.
+///
+/// A kernel works in phases, one after another; the tasks of a phase may run at the same time and in any order, and the
+/// result has the same bits whatever the order and number of threads.
+pub trait Work {
+    /// The number of tasks of each phase. It depends on shapes alone.
+    fn phases(&self) -> &[usize];
+    /// Number of `f32` that all tasks of all phases share during one run; their contents at the start do not matter.
+    fn workspace_len(&self) -> usize {
+        0
+    }
+    /// Number of `f32` that each running task needs for itself; their contents at the start do not matter.
+    fn scratch_len(&self) -> usize {
+        0
+    }
+}
+
+/// A mutable slice that several tasks write at the same time, each its own part.
+///
+/// It is as long-lived as the slice that it was made from, and may be copied to any thread.
+#[derive(Debug)]
+pub struct SharedMut<'a, T> {
+    start: *mut T,
+    len: usize,
+    life: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Clone for SharedMut<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for SharedMut<'_, T> {}
+
+// SAFETY: a part becomes accessible only through an unsafe function whose contract forbids overlap between threads.
+unsafe impl<T: Send> Send for SharedMut<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
+
+impl<'a, T> SharedMut<'a, T> {
+    /// Shares a slice.
+    pub fn new(slice: &'a mut [T]) -> Self {
+        SharedMut { start: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
+    }
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// The first element, for kernels that compute addresses themselves.
+    pub(crate) fn as_ptr(&self) -> *mut T {
+        self.start
+    }
+    /// The elements `from..from + len`.
+    ///
+    /// # Safety
+    /// As long as the slice lives, nothing else may read or write these elements.
+    ///
+    /// # Panics
+    /// If they are not inside the shared slice.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn part(&self, from: usize, len: usize) -> &'a mut [T] {
+        assert!(from <= self.len && len <= self.len - from, "{from} + {len} of {} elements", self.len);
+        // SAFETY: inside the slice, and the caller promises that nobody else touches it.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}

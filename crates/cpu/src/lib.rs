@@ -1,3 +1,23 @@
-//! The CPU backend: candidate tables, plan executor, thread pool.
+//! The CPU backend.
+//!
+//! [`CpuBackend`] compiles a program: rules rewrite each graph, every node gets the first kernel of its candidate table
+//! that accepts it, values are placed in one arena by their lifetimes, and a plan is a list of kernel calls on fixed
+//! addresses. [`reference`] is the readable interpreter that judges it. Begin reading at [`CpuBackend`], then
+//! `plan.rs`, then `candidates/`.
+//!
+//! `unsafe` is confined to three places: `buffer.rs` (memory), `pool.rs` (threads) and the candidates' kernel calls;
+//! who checks what is written there.
 
+mod backend;
+mod buffer;
+mod candidates;
+mod executor;
+mod kernel;
+mod plan;
+mod pool;
 pub mod reference;
+
+pub use backend::{CpuBackend, CpuOptions};
+pub use gabor_kernels::Isa;
+pub use kernel::{Candidate, Io, Kernel, Prepared, Problem, Slot, whole};
+pub use pool::Pool;

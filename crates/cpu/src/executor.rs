@@ -1,0 +1,346 @@
+//! Running plans.
+
+use crate::backend::CpuBackend;
+use crate::buffer::{Buffer, start_of};
+use crate::kernel::{Io, Slot};
+use crate::plan::{Location, Plan, Step};
+use crate::pool::Pool;
+use gabor_compile::{CompileOptions, Error, Executable, Program, Report, Result, View};
+use gabor_graph::{Source, ValueId, ValueType};
+use gabor_kernels::SharedMut;
+use gabor_tensor::{DType, Rule, Tensor};
+use std::collections::HashMap;
+
+/// A compiled program on the CPU.
+pub struct CpuExecutable {
+    backend: CpuBackend,
+    options: CompileOptions,
+    program: Program,
+    pool: Pool,
+    parameters: Vec<Parameter>,
+    by_name: HashMap<String, usize>,
+    plans: Vec<Ready>,
+    /// Which plan serves an entry at a batch size.
+    plan_of: HashMap<(usize, usize), usize>,
+    arena: Buffer,
+    scratch: Buffer,
+    /// The plan of the last run, whose outputs lie in the arena.
+    last: Option<usize>,
+}
+
+struct Parameter {
+    ty: ValueType,
+    shape: Vec<usize>,
+    memory: Buffer,
+    /// Grows with every change.
+    version: u64,
+}
+
+/// A plan with its own memory and the addresses of its values.
+struct Ready {
+    plan: Plan,
+    kept: Buffer,
+    /// Address of every value; inputs are filled in by each run.
+    slots: Vec<Slot>,
+    /// Per step the slots of its inputs and outputs, in the order of the steps.
+    step_slots: Vec<(Vec<Slot>, Vec<Slot>)>,
+    prepared_slots: Vec<(Vec<Slot>, Vec<Slot>)>,
+    /// Where each input of the graph appears: step and position.
+    input_uses: Vec<Vec<(usize, usize)>>,
+    inputs: Vec<(String, ValueId)>,
+    /// Number of each graph parameter in the executable.
+    parameters: Vec<usize>,
+    /// Versions of the parameters that prepared values were made from.
+    seen: Vec<u64>,
+    /// Base of the arena when the addresses were computed.
+    arena_base: *mut u8,
+}
+
+// SAFETY: the addresses point into buffers that the executable owns, or into inputs during a run; they are used by the
+// thread that runs the executable and by the pool's threads while it waits for them.
+unsafe impl Send for CpuExecutable {}
+
+impl CpuExecutable {
+    pub fn new(backend: CpuBackend, program: &Program, options: CompileOptions) -> Result<Self> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        let mut by_name = HashMap::new();
+        for (_, graph) in program.entries() {
+            for (v, _) in graph.parameters() {
+                let value = graph.value(v);
+                if by_name.contains_key(&value.name) {
+                    continue;
+                }
+                let shape = value.ty.shape.at(0);
+                let bytes = shape.iter().product::<usize>() * value.ty.dtype.size();
+                let memory = Buffer::new(bytes).map_err(|r| Error::new(&value.name, r))?;
+                by_name.insert(value.name.clone(), parameters.len());
+                parameters.push(Parameter { ty: value.ty.clone(), shape, memory, version: 1 });
+            }
+        }
+        let pool = Pool::new(backend.threads());
+        Ok(CpuExecutable {
+            backend,
+            options,
+            program: program.clone(),
+            pool,
+            parameters,
+            by_name,
+            plans: Vec::new(),
+            plan_of: HashMap::new(),
+            arena: Buffer::default(),
+            scratch: Buffer::default(),
+            last: None,
+        })
+    }
+
+    /// The plan for an entry and batch size, made at its first use.
+    fn plan(&mut self, entry: usize, n: usize) -> Result<usize> {
+        if let Some(&at) = self.plan_of.get(&(entry, n)) {
+            return Ok(at);
+        }
+        let Some((name, graph)) = self.program.entries().get(entry) else {
+            let rule = Rule::new(format!("there is no entry {entry}"))
+                .right(format!("below {}", self.program.entries().len()));
+            return Err(Error::new("program", rule));
+        };
+        if n == 0 {
+            return Err(Error::new(name, Rule::new("a batch of 0").right("at least 1")));
+        }
+        let plan = Plan::new(&self.backend, graph, n, &self.options)?;
+        let out_of_memory = |r: Rule| Error::new(name, r);
+        if plan.arena > self.arena.len() {
+            // Freed first: the old and the new arena need not fit side by side. Outputs of the last run go with it.
+            self.arena = Buffer::default();
+            self.last = None;
+            self.arena = Buffer::new(plan.arena).map_err(out_of_memory)?;
+        }
+        let scratch = (plan.scratch * 4).next_multiple_of(64) * self.pool.threads();
+        if scratch > self.scratch.len() {
+            self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
+        }
+        let mut kept = Buffer::new(plan.kept).map_err(out_of_memory)?;
+        for v in plan.graph.value_ids() {
+            if let (Source::Constant(t), Location::Kept(at)) = (&plan.graph.value(v).source, plan.places[v.0 as usize])
+            {
+                let bytes = t.len() * t.dtype().size();
+                // SAFETY: the plan reserved that many bytes there for this constant.
+                unsafe { std::ptr::copy_nonoverlapping(start_of(t), kept.at(at), bytes) };
+            }
+        }
+        let inputs: Vec<_> = plan.graph.inputs().map(|v| (plan.graph.value(v).name.clone(), v)).collect();
+        let parameters: Vec<usize> = plan.parameters.iter().map(|name| self.by_name[name]).collect();
+        let seen = vec![0; plan.prepared_from.len()];
+        let mut input_uses = vec![Vec::new(); inputs.len()];
+        for (s, step) in plan.steps.iter().enumerate() {
+            for (i, v) in step.inputs.iter().enumerate() {
+                if let Location::Input(k) = plan.places[v.0 as usize] {
+                    input_uses[k].push((s, i));
+                }
+            }
+        }
+        let ready = Ready {
+            plan,
+            kept,
+            slots: Vec::new(),
+            step_slots: Vec::new(),
+            prepared_slots: Vec::new(),
+            input_uses,
+            inputs,
+            parameters,
+            seen,
+            arena_base: std::ptr::null_mut(),
+        };
+        self.plans.push(ready);
+        self.plan_of.insert((entry, n), self.plans.len() - 1);
+        Ok(self.plans.len() - 1)
+    }
+
+    /// Computes the addresses of a plan's values anew if the arena has moved.
+    fn resolve(&mut self, at: usize) {
+        let base = self.arena.at(0);
+        let ready = &mut self.plans[at];
+        if ready.arena_base == base && !ready.slots.is_empty() {
+            return;
+        }
+        let plan = &ready.plan;
+        ready.slots = (plan.graph.value_ids())
+            .map(|v| {
+                let start = match plan.places[v.0 as usize] {
+                    Location::Input(_) | Location::Unplaced => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
+                    Location::Parameter(p) => self.parameters[ready.parameters[p]].memory.at(0),
+                    Location::Kept(offset) => ready.kept.at(offset),
+                    Location::Arena(offset) => self.arena.at(offset),
+                };
+                Slot { start, len: plan.len(v), dtype: plan.graph.ty(v).dtype }
+            })
+            .collect();
+        let slots = &ready.slots;
+        let of = |ids: &[ValueId]| ids.iter().map(|v| slots[v.0 as usize]).collect::<Vec<_>>();
+        ready.step_slots = plan.steps.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
+        ready.prepared_slots = plan.prepared.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
+        ready.arena_base = base;
+        ready.seen.fill(0);
+    }
+
+    /// Checks the inputs and puts their addresses into the slots of the steps that read them.
+    fn bind(&mut self, at: usize, inputs: &[(&str, &Tensor)]) -> Result<()> {
+        let ready = &mut self.plans[at];
+        for (k, (name, v)) in ready.inputs.iter().enumerate() {
+            let ty = ready.plan.graph.ty(*v);
+            let shape = &ready.plan.shapes[v.0 as usize];
+            let Some((_, t)) = inputs.iter().find(|(n, _)| n == name) else {
+                let names: Vec<_> = inputs.iter().map(|(n, _)| *n).collect();
+                let rule =
+                    Rule::new(format!("the input {ty} is missing")).given(format!("inputs {}", names.join(", ")));
+                return Err(Error::new(name, rule));
+            };
+            if t.shape() != shape || t.dtype() != ty.dtype {
+                let rule = Rule::new(format!("the input is {}{:?}", t.dtype(), t.shape()));
+                return Err(Error::new(name, rule.right(format!("{}{shape:?}", ty.dtype))));
+            }
+            let start = start_of(t).cast_mut();
+            ready.slots[v.0 as usize].start = start;
+            for &(step, i) in &ready.input_uses[k] {
+                ready.step_slots[step].0[i].start = start;
+            }
+        }
+        if let Some((name, _)) = inputs.iter().find(|(n, _)| !ready.inputs.iter().any(|(i, _)| i == n)) {
+            let names: Vec<_> = ready.inputs.iter().map(|(n, _)| n.as_str()).collect();
+            let rule = Rule::new("the graph has no such input").right(format!("inputs {}", names.join(", ")));
+            return Err(Error::new(*name, rule));
+        }
+        Ok(())
+    }
+}
+
+/// Runs steps one after the other, each on all threads that it has tasks for.
+fn execute(steps: &[Step], slots: &[(Vec<Slot>, Vec<Slot>)], arena: *mut u8, scratch: &mut Buffer, pool: &mut Pool) {
+    let per_thread = scratch.len() / 64 / pool.threads() * 64;
+    let scratch = Address(scratch.at(0));
+    for (step, (inputs, outputs)) in steps.iter().zip(slots) {
+        // SAFETY: the plan gave every value its own place for its lifetime (overlapping only where the kernel works in
+        // place), the buffers are alive, and inputs are borrowed by `run`.
+        let io = unsafe { Io::new(inputs, outputs) };
+        let work = step.kernel.work();
+        let len = work.workspace_len();
+        // SAFETY: the plan reserved `len` floats there for this step.
+        let workspace = unsafe { std::slice::from_raw_parts_mut(arena.add(step.workspace).cast::<f32>(), len) };
+        let workspace = SharedMut::new(workspace);
+        let scratch_len = work.scratch_len();
+        for (phase, &tasks) in work.phases().iter().enumerate() {
+            pool.run(tasks, &|task, thread| {
+                // SAFETY: each thread has its own part of the scratch buffer, at least as long as any kernel asks for;
+                // the kernel's contract holds by the two comments above.
+                unsafe {
+                    let start = scratch.get().add(thread * per_thread).cast::<f32>();
+                    let mine = std::slice::from_raw_parts_mut(start, scratch_len);
+                    step.kernel.run(phase, task, &io, workspace, mine);
+                }
+            });
+        }
+    }
+}
+
+/// An address that threads may share; what they do with it is said where it is used.
+#[derive(Clone, Copy)]
+struct Address(*mut u8);
+// SAFETY: an address alone does nothing.
+unsafe impl Sync for Address {}
+impl Address {
+    fn get(&self) -> *mut u8 {
+        self.0
+    }
+}
+
+impl Executable for CpuExecutable {
+    fn run(&mut self, entry: usize, n: usize, inputs: &[(&str, &Tensor)]) -> Result<()> {
+        let at = self.plan(entry, n)?;
+        self.resolve(at);
+        self.bind(at, inputs)?;
+        let ready = &mut self.plans[at];
+        let plan = &ready.plan;
+        let arena = self.arena.at(0);
+        let version = |p: &usize| self.parameters[ready.parameters[*p]].version;
+        let stale = plan.prepared_from.iter().zip(&ready.seen).any(|(p, &seen)| version(p) != seen)
+            || (!plan.prepared.is_empty() && plan.prepared_from.is_empty());
+        if stale {
+            execute(&plan.prepared, &ready.prepared_slots, arena, &mut self.scratch, &mut self.pool);
+            for (p, seen) in plan.prepared_from.iter().zip(&mut ready.seen) {
+                *seen = self.parameters[ready.parameters[*p]].version;
+            }
+        }
+        execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool);
+        for &(p, v) in &plan.copies {
+            let from = ready.slots[v.0 as usize];
+            let to = &mut self.parameters[ready.parameters[p]].memory;
+            // SAFETY: equal types were checked when the update was added; the value and the parameter do not overlap,
+            // or are the same place (a parameter that is updated to itself), which `copy` allows.
+            unsafe { std::ptr::copy(from.start, to.at(0), from.len * from.dtype.size()) };
+        }
+        for &p in &plan.updated {
+            self.parameters[ready.parameters[p]].version += 1;
+        }
+        self.last = Some(at);
+        Ok(())
+    }
+
+    fn output(&self, name: &str) -> Result<View<'_>> {
+        let Some(at) = self.last else {
+            return Err(Error::new(name, Rule::new("there has been no run yet")));
+        };
+        let ready = &self.plans[at];
+        let Some(v) = ready.plan.graph.output_value(name) else {
+            let names: Vec<_> = ready.plan.graph.outputs().iter().map(|o| o.0.as_str()).collect();
+            let rule = Rule::new("the graph has no such output").right(format!("one of {}", names.join(", ")));
+            return Err(Error::new(name, rule));
+        };
+        if matches!(ready.plan.places[v.0 as usize], Location::Input(_)) {
+            return Err(Error::new(
+                name,
+                Rule::new("the output is an input of the graph, unchanged").right("read the input"),
+            ));
+        }
+        let slot = ready.slots[v.0 as usize];
+        let shape = &ready.plan.shapes[v.0 as usize];
+        // SAFETY: the value lives until the next run, which needs `&mut self`; its length and type are the plan's.
+        Ok(unsafe {
+            match slot.dtype {
+                DType::I32 => View::i32(shape, std::slice::from_raw_parts(slot.start.cast(), slot.len)),
+                DType::U8 => View::u8(shape, std::slice::from_raw_parts(slot.start, slot.len)),
+                _ => View::f32(shape, std::slice::from_raw_parts(slot.start.cast(), slot.len)),
+            }
+        })
+    }
+
+    fn read(&self, parameter: &str) -> Result<Tensor> {
+        let p = &self.parameters[self.find(parameter)?];
+        let len = p.shape.iter().product();
+        Tensor::f32(&p.shape, p.memory.as_f32(len).to_vec()).map_err(|r| Error::new(parameter, r))
+    }
+
+    fn write(&mut self, parameter: &str, tensor: &Tensor) -> Result<()> {
+        let at = self.find(parameter)?;
+        let p = &mut self.parameters[at];
+        if tensor.shape() != p.shape || tensor.dtype() != p.ty.dtype {
+            let rule = Rule::new(format!("a tensor {}{:?}", tensor.dtype(), tensor.shape()));
+            return Err(Error::new(parameter, rule.right(format!("{}", p.ty))));
+        }
+        p.memory.write(tensor);
+        p.version += 1;
+        Ok(())
+    }
+
+    fn report(&mut self, entry: usize, n: usize) -> Result<Report> {
+        let at = self.plan(entry, n)?;
+        Ok(self.plans[at].plan.report.clone())
+    }
+}
+
+impl CpuExecutable {
+    fn find(&self, parameter: &str) -> Result<usize> {
+        self.by_name
+            .get(parameter)
+            .copied()
+            .ok_or_else(|| Error::new(parameter, Rule::new("the program has no such parameter")))
+    }
+}

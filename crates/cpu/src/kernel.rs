@@ -1,0 +1,156 @@
+//! What a kernel of the backend is, and the table row that offers it.
+
+use gabor_graph::{Node, Operation};
+use gabor_kernels::{Isa, SharedMut, Work};
+use gabor_tensor::DType;
+use std::marker::PhantomData;
+
+/// A node with concrete sizes: what a candidate is asked to compute.
+pub struct Problem<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Extents of the inputs.
+    pub inputs: Vec<Vec<usize>>,
+    /// Extents of the outputs.
+    pub outputs: Vec<Vec<usize>>,
+    /// Instructions to use.
+    pub isa: Isa,
+}
+
+impl Problem<'_> {
+    /// The operation as its concrete type, if it is one.
+    pub fn op<O: Operation>(&self) -> Option<&O> {
+        self.node.op::<O>()
+    }
+}
+
+/// A row of a candidate table: the first that accepts a problem computes it.
+#[derive(Clone, Copy)]
+pub struct Candidate {
+    /// Name for reports: `conv.implicit_gemm`.
+    pub name: &'static str,
+    /// The operation's registry name.
+    pub operation: &'static str,
+    /// Prepares a kernel, or says why not.
+    pub prepare: fn(&Problem<'_>) -> Prepared,
+}
+
+/// A kernel, or the reason why there is none.
+pub type Prepared = Result<Box<dyn Kernel>, String>;
+
+/// A kernel prepared for one problem.
+pub trait Kernel: Send + Sync {
+    /// Tasks, phases and working memory.
+    fn work(&self) -> &dyn Work;
+    /// Whether an output may lie where an input of equal type lies (element-wise kernels).
+    fn in_place(&self) -> bool {
+        false
+    }
+    /// Computes one task of one phase.
+    ///
+    /// # Safety
+    /// `io` matches the problem the kernel was prepared for, `workspace` and `scratch` have the lengths that
+    /// [`Work`] asks for, nothing else touches `scratch` or the outputs meanwhile but other tasks of this phase, and all
+    /// tasks of earlier phases are done.
+    unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, workspace: SharedMut<'_, f32>, scratch: &mut [f32]);
+}
+
+/// The address, length and type of a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub(crate) start: *mut u8,
+    pub(crate) len: usize,
+    pub(crate) dtype: DType,
+}
+
+/// The values that a kernel reads and writes.
+pub struct Io<'a> {
+    inputs: &'a [Slot],
+    outputs: &'a [Slot],
+    life: PhantomData<&'a mut u8>,
+}
+
+// SAFETY: an `Io` hands out shared slices of inputs and `SharedMut`s of outputs, whose own contract covers threads.
+unsafe impl Sync for Io<'_> {}
+
+impl<'a> Io<'a> {
+    /// # Safety
+    /// Every slot is valid for its length for the whole life `'a`; outputs are written by nobody else, and overlap
+    /// inputs only where the kernel is in place.
+    pub(crate) unsafe fn new(inputs: &'a [Slot], outputs: &'a [Slot]) -> Self {
+        Io { inputs, outputs, life: PhantomData }
+    }
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+    /// Input `i`, of floats.
+    pub fn f32(&self, i: usize) -> &'a [f32] {
+        self.slice(i, DType::F32)
+    }
+    /// Input `i`, of integers.
+    pub fn i32(&self, i: usize) -> &'a [i32] {
+        self.slice(i, DType::I32)
+    }
+    /// Input `i`, of bytes.
+    pub fn u8(&self, i: usize) -> &'a [u8] {
+        self.slice(i, DType::U8)
+    }
+    /// Element type of input `i`.
+    pub fn input_type(&self, i: usize) -> DType {
+        self.inputs[i].dtype
+    }
+    /// Output `i`, of floats.
+    pub fn out_f32(&self, i: usize) -> SharedMut<'a, f32> {
+        self.shared(i, DType::F32)
+    }
+    /// Output `i`, of integers.
+    pub fn out_i32(&self, i: usize) -> SharedMut<'a, i32> {
+        self.shared(i, DType::I32)
+    }
+    /// Output `i`, of bytes.
+    pub fn out_u8(&self, i: usize) -> SharedMut<'a, u8> {
+        self.shared(i, DType::U8)
+    }
+    fn slice<T>(&self, i: usize, dtype: DType) -> &'a [T] {
+        let s = self.inputs[i];
+        assert!(s.dtype == dtype, "input {i} holds {}, not {dtype}", s.dtype);
+        // SAFETY: valid by the contract of `new`; the type was checked.
+        unsafe { std::slice::from_raw_parts(s.start.cast(), s.len) }
+    }
+    fn shared<T>(&self, i: usize, dtype: DType) -> SharedMut<'a, T> {
+        let s = self.outputs[i];
+        assert!(s.dtype == dtype, "output {i} holds {}, not {dtype}", s.dtype);
+        // SAFETY: valid by the contract of `new`; the type was checked.
+        SharedMut::new(unsafe { std::slice::from_raw_parts_mut(s.start.cast(), s.len) })
+    }
+}
+
+/// A kernel in one task, from a function: for operations that are not hot, and for operations of your own.
+///
+/// The function gets the values and must write every element of every output.
+pub fn whole(run: impl Fn(&Io<'_>) + Send + Sync + 'static) -> Box<dyn Kernel> {
+    Box::new(Whole { run, work: One })
+}
+
+struct One;
+
+impl Work for One {
+    fn phases(&self) -> &[usize] {
+        &[1]
+    }
+}
+
+struct Whole<F> {
+    run: F,
+    work: One,
+}
+
+impl<F: Fn(&Io<'_>) + Send + Sync> Kernel for Whole<F> {
+    fn work(&self) -> &dyn Work {
+        &self.work
+    }
+    unsafe fn run(&self, _phase: usize, _task: usize, io: &Io<'_>, _w: SharedMut<'_, f32>, _s: &mut [f32]) {
+        (self.run)(io);
+    }
+}

@@ -26,7 +26,10 @@ impl Rule for FuseBias {
                 continue;
             }
             let Some((_, p)) = producer(g, v) else { continue };
-            let inputs = vec![Operand::Old(p.inputs[0]), Operand::Old(p.inputs[1]), Operand::Old(bias)];
+            if p.inputs.len() < 2 {
+                continue;
+            }
+            let inputs = p.inputs.iter().chain([&bias]).map(|&i| Operand::Old(i)).collect();
             if let Some(conv) = p.op::<Conv>() {
                 let b = g.shape(bias);
                 let spatial = conv.geometry.window.rank();

@@ -36,8 +36,8 @@ impl Rule for FuseBias {
                 let per_filter = b.rank() == spatial + 1
                     && b.0[0] == Dim::Fixed(conv.geometry.co)
                     && b.0[1..].iter().all(|&d| d == Dim::Fixed(1));
-                if per_filter {
-                    let op = FusedConv { geometry: conv.geometry.clone(), relu: false };
+                let op = FusedConv { geometry: conv.geometry.clone(), relu: false };
+                if per_filter && (cx.supports)(&op) {
                     return Some(Patch::swap(&[y], Arc::new(op), inputs));
                 }
             }
@@ -47,6 +47,9 @@ impl Rule for FuseBias {
                 && g.shape(y).rank() == 2
             {
                 let op = FusedMatMul { transpose_a: m.transpose_a, transpose_b: m.transpose_b, relu: false };
+                if !(cx.supports)(&op) {
+                    continue;
+                }
                 return Some(Patch::swap(&[y], Arc::new(op), inputs));
             }
         }

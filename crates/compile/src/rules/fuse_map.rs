@@ -68,7 +68,7 @@ impl Rule for FuseMap {
             if kept.iter().any(|&o| cx.readers(o).iter().any(|&r| r != id && r < id)) {
                 continue;
             }
-            if let Some(patch) = join(&first, maker, &kept, &consumer, node) {
+            if let Some(patch) = join(cx, &first, maker, &kept, &consumer, node) {
                 debug_assert!(from < id);
                 return Some(patch);
             }
@@ -78,7 +78,14 @@ impl Rule for FuseMap {
 }
 
 /// The program of both pieces one after the other, as a patch.
-fn join(first: &Piece, maker: &Node, kept: &[ValueId], second: &Piece, node: &Node) -> Option<Patch> {
+fn join(
+    cx: &RuleContext<'_>,
+    first: &Piece,
+    maker: &Node,
+    kept: &[ValueId],
+    second: &Piece,
+    node: &Node,
+) -> Option<Patch> {
     let mut program = MapProgram::default();
     let mut inputs: Vec<ValueId> = Vec::new();
     let mut made: HashMap<ValueId, usize> = HashMap::new();
@@ -110,9 +117,14 @@ fn join(first: &Piece, maker: &Node, kept: &[ValueId], second: &Piece, node: &No
     }
     let outputs: Vec<ValueId> = kept.iter().chain(&node.outputs).copied().collect();
     program.outputs = outputs.iter().map(|o| made[o]).collect();
-    let small = program.steps.len() <= MOST_STEPS && inputs.len() <= MOST_INPUTS && outputs.len() <= MOST_OUTPUTS;
+    let operation = FusedMap { program };
+    let program = &operation.program;
+    let small = program.steps.len() <= MOST_STEPS
+        && inputs.len() <= MOST_INPUTS
+        && outputs.len() <= MOST_OUTPUTS
+        && (cx.supports)(&operation);
     small.then(|| {
         let operands = inputs.into_iter().map(Operand::Old).collect();
-        Patch::swap(&outputs, Arc::new(FusedMap { program }), operands)
+        Patch::swap(&outputs, Arc::new(operation), operands)
     })
 }

@@ -52,12 +52,12 @@ table! {
 }
 
 /// The operation as its type. Another type under the same registered name is a user's own operation.
-fn op<O: Operation + Clone>(p: &Problem<'_>) -> Result<O, String> {
+pub(super) fn op<O: Operation + Clone>(p: &Problem<'_>) -> Result<O, String> {
     p.op::<O>().cloned().ok_or_else(|| "another operation of the same name".to_string())
 }
 
 /// Output `i`, whole: a kernel in one task is the only one that writes it.
-fn out<'a>(io: &Io<'a>, i: usize) -> &'a mut [f32] {
+pub(super) fn out<'a>(io: &Io<'a>, i: usize) -> &'a mut [f32] {
     let o = io.out_f32(i);
     // SAFETY: one task writes all of the output, and each output is taken once.
     unsafe { o.part(0, o.len()) }

@@ -1,0 +1,337 @@
+//! L-BFGS on the host, for small smooth problems: the whole function at once, no mini-batches.
+
+use gabor_tensor::Rule;
+use std::collections::VecDeque;
+
+/// How a step's length is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LineSearch {
+    /// The learning rate, at the first step times min(1, 1/‖g‖₁): PyTorch's `line_search_fn=None`.
+    Fixed,
+    /// The strong Wolfe conditions (Nocedal and Wright 2006, algorithms 3.5 and 3.6).
+    #[default]
+    StrongWolfe,
+}
+
+/// Options; the defaults are PyTorch's where it has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Length of a step before the line search.
+    pub lr: f64,
+    /// Most steps.
+    pub max_steps: usize,
+    /// Most evaluations of the function.
+    pub max_evaluations: usize,
+    /// Stops when no component of the gradient is larger.
+    pub gradient_tolerance: f64,
+    /// Stops when a step or the change of the function is smaller.
+    pub change_tolerance: f64,
+    /// Pairs of steps and gradient changes that are remembered.
+    pub history: usize,
+    /// How a step's length is found.
+    pub line_search: LineSearch,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            lr: 1.0,
+            max_steps: 100,
+            max_evaluations: 1000,
+            gradient_tolerance: 1e-7,
+            change_tolerance: 1e-9,
+            history: 100,
+            line_search: LineSearch::StrongWolfe,
+        }
+    }
+}
+
+/// Why a minimisation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The gradient is small enough.
+    Gradient,
+    /// Steps or changes became small.
+    Change,
+    /// Steps or evaluations are used up.
+    Budget,
+    /// The line search found no lower point.
+    LineSearch,
+}
+
+/// What a minimisation reached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The function at the last point.
+    pub value: f64,
+    /// Steps taken.
+    pub steps: usize,
+    /// Evaluations of the function.
+    pub evaluations: usize,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Minimises `f` from `x`, in place. `f` writes its gradient and returns its value (Nocedal 1980; Liu and Nocedal 1989).
+///
+/// ```
+/// use gabor_train::optimiser::lbfgs::{minimise, Options};
+/// let mut x = [5.0, -3.0];
+/// let mut f = |x: &[f64], g: &mut [f64]| {
+///     (g[0], g[1]) = (2.0 * x[0], 20.0 * x[1]);
+///     x[0] * x[0] + 10.0 * x[1] * x[1]
+/// };
+/// minimise(&mut f, &mut x, &Options::default()).unwrap();
+/// assert!(x.iter().all(|v| v.abs() < 1e-6));
+/// ```
+///
+/// # Errors
+/// A function that is not finite at the start.
+pub fn minimise(
+    f: &mut dyn FnMut(&[f64], &mut [f64]) -> f64,
+    x: &mut [f64],
+    options: &Options,
+) -> Result<Outcome, Rule> {
+    let mut g = vec![0.0; x.len()];
+    let mut value = f(x, &mut g);
+    if !value.is_finite() || g.iter().any(|v| !v.is_finite()) {
+        return Err(Rule::new(format!("the function is {value} at the start")).right("a finite value and gradient"));
+    }
+    let mut memory = Memory { pairs: VecDeque::new(), capacity: options.history, diagonal: 1.0 };
+    let mut evaluations = 1;
+    let mut d = vec![0.0; x.len()];
+    for steps in 0..options.max_steps {
+        let done = |value, ended, evaluations| Ok(Outcome { value, steps, evaluations, ended });
+        if largest(&g) <= options.gradient_tolerance {
+            return done(value, Ended::Gradient, evaluations);
+        }
+        memory.direction(&g, &mut d);
+        let slope = dot(&g, &d);
+        if slope > -options.change_tolerance {
+            return done(value, Ended::Change, evaluations);
+        }
+        let first = if steps == 0 { (1.0 / g.iter().map(|v| v.abs()).sum::<f64>()).min(1.0) } else { 1.0 };
+        let start = Point { t: 0.0, value, slope, g: g.clone() };
+        let mut along = Along { f, x, d: &d, evaluations: &mut evaluations, limit: options.max_evaluations };
+        let found = match options.line_search {
+            LineSearch::Fixed => Some(along.at(first * options.lr)),
+            LineSearch::StrongWolfe => along.strong_wolfe(&start, first * options.lr),
+        };
+        let Some(next) = found else { return done(value, Ended::LineSearch, evaluations) };
+        let change = (next.value - value).abs();
+        for (x, d) in x.iter_mut().zip(&d) {
+            *x += next.t * d;
+        }
+        memory
+            .push(d.iter().map(|d| next.t * d).collect(), next.g.iter().zip(&g).map(|(new, old)| new - old).collect());
+        (value, g) = (next.value, next.g);
+        if !value.is_finite() {
+            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::LineSearch });
+        }
+        if largest(&d) * next.t <= options.change_tolerance || change < options.change_tolerance {
+            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::Change });
+        }
+        if evaluations >= options.max_evaluations {
+            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::Budget });
+        }
+    }
+    Ok(Outcome { value, steps: options.max_steps, evaluations, ended: Ended::Budget })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn largest(a: &[f64]) -> f64 {
+    a.iter().fold(0.0, |m, v| v.abs().max(m))
+}
+
+/// The last steps s, changes of the gradient y and 1 / (s·y).
+struct Memory {
+    pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    capacity: usize,
+    diagonal: f64,
+}
+
+impl Memory {
+    fn push(&mut self, s: Vec<f64>, y: Vec<f64>) {
+        let curvature = dot(&s, &y);
+        // A pair without positive curvature would make the approximate Hessian indefinite.
+        if curvature > 1e-10 {
+            self.diagonal = curvature / dot(&y, &y);
+            if self.pairs.len() == self.capacity {
+                self.pairs.pop_front();
+            }
+            self.pairs.push_back((s, y, 1.0 / curvature));
+        }
+    }
+    /// −H·g by the two loops.
+    fn direction(&self, g: &[f64], d: &mut [f64]) {
+        d.iter_mut().zip(g).for_each(|(d, g)| *d = -g);
+        let mut weights = Vec::with_capacity(self.pairs.len());
+        for (s, y, inverse) in self.pairs.iter().rev() {
+            let a = dot(s, d) * inverse;
+            d.iter_mut().zip(y).for_each(|(d, y)| *d -= a * y);
+            weights.push(a);
+        }
+        d.iter_mut().for_each(|d| *d *= self.diagonal);
+        for ((s, y, inverse), a) in self.pairs.iter().zip(weights.into_iter().rev()) {
+            let b = dot(y, d) * inverse;
+            d.iter_mut().zip(s).for_each(|(d, s)| *d += (a - b) * s);
+        }
+    }
+}
+
+/// The function at distance `t` along the direction.
+struct Point {
+    t: f64,
+    value: f64,
+    slope: f64,
+    g: Vec<f64>,
+}
+
+struct Along<'a> {
+    f: &'a mut dyn FnMut(&[f64], &mut [f64]) -> f64,
+    x: &'a [f64],
+    d: &'a [f64],
+    evaluations: &'a mut usize,
+    limit: usize,
+}
+
+impl Along<'_> {
+    fn at(&mut self, t: f64) -> Point {
+        let x: Vec<f64> = self.x.iter().zip(self.d).map(|(x, d)| x + t * d).collect();
+        let mut g = vec![0.0; x.len()];
+        let value = (self.f)(&x, &mut g);
+        *self.evaluations += 1;
+        let slope = dot(&g, self.d);
+        // A point outside the function's domain counts as infinitely high.
+        let value = if value.is_finite() && slope.is_finite() { value } else { f64::INFINITY };
+        Point { t, value, slope, g }
+    }
+
+    /// A point with sufficient decrease (c₁ = 10⁻⁴) and small slope (c₂ = 0.9).
+    fn strong_wolfe(&mut self, start: &Point, first: f64) -> Option<Point> {
+        let (c1, c2) = (1e-4, 0.9);
+        let high = |p: &Point| p.value > start.value + c1 * p.t * start.slope;
+        let flat = |p: &Point| p.slope.abs() <= -c2 * start.slope;
+        let mut before = Point { g: start.g.clone(), ..*start };
+        let mut t = first;
+        for i in 0..25 {
+            if *self.evaluations >= self.limit {
+                return None;
+            }
+            let p = self.at(t);
+            if high(&p) || (i > 0 && p.value >= before.value) {
+                return self.zoom(before, p, &high, &flat);
+            }
+            if flat(&p) {
+                return Some(p);
+            }
+            if p.slope >= 0.0 {
+                return self.zoom(p, before, &high, &flat);
+            }
+            before = p;
+            t *= 2.0;
+        }
+        None
+    }
+
+    /// Shrinks the interval between `low`, the best point so far, and `other`.
+    fn zoom(
+        &mut self,
+        mut low: Point,
+        mut other: Point,
+        high: &dyn Fn(&Point) -> bool,
+        flat: &dyn Fn(&Point) -> bool,
+    ) -> Option<Point> {
+        for _ in 0..40 {
+            if *self.evaluations >= self.limit {
+                break;
+            }
+            let p = self.at(between(&low, &other));
+            if high(&p) || p.value >= low.value {
+                other = p;
+            } else {
+                if flat(&p) {
+                    return Some(p);
+                }
+                if p.slope * (other.t - low.t) >= 0.0 {
+                    other = low;
+                }
+                low = p;
+            }
+            if (other.t - low.t).abs() < 1e-12 {
+                break;
+            }
+        }
+        // Decrease without the slope's condition is still progress.
+        (low.t > 0.0 && !high(&low)).then_some(low)
+    }
+}
+
+/// The minimum of the cubic through two points, kept away from the interval's ends.
+fn between(a: &Point, b: &Point) -> f64 {
+    let (lower, upper) = (a.t.min(b.t), a.t.max(b.t));
+    let margin = 0.1 * (upper - lower);
+    let d1 = a.slope + b.slope - 3.0 * (a.value - b.value) / (a.t - b.t);
+    let square = d1 * d1 - a.slope * b.slope;
+    let cubic = if square >= 0.0 {
+        let d2 = (b.t - a.t).signum() * square.sqrt();
+        b.t - (b.t - a.t) * (b.slope + d2 - d1) / (b.slope - a.slope + 2.0 * d2)
+    } else {
+        f64::NAN
+    };
+    if cubic.is_finite() { cubic.clamp(lower + margin, upper - margin) } else { 0.5 * (lower + upper) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rosenbrock(x: &[f64], g: &mut [f64]) -> f64 {
+        g.fill(0.0);
+        let mut sum = 0.0;
+        for i in 0..x.len() - 1 {
+            let (a, b) = (1.0 - x[i], x[i + 1] - x[i] * x[i]);
+            sum += a * a + 100.0 * b * b;
+            g[i] += -2.0 * a - 400.0 * x[i] * b;
+            g[i + 1] += 200.0 * b;
+        }
+        sum
+    }
+
+    #[test]
+    fn rosenbrock_in_ten_dimensions() {
+        let mut x: Vec<f64> = (0..10).map(|i| if i % 2 == 0 { -1.2 } else { 1.0 }).collect();
+        let out = minimise(&mut rosenbrock, &mut x, &Options::default()).unwrap();
+        assert!(out.value < 1e-9 && x.iter().all(|v| (v - 1.0).abs() < 1e-4), "{out:?} {x:?}");
+        assert!(out.evaluations < 150, "{out:?}");
+    }
+
+    #[test]
+    fn every_accepted_step_satisfies_the_strong_wolfe_conditions() {
+        let mut calls = Vec::new();
+        let mut x = [-1.2, 1.0];
+        for _ in 0..30 {
+            let before = x;
+            let mut g0 = [0.0; 2];
+            let v0 = rosenbrock(&before, &mut g0);
+            let one = Options { max_steps: 1, ..Default::default() };
+            minimise(&mut rosenbrock, &mut x, &one).unwrap();
+            let d = [x[0] - before[0], x[1] - before[1]];
+            let mut g1 = [0.0; 2];
+            let v1 = rosenbrock(&x, &mut g1);
+            assert!(v1 <= v0 + 1e-4 * dot(&g0, &d) && dot(&g1, &d).abs() <= 0.9 * dot(&g0, &d).abs());
+            calls.push(v1);
+        }
+        assert!(calls.windows(2).all(|w| w[1] <= w[0]));
+    }
+
+    #[test]
+    fn refuses_an_infinite_start() {
+        let mut f = |_: &[f64], _: &mut [f64]| f64::NAN;
+        let e = minimise(&mut f, &mut [0.0], &Options::default()).unwrap_err();
+        assert!(e.to_string().contains("NaN at the start"), "{e}");
+    }
+}

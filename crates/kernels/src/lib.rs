@@ -9,6 +9,7 @@
 
 #[cfg(test)]
 mod check;
+mod conv;
 mod epilogue;
 mod gemm;
 mod matmul;
@@ -17,6 +18,7 @@ pub mod reference;
 mod shared;
 mod simd;
 
+pub use conv::{ConvFilterGradKernel, ConvKernel};
 pub use epilogue::Epilogue;
 pub use gemm::MatMulKernel;
 pub use matmul::MatMul;

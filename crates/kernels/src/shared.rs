@@ -2,6 +2,11 @@
 
 use std::marker::PhantomData;
 
+/// Smallest task worth handing to another thread, in fused multiply-adds of 16 lanes.
+pub(crate) const TASK: usize = 1 << 16;
+/// Most tasks that a kernel is cut into; more would only cost repeated packing.
+pub(crate) const MOST_TASKS: usize = 32;
+
 /// What an executor must know to run a prepared kernel.
 ///
 /// A kernel works in phases, one after another; the tasks of a phase may run at the same time and in any order, and the

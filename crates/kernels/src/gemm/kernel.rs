@@ -2,13 +2,9 @@
 
 use super::{Block, DotTile, K_BLOCK, PITCH, Panel, block, dot_tile, reduce_lanes, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
+use crate::shared::{MOST_TASKS, TASK};
 use crate::simd::{Kernel, Simd16};
 use crate::{Epilogue, Isa, MatMul, SharedMut, Work};
-
-/// Smallest task worth handing to another thread, in fused multiply-adds of 16 lanes.
-pub(crate) const TASK: usize = 1 << 16;
-/// Most tasks that a kernel is cut into; more would only cost repeated packing.
-pub(crate) const MOST_TASKS: usize = 32;
 
 /// Largest block of columns of one task.
 const COLUMNS: usize = 256;

@@ -1,0 +1,16 @@
+//! Convolution, its input gradient and its filter gradient, in up to three spatial dimensions.
+//!
+//! All three work on *lattices*: the source planes are copied band by band into scratch memory, padded, and split by
+//! the remainder of their coordinates modulo the stride. In such a band every tap of the kernel is a constant offset,
+//! so a run of neighbouring outputs is a product of matrices whose right side is the band itself, shifted.
+
+mod cut;
+mod filter;
+mod lattice;
+mod product;
+
+pub use filter::ConvFilterGradKernel;
+pub use product::ConvKernel;
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,20 @@
 //! feeds it batches and reports [`Event`]s, plain data that files, terminal and pages read alike.
 #![forbid(unsafe_code)]
 
+mod checksum;
 mod error;
+mod event;
 pub mod loss;
+pub mod metrics;
 pub mod optimiser;
 mod pattern;
 mod schedule;
+mod sink;
 pub mod step;
 
 pub use error::{Error, Result};
+pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;
+pub use metrics::{ClassMetrics, Evaluation, Evaluator, Mistake, Tally};
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
+pub use sink::{Jsonl, TensorBoard};

@@ -1,0 +1,134 @@
+//! Event files of TensorBoard, written by hand: records of TFRecord with masked CRC-32C around messages `Event` of
+//! tensorflow/core/util/event.proto, of which four fields are needed.
+
+use crate::checksum::crc32c;
+use crate::{Error, Event, Result, Sink};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An event file that TensorBoard reads: losses, accuracies, learning rate and gradient norm over steps.
+pub struct TensorBoard {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl TensorBoard {
+    /// Creates `events.out.tfevents.SECONDS.gabor` in a directory.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn create(directory: &Path) -> Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let path = directory.join(format!("events.out.tfevents.{}.{:09}.gabor", now.as_secs(), now.subsec_nanos()));
+        let file = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
+        let mut out = TensorBoard { path, file: BufWriter::new(file) };
+        let mut message = Vec::new();
+        double(&mut message, 1, seconds());
+        bytes(&mut message, 3, b"brain.Event:2");
+        out.record(&message)?;
+        Ok(out)
+    }
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    fn record(&mut self, message: &[u8]) -> Result<()> {
+        let out = record(message);
+        let done = self.file.write_all(&out).and_then(|()| self.file.flush());
+        done.map_err(|e| Error::io(&self.path, "write", &e))
+    }
+    fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        self.record(&scalars(seconds(), step, values))
+    }
+}
+
+impl Sink for TensorBoard {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Step { step, loss, lr, gradient_norm, images_per_second, .. } => self.scalars(
+                *step,
+                &[
+                    ("step/loss", *loss),
+                    ("step/lr", *lr),
+                    ("step/gradient_norm", *gradient_norm),
+                    ("step/images_per_second", *images_per_second),
+                ],
+            ),
+            Event::Epoch { step, train_loss, train_top1, validation_loss, validation_top1, .. } => {
+                let mut values = vec![("loss/train", *train_loss), ("top1/train", *train_top1)];
+                values.extend(validation_loss.map(|v| ("loss/validation", v)));
+                values.extend(validation_top1.map(|v| ("top1/validation", v)));
+                self.scalars(*step, &values)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// A TFRecord: length, its checksum, data, its checksum; little-endian.
+fn record(data: &[u8]) -> Vec<u8> {
+    let masked = |b: &[u8]| crc32c(b).rotate_right(15).wrapping_add(0xA282_EAD8).to_le_bytes();
+    let length = (data.len() as u64).to_le_bytes();
+    [&length[..], &masked(&length), data, &masked(data)].concat()
+}
+
+/// `Event { wall_time: 1, step: 2, summary: 5 }` with `Summary { value: 1 { tag: 1, simple_value: 2 } }`.
+fn scalars(wall_time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
+    let mut summary = Vec::new();
+    for (tag, v) in values {
+        let mut value = Vec::new();
+        bytes(&mut value, 1, tag.as_bytes());
+        value.push(2 << 3 | 5);
+        value.extend((*v as f32).to_le_bytes());
+        bytes(&mut summary, 1, &value);
+    }
+    let mut message = Vec::new();
+    double(&mut message, 1, wall_time);
+    message.push(2 << 3);
+    varint(&mut message, step);
+    bytes(&mut message, 5, &summary);
+    message
+}
+
+fn varint(out: &mut Vec<u8>, mut v: u64) {
+    while v >= 0x80 {
+        out.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    out.push(v as u8);
+}
+
+fn bytes(out: &mut Vec<u8>, field: u8, data: &[u8]) {
+    out.push(field << 3 | 2);
+    varint(out, data.len() as u64);
+    out.extend_from_slice(data);
+}
+
+fn double(out: &mut Vec<u8>, field: u8, v: f64) {
+    out.push(field << 3 | 1);
+    out.extend(v.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The record that tensorboard 2.x (`SummaryWriter.add_scalar`) writes for the same numbers.
+    #[test]
+    fn bytes_are_tensorboards() {
+        let message = scalars(1.5, 300, &[("loss", 0.25)]);
+        assert_eq!(
+            message,
+            b"\x09\x00\x00\x00\x00\x00\x00\xf8\x3f\x10\xac\x02\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x80\x3e"
+        );
+        let r = record(b"\x09");
+        assert_eq!(r.len(), 8 + 4 + 1 + 4);
+        assert_eq!(r[..8], 1u64.to_le_bytes());
+    }
+}

@@ -1,6 +1,10 @@
 //! One file per operation, and the list of them all. Adding a derived operation costs its file and a row here; a
 //! primitive also a reference kernel and a row in the backend's table.
 
+mod activation;
+mod adaptive_avg_pool;
+mod adaptive_max_pool;
+mod adaptive_pool;
 mod avg_pool;
 mod avg_pool_grad;
 mod batch_norm;
@@ -9,30 +13,68 @@ mod batch_norm_inference;
 mod binary;
 mod broadcast;
 mod cast;
+mod clip;
 mod concat;
 mod conv;
 mod conv_filter_grad;
 mod conv_input_grad;
+mod conv_transpose;
+mod cross_entropy;
+mod cross_entropy_soft;
+mod dropout;
+mod elu;
 mod embed;
 mod fold;
+mod gelu;
+mod global_avg_pool;
+mod global_lp_pool;
+mod global_max_pool;
+mod global_pool;
+mod group_norm;
+mod hard_sigmoid;
+mod hard_swish;
+mod hinge_loss;
+mod huber_loss;
+mod instance_norm;
+mod l1_loss;
+mod layer_norm;
+mod layers;
+mod leaky_relu;
+mod linf_pool;
+mod local_response_norm;
+mod locally_connected;
 mod log_softmax;
+mod logistic_loss;
+mod loss;
+mod lp_pool;
 mod matmul;
 mod max_pool;
 mod max_pool_gather;
 mod max_unpool;
+mod maxout;
+mod mse_loss;
+mod multi_margin_loss;
+mod normalise;
 mod one_hot;
 mod pad;
 mod pad_grad;
+mod prelu;
 mod random_uniform;
 mod reduce;
 mod reshape;
+mod selu;
+mod silu;
 mod size;
 mod slice;
 mod softmax;
+mod softplus;
 mod transpose;
 mod unary;
 mod unfold;
+mod upsample_nearest;
 
+pub use adaptive_avg_pool::AdaptiveAvgPool;
+pub use adaptive_max_pool::AdaptiveMaxPool;
 pub use avg_pool::AvgPool;
 pub use avg_pool_grad::AvgPoolGrad;
 pub use batch_norm::BatchNorm;
@@ -41,29 +83,61 @@ pub use batch_norm_inference::BatchNormInference;
 pub use binary::BinaryMap;
 pub use broadcast::Broadcast;
 pub use cast::Cast;
+pub use clip::Clip;
 pub use concat::Concat;
 pub use conv::Conv;
 pub use conv_filter_grad::ConvFilterGrad;
 pub use conv_input_grad::ConvInputGrad;
+pub use conv_transpose::ConvTranspose;
+pub use cross_entropy::CrossEntropy;
+pub use cross_entropy_soft::CrossEntropySoft;
+pub use dropout::Dropout;
+pub use elu::Elu;
 pub use embed::Embed;
 pub use fold::Fold;
+pub use gelu::Gelu;
+pub use global_avg_pool::GlobalAvgPool;
+pub use global_lp_pool::GlobalLpPool;
+pub use global_max_pool::GlobalMaxPool;
+pub use group_norm::GroupNorm;
+pub use hard_sigmoid::HardSigmoid;
+pub use hard_swish::HardSwish;
+pub use hinge_loss::HingeLoss;
+pub use huber_loss::HuberLoss;
+pub use instance_norm::InstanceNorm;
+pub use l1_loss::L1Loss;
+pub use layer_norm::LayerNorm;
+pub use leaky_relu::LeakyRelu;
+pub use linf_pool::LinfPool;
+pub use local_response_norm::LocalResponseNorm;
+pub use locally_connected::LocallyConnected;
 pub use log_softmax::LogSoftmax;
+pub use logistic_loss::LogisticLoss;
+pub use lp_pool::LpPool;
 pub use matmul::MatMul;
 pub use max_pool::MaxPool;
 pub use max_pool_gather::MaxPoolGather;
 pub use max_unpool::MaxUnpool;
+pub use maxout::Maxout;
+pub use mse_loss::MseLoss;
+pub use multi_margin_loss::MultiMarginLoss;
 pub use one_hot::OneHot;
 pub use pad::Pad;
 pub use pad_grad::PadGrad;
+pub use prelu::PRelu;
 pub use random_uniform::RandomUniform;
 pub use reduce::Reduce;
 pub use reshape::Reshape;
+pub use selu::Selu;
+pub use silu::Silu;
 pub use size::Size;
 pub use slice::Slice;
 pub use softmax::Softmax;
+pub use softplus::Softplus;
 pub use transpose::Transpose;
 pub use unary::UnaryMap;
 pub use unfold::Unfold;
+pub use upsample_nearest::UpsampleNearest;
 
 use crate::{OperationSpec, ValueType};
 use gabor_tensor::{DType, Dim, Rule, Shape, Window};
@@ -102,6 +176,41 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<Cast>(),
         OperationSpec::of::<RandomUniform>(),
         OperationSpec::of::<Size>(),
+        OperationSpec::of::<LeakyRelu>(),
+        OperationSpec::of::<PRelu>(),
+        OperationSpec::of::<Elu>(),
+        OperationSpec::of::<Selu>(),
+        OperationSpec::of::<Gelu>(),
+        OperationSpec::of::<Silu>(),
+        OperationSpec::of::<Softplus>(),
+        OperationSpec::of::<Clip>(),
+        OperationSpec::of::<HardSigmoid>(),
+        OperationSpec::of::<HardSwish>(),
+        OperationSpec::of::<Maxout>(),
+        OperationSpec::of::<LpPool>(),
+        OperationSpec::of::<LinfPool>(),
+        OperationSpec::of::<GlobalAvgPool>(),
+        OperationSpec::of::<GlobalMaxPool>(),
+        OperationSpec::of::<GlobalLpPool>(),
+        OperationSpec::of::<AdaptiveAvgPool>(),
+        OperationSpec::of::<AdaptiveMaxPool>(),
+        OperationSpec::of::<ConvTranspose>(),
+        OperationSpec::of::<LocallyConnected>(),
+        OperationSpec::of::<UpsampleNearest>(),
+        OperationSpec::of::<LocalResponseNorm>(),
+        OperationSpec::of::<LayerNorm>(),
+        OperationSpec::of::<GroupNorm>(),
+        OperationSpec::of::<InstanceNorm>(),
+        OperationSpec::of::<BatchNormInference>(),
+        OperationSpec::of::<Dropout>(),
+        OperationSpec::of::<L1Loss>(),
+        OperationSpec::of::<MseLoss>(),
+        OperationSpec::of::<HuberLoss>(),
+        OperationSpec::of::<HingeLoss>(),
+        OperationSpec::of::<MultiMarginLoss>(),
+        OperationSpec::of::<LogisticLoss>(),
+        OperationSpec::of::<CrossEntropy>(),
+        OperationSpec::of::<CrossEntropySoft>(),
     ];
     ALL
 }

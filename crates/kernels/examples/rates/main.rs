@@ -3,7 +3,8 @@
 
 mod run;
 
-use gabor_kernels::{Epilogue, Isa, MatMul, MatMulKernel};
+use gabor_kernels::{ConvFilterGradKernel, ConvKernel, Epilogue, Isa, MatMul, MatMulKernel};
+use gabor_tensor::{ConvGeometry, Padding, WindowOptions};
 use run::{Buffer, Program, data};
 
 fn main() {
@@ -33,4 +34,53 @@ fn main() {
             program.report(name, threads, 2.0 * (p.m * p.n * p.k) as f64);
         }
     }
+    for (name, n, ci, co, size, kernel, stride, pad, groups) in [
+        ("lenet conv1 n=64", 64, 1, 6, 28, 5, 1, 2, 1),
+        ("lenet conv2 n=64", 64, 6, 16, 14, 5, 1, 0, 1),
+        ("64 ch 56", 1, 64, 64, 56, 3, 1, 1, 1),
+        ("128 ch 28", 1, 128, 128, 28, 3, 1, 1, 1),
+        ("256 ch 14", 1, 256, 256, 14, 3, 1, 1, 1),
+        ("512 ch 7", 1, 512, 512, 7, 3, 1, 1, 1),
+        ("64-128 ch 56 stride 2", 1, 64, 128, 56, 3, 2, 1, 1),
+        ("64 ch 56 1x1", 1, 64, 256, 56, 1, 1, 0, 1),
+        ("3-64 ch 224 7x7 stride 2", 1, 3, 64, 224, 7, 2, 3, 1),
+        ("64 ch 112 depthwise", 1, 64, 64, 112, 3, 1, 1, 64),
+        ("256 ch 14 n=16", 16, 256, 256, 14, 3, 1, 1, 1),
+    ] {
+        if name.contains(&only) {
+            let o = WindowOptions::new(&[]).stride(&[stride]).padding(Padding::all(pad));
+            let g =
+                ConvGeometry::new(ci, &[size; 2], &[co, ci / groups, kernel, kernel], groups, &o).expect("a geometry");
+            conv(name, &g, n, isa, threads);
+        }
+    }
+}
+
+/// A convolution and its two gradients.
+fn conv(name: &str, g: &ConvGeometry, n: usize, isa: Isa, threads: usize) {
+    let flops = 2.0 * (g.macs() * n as u64) as f64;
+    let [lx, lw, ly] = [g.input_shape(n), g.weight_shape(), g.output_shape(n)].map(|s| s.iter().product());
+    let (x, w, dy) = (data(lx), data(lw), data(ly));
+    let (y, dx, dw) = (Buffer::new(ly), Buffer::new(lx), Buffer::new(lw));
+    let kernel = ConvKernel::forward(g, n, isa).expect("two dimensions");
+    let mut program = Program::default();
+    program.add(&kernel, |_, task, _, scratch| {
+        // SAFETY: the program gives each thread its own scratch.
+        unsafe { kernel.run(task, &x, &w, Epilogue::default(), y.shared(), scratch) }
+    });
+    program.report(&format!("{name} forward"), threads, flops);
+    let kernel = ConvKernel::input_grad(g, n, isa).expect("two dimensions");
+    let mut program = Program::default();
+    program.add(&kernel, |_, task, _, scratch| {
+        // SAFETY: as above.
+        unsafe { kernel.run(task, &dy, &w, Epilogue::default(), dx.shared(), scratch) }
+    });
+    program.report(&format!("{name} dx"), threads, flops);
+    let kernel = ConvFilterGradKernel::new(g, n, isa).expect("two dimensions");
+    let mut program = Program::default();
+    program.add(&kernel, |phase, task, workspace, scratch| {
+        // SAFETY: as above, and it keeps the phases apart.
+        unsafe { kernel.run(phase, task, &x, &dy, dw.shared(), workspace, scratch) }
+    });
+    program.report(&format!("{name} dw"), threads, flops);
 }

@@ -73,7 +73,7 @@ impl<'a> Program<'a> {
                         turn += 1;
                         arrived.fetch_add(1, SeqCst);
                         while arrived.load(SeqCst) < turn * threads {
-                            std::hint::spin_loop();
+                            std::thread::yield_now();
                         }
                     };
                     let mut rounds = 0;

@@ -1,44 +1,27 @@
-//! Batch normalisation, as at test time.
+//! Batch normalisation with fixed statistics.
 
-use super::{activation::want_positive, batch_norm, normalise::affine};
+use super::batch_norm::check;
 use crate::{Cost, Error, Fill, Graph, Operation, Problem, Result, ValueId, ValueType, operation};
 use gabor_tensor::{DType, Rule, Unary};
 
 operation! {
-    /// Batch normalisation with running statistics: `y = a·x + (beta - a·mean)` with `a = gamma / √(var + eps)`, a linear
-    /// map per channel that compilation folds into the convolution before it.
+    /// Batch normalisation with the running statistics, as after training: `y = γ·(x - mean) / √(var + eps) + β` per
+    /// channel. Compilation folds it into the convolution before it.
     ///
-    /// Shapes: x `[n, c, …]`, the others `[c]`, y as x.
-    pub struct BatchNormInference(
-        "batch_norm_inference", ["x", "gamma", "beta", "running_mean", "running_var"]
-    ) {
+    /// Shapes: x `[n, c]` or `[n, c, spatial…]`, all others `[c]`; y as x.
+    pub struct BatchNormInference("batch_norm_inference", ["x", "gamma", "beta", "mean", "var"]) {
         /// Added to the variance.
         eps: f64,
     }
 }
 
-impl BatchNormInference {
-    fn in_simple_operations(&self, g: &mut Graph, inputs: &[ValueId]) -> Result<ValueId> {
-        let &[x, gamma, beta, mean, var] = inputs else {
-            return Err(Error::new("batch_norm_inference", Rule::new("5 inputs are wanted")));
-        };
-        let var_eps = g.shift(var, self.eps)?;
-        let std = g.unary(Unary::Sqrt, var_eps)?;
-        let a = g.div(gamma, std)?;
-        let moved = g.mul(mean, a)?;
-        let b = g.sub(beta, moved)?;
-        affine(g, x, a, b)
-    }
-}
-
 impl Operation for BatchNormInference {
     fn infer(&self, inputs: &[ValueType]) -> Result<Vec<ValueType>, Rule> {
-        want_positive("eps", self.eps)?;
-        let names = crate::Described::input_names(self);
-        let c = batch_norm::check(inputs, names)?;
+        let names = ["x", "gamma", "beta", "mean", "var"];
+        let c = check(inputs, &names)?;
         for (t, name) in inputs.iter().zip(names).skip(1) {
             if t.shape != c {
-                return Err(Rule::new(format!("{name} is {}, x is {}", t.shape, inputs[0].shape)).right(c.to_string()));
+                return Err(Rule::new(format!("{name} is {}, x {} wants {c}", t.shape, inputs[0].shape)));
             }
         }
         Ok(vec![inputs[0].clone()])
@@ -51,27 +34,37 @@ impl Operation for BatchNormInference {
     }
     fn samples() -> Vec<Problem> {
         let p = |x: &str, c: &str| {
-            let op = BatchNormInference { eps: 1e-5 };
-            Problem::new(op).f32(x).f32(c).f32(c).f32(c).input(c, DType::F32, Fill::Positive)
+            let p = Problem::new(BatchNormInference { eps: 1e-5 }).f32(x).f32(c).f32(c).f32(c);
+            p.input(c, DType::F32, Fill::Positive)
         };
-        vec![p("nx3x4x2", "3"), p("nx5", "5")]
+        vec![p("nx3x4x5", "3"), p("nx4", "4")]
+    }
+}
+
+impl BatchNormInference {
+    /// `x·s + (β - mean·s)` with `s = γ / √(var + eps)`: two operations on the large value, the rest on vectors.
+    fn in_simple_operations(&self, g: &mut Graph, inputs: &[ValueId]) -> Result<ValueId> {
+        let [x, gamma, beta, mean, var] = [inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]];
+        let shape = g.shape(x).clone();
+        let var = g.shift(var, self.eps)?;
+        let std = g.unary(Unary::Sqrt, var)?;
+        let factor = g.div(gamma, std)?;
+        let moved = g.mul(mean, factor)?;
+        let bias = g.sub(beta, moved)?;
+        let factor = g.per_channel(factor, &shape)?;
+        let bias = g.per_channel(bias, &shape)?;
+        let y = g.mul(x, factor)?;
+        g.add(y, bias)
     }
 }
 
 impl Graph {
-    /// Batch normalisation of `x [n, c, …]` with running statistics `[c]`.
+    /// Batch normalisation with fixed statistics.
     ///
     /// # Errors
-    /// Vectors of another length than the channels.
-    pub fn batch_norm_inference(
-        &mut self,
-        x: ValueId,
-        gamma: ValueId,
-        beta: ValueId,
-        running_mean: ValueId,
-        running_var: ValueId,
-        eps: f64,
-    ) -> Result<ValueId> {
-        self.add_one(BatchNormInference { eps }, &[x, gamma, beta, running_mean, running_var])
+    /// Vectors that do not have one number per channel.
+    pub fn batch_norm_inference(&mut self, x: ValueId, vectors: [ValueId; 4], eps: f64) -> Result<ValueId> {
+        let [gamma, beta, mean, var] = vectors;
+        self.add_one(BatchNormInference { eps }, &[x, gamma, beta, mean, var])
     }
 }

@@ -201,7 +201,6 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<LayerNorm>(),
         OperationSpec::of::<GroupNorm>(),
         OperationSpec::of::<InstanceNorm>(),
-        OperationSpec::of::<BatchNormInference>(),
         OperationSpec::of::<Dropout>(),
         OperationSpec::of::<L1Loss>(),
         OperationSpec::of::<MseLoss>(),

@@ -1,0 +1,148 @@
+//! Layers without parameters: activations, dropout, joining, reshaping.
+
+use super::{Mode, Net};
+use crate::Activation;
+use gabor_graph::ops::{Pad, Slice};
+use gabor_graph::{Error, Result, ValueId};
+use gabor_tensor::{DType, PadMode, Rule, Shape, rng};
+
+impl Net {
+    /// max(x, 0).
+    ///
+    /// # Errors
+    /// None for a net's values.
+    pub fn relu(&mut self) -> Result<&mut Self> {
+        self.activation(Activation::Relu)
+    }
+    /// Hyperbolic tangent.
+    ///
+    /// # Errors
+    /// None for a net's values.
+    pub fn tanh(&mut self) -> Result<&mut Self> {
+        self.activation(Activation::Tanh)
+    }
+    /// An activation function.
+    ///
+    /// # Errors
+    /// None for a net's values.
+    pub fn activation(&mut self, activation: Activation) -> Result<&mut Self> {
+        self.begin_counted(activation.name())?;
+        self.current = activation.add(&mut self.graph, self.current)?;
+        Ok(self)
+    }
+    /// Softmax over the channels (or features).
+    ///
+    /// # Errors
+    /// A value without channels.
+    pub fn softmax(&mut self) -> Result<&mut Self> {
+        self.begin_counted("softmax")?;
+        self.current = self.graph.softmax(self.current, 1)?;
+        Ok(self)
+    }
+    /// Dropout: in training every element is zero with probability `p`, the others are divided by 1 - p; in inference
+    /// nothing. The random numbers come from the input `key` (i32) `[4]`: seed and step, low word first.
+    ///
+    /// # Errors
+    /// A `p` outside [0, 1).
+    pub fn dropout(&mut self, p: f64) -> Result<&mut Self> {
+        if !(0.0..1.0).contains(&p) {
+            return Err(self.broken(Rule::new(format!("dropout with probability {p}")).right("0 ≤ p < 1")));
+        }
+        if self.mode == Mode::Infer || p == 0.0 {
+            return Ok(self);
+        }
+        self.begin_counted("dropout")?;
+        let key = match self.key {
+            Some(key) => key,
+            None => self.graph.input("key", Shape::fixed(&[4]), DType::I32)?,
+        };
+        self.key = Some(key);
+        // Numbers below the first of augmentation belong to dropout: every layer draws from a stream of its own.
+        let stream = rng::op::DROPOUT + self.dropouts;
+        if stream >= rng::op::AUGMENT {
+            return Err(self.broken(Rule::new(format!("{} dropout layers in one network", self.dropouts + 1))));
+        }
+        self.dropouts += 1;
+        self.current = self.graph.dropout(self.current, key, p, stream)?;
+        Ok(self)
+    }
+    /// `[n, c, spatial…]` becomes `[n, features]`.
+    ///
+    /// # Errors
+    /// None for a net's values.
+    pub fn flatten(&mut self) -> Result<&mut Self> {
+        if self.shape().rank() > 2 {
+            self.begin_counted("flatten")?;
+            self.current = self.graph.flatten(self.current)?;
+        }
+        Ok(self)
+    }
+    /// The same elements of each sample under other extents.
+    ///
+    /// # Errors
+    /// Another number of elements.
+    pub fn reshape(&mut self, extents: &[usize]) -> Result<&mut Self> {
+        self.begin_counted("reshape")?;
+        self.current = self.graph.reshape(self.current, &Shape::batch(extents))?;
+        Ok(self)
+    }
+    /// Adds another value: the end of a residual branch.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn add(&mut self, other: ValueId) -> Result<&mut Self> {
+        self.begin_counted("add")?;
+        let (x, y) = (self.shape().clone(), self.graph.shape(other).clone());
+        if x != y {
+            let rule = Rule::new(format!("a branch {x} and a shortcut {y} cannot be added")).right("equal shapes");
+            return Err(self.graph.error_here("add", rule, &[self.current, other]));
+        }
+        self.current = self.graph.add(self.current, other)?;
+        Ok(self)
+    }
+    /// Joins values along the channels: the end of an inception module. The current value is not one of them unless it
+    /// is named.
+    ///
+    /// # Errors
+    /// Spatial extents that differ, or no values.
+    pub fn concat(&mut self, values: &[ValueId]) -> Result<&mut Self> {
+        self.begin_counted("concat")?;
+        self.current = self.graph.concat(values, 1)?;
+        Ok(self)
+    }
+    /// Maxout (Goodfellow et al. 2013): the largest of each `pieces` neighbouring channels.
+    ///
+    /// # Errors
+    /// Pieces that do not divide the channels.
+    pub fn maxout(&mut self, pieces: usize) -> Result<&mut Self> {
+        self.begin_counted("maxout")?;
+        self.current = self.graph.maxout(self.current, pieces)?;
+        Ok(self)
+    }
+    /// Every `step`-th place in every spatial dimension, the first included.
+    ///
+    /// # Errors
+    /// A step of 0.
+    pub fn subsample(&mut self, step: usize) -> Result<&mut Self> {
+        self.begin_counted("subsample")?;
+        for (i, len) in self.spatial()?.into_iter().enumerate() {
+            let op = Slice { axis: 2 + i, start: 0, end: len, step };
+            self.current = self.graph.add_one(op, &[self.current])?;
+        }
+        Ok(self)
+    }
+    /// Adds channels of zeros before and after the others.
+    ///
+    /// # Errors
+    /// None for a net's values.
+    pub fn pad_channels(&mut self, before: usize, after: usize) -> Result<&mut Self> {
+        self.begin_counted("pad")?;
+        let mut pads = vec![(0, 0); self.shape().rank()];
+        if pads.len() < 2 {
+            return Err(Error::new("pad", Rule::new("a value without channels")));
+        }
+        pads[1] = (before, after);
+        self.current = self.graph.add_one(Pad { mode: PadMode::Constant, value: 0.0, pads }, &[self.current])?;
+        Ok(self)
+    }
+}

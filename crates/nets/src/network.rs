@@ -1,0 +1,111 @@
+//! A network: one description, built as a graph for training or for inference.
+
+use crate::zoo::{self, Card, Options};
+use crate::{Mode, Net, Scheme, initialize, notation};
+use gabor_graph::{Error, Graph, Result};
+use gabor_tensor::Weights;
+use std::fmt;
+use std::sync::Arc;
+
+type Build = dyn Fn(&mut Net) -> Result<()> + Send + Sync;
+
+/// A network's description: its name, the extents of its input, its number of classes, and the function that builds it.
+///
+/// ```
+/// use gabor_nets::{Mode, Network};
+/// let net = Network::new("softmax", &[1, 8, 8], 10, |net| net.flatten()?.linear("fc", 10).map(|_| ()));
+/// let graph = net.graph(Mode::Infer).unwrap();
+/// assert_eq!(graph.ty(graph.output_value("logits").unwrap()).to_string(), "f32[n, 10]");
+/// ```
+#[derive(Clone)]
+pub struct Network {
+    name: String,
+    input: Vec<usize>,
+    classes: usize,
+    card: Option<Card>,
+    scheme: Option<Scheme>,
+    build: Arc<Build>,
+}
+
+impl Network {
+    /// A network that `build` describes. `input` are the extents of one sample, `[c, h, w]` for a picture; `classes` is
+    /// the number of logits that training expects.
+    pub fn new(
+        name: impl Into<String>,
+        input: &[usize],
+        classes: usize,
+        build: impl Fn(&mut Net) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Network { name: name.into(), input: input.to_vec(), classes, card: None, scheme: None, build: Arc::new(build) }
+    }
+    /// The same network with all weights initialised by this scheme, whatever its description says.
+    pub fn with_scheme(mut self, scheme: Scheme) -> Self {
+        self.scheme = Some(scheme);
+        self
+    }
+    pub(crate) fn with_card(mut self, card: Card) -> Self {
+        self.card = Some(card);
+        self
+    }
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Extents of one sample: `[c, h, w]` for a picture.
+    pub fn input(&self) -> &[usize] {
+        &self.input
+    }
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+    /// Paper, year and the like, for a network of the zoo.
+    pub fn card(&self) -> Option<&Card> {
+        self.card.as_ref()
+    }
+    /// The graph: inputs `images` (f32) `[n, input…]` and, where dropout is active, `key` (i32) `[4]`; output `logits`.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other or the input.
+    pub fn graph(&self, mode: Mode) -> Result<Graph> {
+        let mut net = Net::new(&self.name, &self.input, mode)?;
+        if let Some(scheme) = &self.scheme {
+            net.fix_init(scheme.clone());
+        }
+        (self.build)(&mut net)?;
+        Ok(net.finish("logits"))
+    }
+    /// All parameters and running statistics, drawn from the seed.
+    ///
+    /// # Errors
+    /// As [`graph`](Network::graph).
+    pub fn initialize(&self, seed: u64) -> Result<Weights> {
+        Ok(initialize(&self.graph(Mode::Infer)?, seed))
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Network { name, input, classes, .. } = self;
+        write!(f, "Network {{ name: {name:?}, input: {input:?}, classes: {classes} }}")
+    }
+}
+
+/// A network by the name it has in the zoo, or as a description in the lectures' notation (whatever holds a space, an
+/// arrow or a bracket is one).
+///
+/// ```
+/// use gabor_nets::{network, zoo::Options};
+/// assert_eq!(network("lenet5", &Options::default()).unwrap().classes(), 10);
+/// ```
+///
+/// # Errors
+/// An unknown name, with the nearest known ones; a mistake in the description, with its place.
+pub fn network(text: &str, options: &Options) -> Result<Network> {
+    let text = text.trim();
+    if text.contains(|c: char| c.is_whitespace() || "[]()|*,;→".contains(c)) || text.contains("->") {
+        notation::parse(text, options).map_err(Error::from)
+    } else {
+        zoo::by_name(text, options)
+    }
+}

@@ -1,0 +1,266 @@
+//! The lecture's table of a network, as plain data: per layer its output, values held, parameters, work and field of view.
+
+mod field;
+mod memory;
+mod table;
+
+use gabor_graph::ops::{BinaryMap, UnaryMap};
+use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId};
+use gabor_tensor::Shape;
+use std::collections::{HashMap, HashSet};
+
+pub use memory::Memory;
+
+/// One row of the table: a layer, with the activation, dropout or flattening that works in place on its output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerRow {
+    /// The layer's name; parameters are called `NAME.weight` and so on.
+    pub name: String,
+    /// What it computes: `conv + relu`.
+    pub kind: String,
+    /// Shape of its output.
+    pub output: Shape,
+    /// Elements of its output, for one sample.
+    pub values: u64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Trainable parameters to which weight decay applies: no biases, no normalisation.
+    pub weights: u64,
+    /// Running statistics and other state.
+    pub state: u64,
+    /// Floating-point operations for one sample; a multiply-add counts as two.
+    pub flops: u64,
+    /// Extents of the part of the input that one unit sees, per spatial dimension; empty where it sees all.
+    pub receptive_field: Vec<usize>,
+}
+
+/// The table of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The network's name.
+    pub name: String,
+    /// Inputs, then layers in the order of work.
+    pub layers: Vec<LayerRow>,
+    /// Elements of all rows together, for one sample.
+    pub values: u64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Trainable parameters without biases and normalisation.
+    pub weights: u64,
+    /// Running statistics and other state.
+    pub state: u64,
+    /// Floating-point operations for one sample.
+    pub flops: u64,
+    /// What is legal but surprising, with the layer's name: dropped rows and columns.
+    pub notes: Vec<String>,
+    peak: u64,
+}
+
+/// The table of a graph's forward part.
+///
+/// ```
+/// use gabor_nets::{Mode, summary, zoo};
+/// let vgg = zoo::by_name("vgg16", &Default::default()).unwrap().graph(Mode::Infer).unwrap();
+/// let s = summary(&vgg);
+/// assert_eq!((s.parameters, s.weights, s.values), (138_357_544, 138_344_128, 15_237_608));
+/// ```
+pub fn summary(graph: &Graph) -> Summary {
+    let fields = field::receptive_fields(graph);
+    let mut rows: Vec<LayerRow> = Vec::new();
+    for v in graph.inputs() {
+        // The key of random operations is no data.
+        if graph.value(v).ty.dtype == gabor_tensor::DType::F32 {
+            let mut row = empty_row(&graph.value(v).name, "input", graph.shape(v));
+            row.receptive_field = fields.get(&v).cloned().unwrap_or_default();
+            rows.push(row);
+        }
+    }
+    let (mut last, mut notes, mut counted) = (None, Vec::new(), HashSet::new());
+    for layer in layers(graph) {
+        let nodes: Vec<&Node> = layer.iter().map(|&n| graph.node(n)).collect();
+        let Some(&end) = nodes.last() else { continue };
+        let kind = kind(graph, &nodes);
+        let merged = in_place(graph, &nodes, last) && rows.last().is_some_and(|r| r.kind != "input");
+        let field = fields.get(&end.outputs[0]).cloned().unwrap_or_default();
+        match rows.last_mut() {
+            // Flattening changes neither the values nor what a unit sees.
+            Some(_) if merged && kind == "reshape" => {}
+            Some(row) if merged => row.kind = format!("{} + {kind}", row.kind),
+            _ => {
+                let row = empty_row(&nodes[0].name, &kind, graph.shape(end.outputs[0]));
+                rows.push(LayerRow { receptive_field: field, ..row });
+            }
+        }
+        let Some(row) = rows.last_mut() else { continue };
+        for node in &nodes {
+            row.flops = row.flops.saturating_add(flops(graph, node));
+            notes.extend(node.notes.iter().map(|n| format!("{}: {n}", node.name)));
+            for &v in &node.inputs {
+                if counted.insert(v) {
+                    count(graph, v, row);
+                }
+            }
+        }
+        last = Some(end.outputs[0]);
+    }
+    let sum = |f: fn(&LayerRow) -> u64| rows.iter().map(f).fold(0, u64::saturating_add);
+    Summary {
+        name: graph.name.clone(),
+        values: sum(|r| r.values),
+        parameters: sum(|r| r.parameters),
+        weights: sum(|r| r.weights),
+        state: sum(|r| r.state),
+        flops: sum(|r| r.flops),
+        notes,
+        peak: memory::peak(graph),
+        layers: rows,
+    }
+}
+
+fn empty_row(name: &str, kind: &str, output: &Shape) -> LayerRow {
+    LayerRow {
+        name: name.to_string(),
+        kind: kind.to_string(),
+        output: output.clone(),
+        values: output.len_at(1) as u64,
+        parameters: 0,
+        weights: 0,
+        state: 0,
+        flops: 0,
+        receptive_field: Vec::new(),
+    }
+}
+
+/// Adds a parameter to the row of the layer that uses it first.
+fn count(graph: &Graph, v: ValueId, row: &mut LayerRow) {
+    let value = graph.value(v);
+    let Source::Parameter(p) = &value.source else { return };
+    let n = value.ty.shape.len_at(1) as u64;
+    if p.trainable {
+        row.parameters += n;
+        row.weights += if p.decay { n } else { 0 };
+    } else {
+        row.state += n;
+    }
+}
+
+fn flops(graph: &Graph, node: &Node) -> u64 {
+    let types = |vs: &[ValueId]| vs.iter().map(|&v| graph.ty(v).clone()).collect::<Vec<_>>();
+    node.operation.cost(&types(&node.inputs), &types(&node.outputs), 1).flops
+}
+
+/// The forward nodes of each layer, in order. A layer's first node carries its name, the others `NAME.operation`.
+fn layers(graph: &Graph) -> Vec<Vec<NodeId>> {
+    let mut groups: Vec<Vec<NodeId>> = Vec::new();
+    let mut of_name: HashMap<&str, usize> = HashMap::new();
+    for (i, node) in graph.nodes().iter().enumerate() {
+        if node.phase != Phase::Forward {
+            continue;
+        }
+        let id = NodeId(i as u32);
+        let owner = node.name.rmatch_indices('.').find_map(|(at, _)| of_name.get(&node.name[..at]).copied());
+        // Only the layer that was built last may grow: names of foreign graphs follow no such rule.
+        match owner {
+            Some(g) if g + 1 == groups.len() => groups[g].push(id),
+            _ => {
+                of_name.insert(&node.name, groups.len());
+                groups.push(vec![id]);
+            }
+        }
+    }
+    groups
+}
+
+/// What a layer computes: the operation with the most work, by its own name or that of its function.
+fn kind(graph: &Graph, nodes: &[&Node]) -> String {
+    let costly = nodes.iter().max_by_key(|n| (n.operation.name() != "reshape", flops(graph, n)));
+    let Some(node) = costly else { return String::new() };
+    if let Some(u) = node.op::<UnaryMap>() {
+        return u.f.name().into();
+    }
+    if let Some(b) = node.op::<BinaryMap>() {
+        return b.f.name().into();
+    }
+    match node.operation.name() {
+        "matmul" => "linear".into(),
+        name => name.into(),
+    }
+}
+
+/// Operations that can write their result over their input.
+const IN_PLACE: &[&str] = &[
+    "unary",
+    "binary",
+    "reshape",
+    "clip",
+    "leaky_relu",
+    "prelu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "softplus",
+    "hard_swish",
+    "hard_sigmoid",
+    "dropout",
+];
+
+/// Whether a layer without parameters works in place on the value before it.
+fn in_place(graph: &Graph, nodes: &[&Node], last: Option<ValueId>) -> bool {
+    let inside: HashSet<ValueId> = nodes.iter().flat_map(|n| n.outputs.iter().copied()).collect();
+    let mut outer = nodes.iter().flat_map(|n| &n.inputs).filter(|v| !inside.contains(v));
+    nodes.iter().all(|n| IN_PLACE.contains(&n.operation.name()))
+        && outer.all(|&v| {
+            Some(v) == last
+                || match graph.value(v).source {
+                    Source::Constant(_) => true,
+                    Source::Input => graph.value(v).ty.dtype != gabor_tensor::DType::F32,
+                    _ => false,
+                }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mode, zoo};
+
+    fn of(name: &str, mode: Mode) -> Summary {
+        summary(&zoo::by_name(name, &Default::default()).unwrap().graph(mode).unwrap())
+    }
+
+    #[test]
+    fn vgg16_is_the_lectures_table() {
+        for mode in [Mode::Infer, Mode::Train] {
+            let s = of("vgg16", mode);
+            assert_eq!(s.parameters, 138_357_544);
+            assert_eq!(s.weights, 138_344_128);
+            assert_eq!(s.values, 15_237_608);
+            // Rows: input, 13 convolutions, 5 poolings, 3 fully connected layers.
+            assert_eq!(s.layers.len(), 22);
+            let first = &s.layers[1];
+            assert_eq!((first.name.as_str(), first.kind.as_str()), ("features.0", "conv + relu"));
+            assert_eq!((first.weights, first.values), (1_728, 224 * 224 * 64));
+            let fc = &s.layers[19];
+            assert_eq!((fc.name.as_str(), fc.weights, fc.values), ("classifier.0", 102_760_448, 4096));
+            // The last pooling sees 212 of 224 pixels.
+            assert_eq!(s.layers[18].receptive_field, [212, 212]);
+        }
+        // 15.47 billion multiply-adds, as published (He et al. 2016 round to 15.3).
+        let s = of("vgg16", Mode::Infer);
+        assert!((s.flops as f64 / 2e9 - 15.47).abs() < 0.05, "{}", s.flops);
+    }
+
+    #[test]
+    fn table_and_memory() {
+        let s = of("lenet5", Mode::Train);
+        let text = s.to_string();
+        assert!(text.contains("conv1") && text.contains("61,706"), "{text}");
+        let (one, many) = (s.memory(1), s.memory(64));
+        assert!(one.inference < many.inference && many.inference < many.training);
+        assert!(many.training < 64 << 20, "{many:?}");
+        let resnet = of("resnet18", Mode::Infer);
+        let row = resnet.layers.iter().find(|r| r.name == "layer1.0.add1").unwrap();
+        assert_eq!(row.kind, "add + relu");
+    }
+}

@@ -1,0 +1,93 @@
+//! AlexNet (Krizhevsky, Sutskever, Hinton 2012) in its forms.
+
+use super::{Card, Entry};
+use crate::{LrnOptions, Net, Scheme, conv, pool};
+use gabor_graph::{Initializer, Result};
+
+const PAPER: &str = "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks";
+
+macro_rules! entry {
+    ($name:literal, $aliases:expr, $title:literal, $parameters:literal, $input:literal, $build:expr) => {
+        Entry {
+            card: Card {
+                name: $name,
+                aliases: $aliases,
+                title: $title,
+                paper: PAPER,
+                year: 2012,
+                parameters: $parameters,
+                input: &[3, $input, $input],
+                classes: 1000,
+            },
+            build: $build,
+        }
+    };
+}
+
+pub(super) const ENTRIES: &[Entry] = &[
+    entry!(
+        "alexnet",
+        &["alexnet-one-column"],
+        "AlexNet in one column, without response normalisation",
+        62_378_344,
+        227,
+        { |net, classes| alexnet(net, classes, 1, false) }
+    ),
+    entry!("alexnet_lrn", &[], "AlexNet in one column, with response normalisation", 62_378_344, 227, {
+        |net, classes| alexnet(net, classes, 1, true)
+    }),
+    entry!(
+        "alexnet_two_group",
+        &["alexnet-paper"],
+        "AlexNet as in the paper: two groups, response normalisation",
+        60_965_224,
+        227,
+        { |net, classes| alexnet(net, classes, 2, true) }
+    ),
+    entry!(
+        "alexnet_torchvision",
+        &["alexnet-owt"],
+        "AlexNet as torchvision has it (\"one weird trick\", 2014)",
+        61_100_840,
+        224,
+        torchvision
+    ),
+];
+
+fn alexnet(net: &mut Net, classes: usize, groups: usize, lrn: bool) -> Result<()> {
+    // The paper draws from a normal distribution of deviation 0.01, with which a plain ReLU network of this depth starts
+    // very slowly; He's is what the field uses instead.
+    net.init(Scheme::all(Initializer::KaimingNormal { a: 0.0, fan_out: false }));
+    let normalise = |net: &mut Net| if lrn { net.lrn(LrnOptions::default()).map(|_| ()) } else { Ok(()) };
+    let overlapping = || pool(3).stride(2);
+    net.conv("conv1", conv(96, 11).stride(4))?.relu()?;
+    normalise(net)?;
+    net.max_pool(overlapping())?;
+    net.conv("conv2", conv(256, 5).pad(2).groups(groups))?.relu()?;
+    normalise(net)?;
+    net.max_pool(overlapping())?;
+    net.conv("conv3", conv(384, 3).pad(1))?.relu()?;
+    net.conv("conv4", conv(384, 3).pad(1).groups(groups))?.relu()?;
+    net.conv("conv5", conv(256, 3).pad(1).groups(groups))?.relu()?.max_pool(overlapping())?;
+    net.flatten()?.dropout(0.5)?;
+    net.linear("fc6", 4096)?.relu()?.dropout(0.5)?;
+    net.linear("fc7", 4096)?.relu()?;
+    net.linear("fc8", classes)?;
+    Ok(())
+}
+
+fn torchvision(net: &mut Net, classes: usize) -> Result<()> {
+    let overlapping = || pool(3).stride(2);
+    net.conv("features.0", conv(64, 11).stride(4).pad(2))?.relu()?.max_pool(overlapping())?;
+    net.conv("features.3", conv(192, 5).pad(2))?.relu()?.max_pool(overlapping())?;
+    net.conv("features.6", conv(384, 3).pad(1))?.relu()?;
+    net.conv("features.8", conv(256, 3).pad(1))?.relu()?;
+    net.conv("features.10", conv(256, 3).pad(1))?.relu()?.max_pool(overlapping())?;
+    // The paper's places, whatever the picture's size.
+    net.adaptive_avg_pool(&[6, 6])?;
+    net.flatten()?.dropout(0.5)?;
+    net.linear("classifier.1", 4096)?.relu()?.dropout(0.5)?;
+    net.linear("classifier.4", 4096)?.relu()?;
+    net.linear("classifier.6", classes)?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! AlphaGo's policy network (Silver et al. 2016): a move for every point of the board.
+
+use super::{Card, Entry};
+use crate::{Net, Scheme, conv};
+use gabor_graph::{Error, Initializer, Result};
+use gabor_tensor::Rule;
+
+macro_rules! entry {
+    ($name:literal, $aliases:expr, $k:literal, $parameters:literal) => {
+        Entry {
+            card: Card {
+                name: $name,
+                aliases: $aliases,
+                title: "policy network of AlphaGo: 48 feature planes, 13 layers, a logit per point of the board",
+                paper: "Silver et al.: Mastering the game of Go with deep neural networks and tree search",
+                year: 2016,
+                parameters: $parameters,
+                input: &[48, 19, 19],
+                classes: 361,
+            },
+            build: |net, classes| policy(net, classes, $k),
+        }
+    };
+}
+
+pub(super) const ENTRIES: &[Entry] = &[
+    entry!("alphago_policy", &["alphago", "alphago-policy-192"], 192, 3_882_793),
+    entry!("alphago_policy_128", &[], 128, 1_777_641),
+    entry!("alphago_policy_256", &[], 256, 6_798_953),
+    entry!("alphago_policy_384", &[], 384, 15_064_297),
+];
+
+fn policy(net: &mut Net, classes: usize, k: usize) -> Result<()> {
+    net.init(Scheme::all(Initializer::KaimingNormal { a: 0.0, fan_out: false }));
+    let places: usize = net.extents()[1..].iter().product();
+    if classes != places {
+        return Err(Error::new(
+            "alphago_policy",
+            Rule::new(format!("{classes} classes, and the network has a logit for each of {places} points"))
+                .right(format!("{places} classes")),
+        ));
+    }
+    net.conv("conv1", conv(k, 5).pad(2))?.relu()?;
+    for i in 2..=12 {
+        net.conv(&format!("conv{i}"), conv(k, 3).pad(1))?.relu()?;
+    }
+    // "The final layer convolves 1 filter of kernel size 1×1 with stride 1, with a different bias for each position."
+    net.conv("conv13", conv(1, 1).no_bias())?.flatten()?.place_bias("position")?;
+    Ok(())
+}

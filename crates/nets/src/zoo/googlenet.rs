@@ -1,0 +1,71 @@
+//! GoogLeNet (Szegedy et al. 2015) as torchvision has it: batch normalisation, 3×3 where the paper has 5×5, no auxiliary
+//! heads.
+
+use super::{Card, Entry};
+use crate::{ConvOptions, Net, NormOptions, Scheme, conv, pool};
+use gabor_graph::{Initializer, Result};
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    card: Card {
+        name: "googlenet",
+        aliases: &["inception_v1"],
+        title: "GoogLeNet of nine inception modules, as torchvision has it, without auxiliary heads",
+        paper: "Szegedy et al.: Going deeper with convolutions",
+        year: 2015,
+        parameters: 6_624_904,
+        input: &[3, 224, 224],
+        classes: 1000,
+    },
+    build: googlenet,
+}];
+
+/// Filters of a module: 1×1, 3×3 reduction and 3×3, 5×5 reduction and 5×5, pooling projection (table 1 of the paper).
+const MODULES: &[(&str, [usize; 6])] = &[
+    ("3a", [64, 96, 128, 16, 32, 32]),
+    ("3b", [128, 128, 192, 32, 96, 64]),
+    ("4a", [192, 96, 208, 16, 48, 64]),
+    ("4b", [160, 112, 224, 24, 64, 64]),
+    ("4c", [128, 128, 256, 24, 64, 64]),
+    ("4d", [112, 144, 288, 32, 64, 64]),
+    ("4e", [256, 160, 320, 32, 128, 128]),
+    ("5a", [256, 160, 320, 32, 128, 128]),
+    ("5b", [384, 192, 384, 48, 128, 128]),
+];
+
+fn googlenet(net: &mut Net, classes: usize) -> Result<()> {
+    // torchvision truncates the normal distribution at 200 deviations, which changes nothing.
+    net.init(Scheme::all(Initializer::Normal { mean: 0.0, std: 0.01 }));
+    net.within("conv1", |b| unit(b, conv(64, 7).stride(2).pad(3)))?.max_pool(pool(3).stride(2).ceil())?;
+    net.within("conv2", |b| unit(b, conv(64, 1)))?;
+    net.within("conv3", |b| unit(b, conv(192, 3).pad(1)))?.max_pool(pool(3).stride(2).ceil())?;
+    for (name, filters) in MODULES {
+        net.within(&format!("inception{name}"), |b| inception(b, *filters))?;
+        match *name {
+            "3b" => net.max_pool(pool(3).stride(2).ceil())?,
+            "4e" => net.max_pool(pool(2).ceil())?,
+            _ => net,
+        };
+    }
+    net.global_avg_pool()?.flatten()?.dropout(0.2)?.linear("fc", classes)?;
+    Ok(())
+}
+
+/// Convolution without bias, batch normalisation (eps 0.001), ReLU.
+fn unit(net: &mut Net, options: ConvOptions) -> Result<&mut Net> {
+    net.conv("conv", options.no_bias())?
+        .batch_norm_with("bn", NormOptions { eps: 1e-3, ..NormOptions::default() })?
+        .relu()
+}
+
+fn inception(net: &mut Net, [c1, r3, c3, r5, c5, p]: [usize; 6]) -> Result<&mut Net> {
+    let b1 = net.branch(|b| b.within("branch1", |b| unit(b, conv(c1, 1))))?;
+    let b2 = net.branch(|b| {
+        b.within("branch2.0", |b| unit(b, conv(r3, 1)))?.within("branch2.1", |b| unit(b, conv(c3, 3).pad(1)))
+    })?;
+    let b3 = net.branch(|b| {
+        b.within("branch3.0", |b| unit(b, conv(r5, 1)))?.within("branch3.1", |b| unit(b, conv(c5, 3).pad(1)))
+    })?;
+    let b4 =
+        net.branch(|b| b.max_pool(pool(3).stride(1).pad(1).ceil())?.within("branch4.1", |b| unit(b, conv(p, 1))))?;
+    net.concat(&[b1, b2, b3, b4])
+}

@@ -1,0 +1,159 @@
+//! The networks of the lectures and of practice, by name.
+//!
+//! One family per file. Parameters carry torchvision's names where torchvision has the network, and count as there or in
+//! the paper (tests hold the numbers). [`by_name`] takes a canonical name (`vgg16`) or an alias (`vgg-d`).
+
+mod alexnet;
+mod alphago;
+mod googlenet;
+mod lenet;
+mod mlp;
+mod mobilenet;
+mod resnet;
+mod resnet_cifar;
+mod squeezenet;
+mod tiny;
+mod vgg;
+mod zfnet;
+
+use crate::{Net, Network, Scheme};
+use gabor_graph::{Error, Result};
+use gabor_tensor::Rule;
+
+/// What a user says about a network of the zoo; what is left out stays as published.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Spatial extents of the input: height and width for a picture. One number stands for all dimensions.
+    pub input: Option<Vec<usize>>,
+    /// Input channels: 1 for grey, 3 for colour.
+    pub channels: Option<usize>,
+    /// Number of classes.
+    pub classes: Option<usize>,
+    /// How all weights are initialised.
+    pub scheme: Option<Scheme>,
+}
+
+/// What is known of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// Canonical name.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// What it is, in a sentence.
+    pub title: &'static str,
+    /// Authors and title of the paper.
+    pub paper: &'static str,
+    /// Year of the paper.
+    pub year: u16,
+    /// Trainable parameters as published, with the published input and classes.
+    pub parameters: u64,
+    /// Extents of the published input, `[c, h, w]`.
+    pub input: &'static [usize],
+    /// Number of classes as published.
+    pub classes: usize,
+}
+
+/// A row of the zoo.
+struct Entry {
+    card: Card,
+    /// Builds the network with that many classes.
+    build: fn(&mut Net, usize) -> Result<()>,
+}
+
+/// Families in the order in which they are listed.
+const FAMILIES: &[&[Entry]] = &[
+    lenet::ENTRIES,
+    mlp::ENTRIES,
+    alexnet::ENTRIES,
+    zfnet::ENTRIES,
+    vgg::ENTRIES,
+    googlenet::ENTRIES,
+    resnet::ENTRIES,
+    resnet_cifar::ENTRIES,
+    squeezenet::ENTRIES,
+    mobilenet::ENTRIES,
+    alphago::ENTRIES,
+    tiny::ENTRIES,
+];
+
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    FAMILIES.iter().flat_map(|f| f.iter())
+}
+
+/// Canonical names, family by family.
+pub fn names() -> Vec<&'static str> {
+    entries().map(|e| e.card.name).collect()
+}
+
+/// The cards of all networks, family by family.
+pub fn cards() -> impl Iterator<Item = &'static Card> {
+    entries().map(|e| &e.card)
+}
+
+/// Largest extent of an input that is accepted.
+pub(crate) const MOST_EXTENT: usize = 1 << 14;
+/// Largest number of classes that is accepted.
+pub(crate) const MOST_CLASSES: usize = 1 << 20;
+
+/// The network of that name.
+///
+/// ```
+/// use gabor_nets::zoo::{self, Options};
+/// let net = zoo::by_name("resnet18", &Options { classes: Some(7), ..Options::default() }).unwrap();
+/// assert_eq!((net.input(), net.classes()), (&[3, 224, 224][..], 7));
+/// let message = zoo::by_name("resnt18", &Options::default()).unwrap_err().to_string();
+/// assert!(message.contains("resnet18"));
+/// ```
+///
+/// # Errors
+/// An unknown name, with the nearest known ones; sizes of 0 or beyond measure. Whether the layers fit the input is found
+/// by [`Network::graph`].
+pub fn by_name(name: &str, options: &Options) -> Result<Network> {
+    let plain = name.trim().to_lowercase().replace('-', "_");
+    let found = entries().find(|e| e.card.name == plain || e.card.aliases.iter().any(|a| a.replace('-', "_") == plain));
+    let entry = found.ok_or_else(|| {
+        let known = entries().flat_map(|e| std::iter::once(e.card.name).chain(e.card.aliases.iter().copied()));
+        let right = crate::nearest::suggestion(&plain, known, &format!("one of {}", names().join(", ")));
+        Error::new("network", Rule::new(format!("there is no network `{name}`")).right(right))
+    })?;
+    let card = &entry.card;
+    let input = input_extents(card.name, card.input, options)?;
+    let classes = options.classes.unwrap_or(card.classes);
+    if classes == 0 || classes > MOST_CLASSES {
+        return Err(Error::new(card.name, Rule::new(format!("{classes} classes")).right("at least 1")));
+    }
+    let build = entry.build;
+    let net = Network::new(card.name, &input, classes, move |net| build(net, classes)).with_card(card.clone());
+    Ok(match &options.scheme {
+        Some(s) => net.with_scheme(s.clone()),
+        None => net,
+    })
+}
+
+/// The published extents `[c, spatial…]` with the user's changes.
+pub(crate) fn input_extents(place: &str, published: &[usize], options: &Options) -> Result<Vec<usize>> {
+    let mut input = published.to_vec();
+    if let Some(c) = options.channels {
+        input[0] = c;
+    }
+    if let Some(given) = &options.input {
+        let d = input.len() - 1;
+        match given.len() {
+            1 => input[1..].fill(given[0]),
+            n if n == d => input[1..].copy_from_slice(given),
+            n => {
+                return Err(Error::new(
+                    place,
+                    Rule::new(format!("an input of {n} spatial extents {given:?}"))
+                        .right(format!("{d} of them, as published: {:?}", &published[1..])),
+                ));
+            }
+        }
+    }
+    if input.iter().any(|&e| e == 0 || e > MOST_EXTENT) {
+        let rule = Rule::new(format!("an input of extents {input:?}"));
+        return Err(Error::new(place, rule.right(format!("extents from 1 to {MOST_EXTENT}"))));
+    }
+    Ok(input)
+}

@@ -1,0 +1,184 @@
+//! Every network of the zoo: parameters as published, output shapes, names as torchvision's.
+
+use gabor_graph::{Graph, Source};
+use gabor_nets::zoo::{self, Options};
+use gabor_nets::{Mode, Scheme, initialize, summary};
+
+fn graph(name: &str, mode: Mode) -> Graph {
+    zoo::by_name(name, &Options::default()).unwrap().graph(mode).unwrap()
+}
+
+#[test]
+fn parameters_and_logits_are_as_published() {
+    for card in zoo::cards() {
+        for mode in [Mode::Infer, Mode::Train] {
+            let g = graph(card.name, mode);
+            let logits = g.output_value("logits").unwrap();
+            assert_eq!(g.ty(logits).to_string(), format!("f32[n, {}]", card.classes), "{}", card.name);
+            let s = summary(&g);
+            assert_eq!(s.parameters, card.parameters, "{}", card.name);
+            let all: usize = (g.parameters().filter(|(_, p)| p.trainable)).map(|(v, _)| g.shape(v).len_at(1)).sum();
+            assert_eq!(s.parameters as usize, all, "{}: every parameter belongs to a layer", card.name);
+            g.validate().unwrap();
+        }
+    }
+}
+
+/// The numbers once more, by hand, so that a wrong card does not pass: papers and torchvision.
+#[test]
+fn famous_numbers() {
+    for (name, parameters) in [
+        ("vgg-d", 138_357_544),
+        ("resnet18", 11_689_512),
+        ("resnet50", 25_557_032),
+        ("resnet152", 60_192_808),
+        ("alexnet_torchvision", 61_100_840),
+        ("squeezenet1_1", 1_235_496),
+        ("mobilenet_v2", 3_504_872),
+        ("googlenet", 6_624_904),
+        ("resnet20", 269_722),
+        ("resnet44", 658_586),
+    ] {
+        assert_eq!(summary(&graph(name, Mode::Infer)).parameters, parameters, "{name}");
+    }
+    for (name, millions) in
+        [("vgg-a", 133), ("vgg-a-lrn", 133), ("vgg-b", 133), ("vgg-c", 134), ("vgg-d", 138), ("vgg-e", 144)]
+    {
+        let p = summary(&graph(name, Mode::Infer)).parameters;
+        assert_eq!((p as f64 / 1e6).round() as u64, millions, "{name}");
+    }
+}
+
+#[test]
+fn names_are_torchvisions() {
+    for (net, names) in [
+        (
+            "resnet50",
+            vec![
+                "conv1.weight",
+                "bn1.running_mean",
+                "layer1.0.downsample.0.weight",
+                "layer1.0.downsample.1.running_var",
+                "layer3.5.conv3.weight",
+                "layer4.2.bn3.bias",
+                "fc.weight",
+                "fc.bias",
+            ],
+        ),
+        ("vgg16", vec!["features.0.weight", "features.28.bias", "classifier.0.weight", "classifier.6.bias"]),
+        ("vgg16_bn", vec!["features.1.running_mean", "features.40.weight", "features.41.bias", "classifier.6.weight"]),
+        ("alexnet_torchvision", vec!["features.10.weight", "classifier.1.weight", "classifier.6.bias"]),
+        (
+            "squeezenet1_1",
+            vec!["features.0.weight", "features.3.squeeze.weight", "features.12.expand3x3.bias", "classifier.1.weight"],
+        ),
+        ("squeezenet1_0", vec!["features.12.expand1x1.bias"]),
+        (
+            "googlenet",
+            vec![
+                "conv1.conv.weight",
+                "inception3a.branch2.1.bn.weight",
+                "inception5b.branch4.1.conv.weight",
+                "fc.bias",
+            ],
+        ),
+        (
+            "mobilenet_v2",
+            vec![
+                "features.0.0.weight",
+                "features.1.conv.0.0.weight",
+                "features.1.conv.1.weight",
+                "features.1.conv.2.bias",
+                "features.2.conv.1.0.weight",
+                "features.17.conv.3.running_var",
+                "features.18.1.weight",
+                "classifier.1.bias",
+            ],
+        ),
+        ("resnet20", vec!["conv1.weight", "layer3.2.bn2.running_var", "linear.weight", "linear.bias"]),
+    ] {
+        let g = graph(net, Mode::Infer);
+        for name in names {
+            let v = g.find(name).unwrap_or_else(|| panic!("{net} has no {name}"));
+            assert!(matches!(g.value(v).source, Source::Parameter(_)), "{net}: {name}");
+        }
+    }
+}
+
+#[test]
+fn shapes_inside() {
+    for (net, node, shape) in [
+        ("alexnet", "conv1", "[n, 96, 55, 55]"),
+        ("alexnet", "pool1", "[n, 96, 27, 27]"),
+        ("alexnet", "pool3", "[n, 256, 6, 6]"),
+        ("zfnet", "conv1", "[n, 96, 110, 110]"),
+        ("zfnet", "pool3", "[n, 256, 6, 6]"),
+        ("googlenet", "inception3a.concat1", "[n, 256, 28, 28]"),
+        ("googlenet", "inception5b.concat1", "[n, 1024, 7, 7]"),
+        ("resnet50", "layer4.2.add1", "[n, 2048, 7, 7]"),
+        ("alphago_policy", "conv12", "[n, 192, 19, 19]"),
+        ("mobilenet_v2", "features.18.0", "[n, 1280, 7, 7]"),
+        ("squeezenet1_1", "classifier.1", "[n, 1000, 13, 13]"),
+        ("lenet5_1998", "c5", "[n, 120, 1, 1]"),
+    ] {
+        let g = graph(net, Mode::Infer);
+        let v = g.find(node).unwrap_or_else(|| panic!("{net} has no {node}\n{g}"));
+        assert_eq!(g.shape(v).to_string(), shape, "{net} {node}");
+    }
+    // "About 650,000 neurons" (AlexNet, 2012), counted as the outputs of its layers with weights.
+    let s = summary(&graph("alexnet_two_group", Mode::Infer));
+    let neurons: u64 = s.layers.iter().filter(|r| r.weights > 0).map(|r| r.values).sum();
+    assert_eq!(neurons, 55 * 55 * 96 + 27 * 27 * 256 + 13 * 13 * (384 + 384 + 256) + 4096 * 2 + 1000);
+    assert!((640_000..670_000).contains(&neurons), "{neurons}");
+}
+
+#[test]
+fn sizes_are_configurable() {
+    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(7), scheme: None };
+    for name in ["lenet5", "resnet18", "resnet20", "vgg11", "mobilenet_v2", "squeezenet1_1", "googlenet", "mlp"] {
+        let net = zoo::by_name(name, &o).unwrap();
+        assert_eq!(net.input(), [3, 32, 32]);
+        let g = net.graph(Mode::Train).unwrap();
+        assert_eq!(g.ty(g.output_value("logits").unwrap()).to_string(), "f32[n, 7]", "{name}");
+    }
+    let small = zoo::by_name("lenet5", &Options { input: Some(vec![8]), ..Options::default() }).unwrap();
+    let message = small.graph(Mode::Infer).unwrap_err().to_string();
+    assert!(message.contains("conv2") && message.contains("kernel_size 5"), "{message}");
+    assert!(zoo::by_name("lenet5", &Options { input: Some(vec![0]), ..Options::default() }).is_err());
+    assert!(zoo::by_name("lenet5", &Options { input: Some(vec![1, 2, 3]), ..Options::default() }).is_err());
+    assert!(zoo::by_name("lenet5", &Options { classes: Some(0), ..Options::default() }).is_err());
+    let message = zoo::by_name("resnt18", &Options::default()).unwrap_err().to_string();
+    assert!(message.contains("resnet18"), "{message}");
+}
+
+#[test]
+fn training_graphs_update_statistics_and_drop() {
+    let g = graph("resnet20", Mode::Train);
+    assert_eq!(g.updates().len(), 2 * 19);
+    assert!(graph("resnet20", Mode::Infer).updates().is_empty());
+    assert!(graph("alexnet", Mode::Train).find("key").is_some());
+    assert!(graph("alexnet", Mode::Infer).find("key").is_none());
+    // Both graphs have the same parameters.
+    for name in zoo::names() {
+        let list = |mode| {
+            let g = graph(name, mode);
+            g.parameters().map(|(v, _)| (g.value(v).name.clone(), g.shape(v).clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(list(Mode::Train), list(Mode::Infer), "{name}");
+    }
+}
+
+#[test]
+fn a_scheme_rules_the_whole_network() {
+    let scheme = Some(Scheme::by_name("zeros").unwrap());
+    let net = zoo::by_name("tiny_resnet", &Options { scheme, ..Options::default() }).unwrap();
+    let w = initialize(&net.graph(Mode::Train).unwrap(), 1);
+    for (name, t) in w.iter() {
+        let zero = t.to_f64().iter().all(|&x| x == 0.0);
+        let norm = name.contains("bn") && (name.ends_with("weight") || name.ends_with("var"));
+        assert_eq!(zero, !norm, "{name}");
+    }
+    assert!(Scheme::by_name("hee").unwrap_err().right.contains("he"));
+    let w = zoo::by_name("lenet5", &Options::default()).unwrap().initialize(1).unwrap();
+    assert!(w.iter().all(|(n, t)| n.ends_with("bias") == t.to_f64().iter().all(|&x| x == 0.0)));
+}

@@ -14,6 +14,7 @@ mod epilogue;
 mod gemm;
 mod matmul;
 mod memory;
+pub mod pointwise;
 pub mod reference;
 mod shared;
 mod simd;

@@ -1,0 +1,215 @@
+//! Element-wise programs: any chain of scalar functions in one pass over memory.
+//!
+//! A program runs block by block: each instruction is a vector loop over a block that stays in the first-level cache, so
+//! the cost of choosing the instruction is paid once per block and memory is read and written once. Optimiser updates
+//! are such programs.
+
+pub(crate) mod math;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use crate::simd::Isa;
+use crate::{SharedMut, Work};
+use gabor_tensor::{Binary, Unary};
+use run::Run;
+
+/// One instruction; operands are numbers of earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Instruction {
+    /// An input.
+    Load(usize),
+    /// A number.
+    Constant(f32),
+    /// A function of one value.
+    Unary(Unary, usize),
+    /// A function of two values.
+    Binary(Binary, usize, usize),
+}
+
+/// A straight-line program and the instructions whose results are the outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Instructions; each uses earlier ones only.
+    pub instructions: Vec<Instruction>,
+    /// Per output the instruction that makes it.
+    pub outputs: Vec<usize>,
+}
+
+/// How an input's elements belong to those of the outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Element i to element i.
+    Full,
+    /// One number for all.
+    Scalar,
+    /// Element i / inner mod channels: one number per channel of `[n, channels, inner]`.
+    Channel {
+        /// Number of channels.
+        channels: usize,
+        /// Elements of one channel of one image.
+        inner: usize,
+    },
+    /// Element i mod period: a row that repeats.
+    Row {
+        /// Length of the row.
+        period: usize,
+    },
+}
+
+/// Elements of a block.
+pub(crate) const BLOCK: usize = 512;
+
+/// Where a value of the program lies while a block is computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Home {
+    /// In the input itself.
+    Input(usize),
+    /// In an output itself.
+    Output(usize),
+    /// In a block of the scratch memory.
+    Register(usize),
+    /// Sixteen equal numbers of the scratch memory.
+    Splat(usize),
+}
+
+/// A prepared element-wise program.
+pub struct MapKernel {
+    program: Program,
+    access: Vec<Access>,
+    homes: Vec<Home>,
+    registers: usize,
+    splats: usize,
+    len: usize,
+    chunk: usize,
+    tasks: [usize; 1],
+    isa: Isa,
+}
+
+impl MapKernel {
+    /// Prepares a program over `len` elements; `access` has an entry per input.
+    ///
+    /// # Panics
+    /// If an instruction names a later one or an input without access: the caller checked the program.
+    pub fn new(program: Program, access: Vec<Access>, len: usize, isa: Isa) -> Self {
+        for (i, step) in program.instructions.iter().enumerate() {
+            let fits = match *step {
+                Instruction::Load(k) => k < access.len(),
+                Instruction::Constant(_) => true,
+                Instruction::Unary(_, a) => a < i,
+                Instruction::Binary(_, a, b) => a < i && b < i,
+            };
+            assert!(fits, "instruction {i} of {program:?}");
+        }
+        let (homes, registers, splats) = homes(&program, &access);
+        let weight: usize = program.instructions.iter().map(weight).sum();
+        // About 20 microseconds of work a task, in whole blocks; by extents and program alone.
+        let chunk = (1_048_576 / weight.max(8)).clamp(2048, 65_536).next_multiple_of(BLOCK);
+        let tasks = [len.div_ceil(chunk)];
+        MapKernel { program, access, homes, registers, splats, len, chunk, tasks, isa }
+    }
+
+    /// Runs one task: reads `inputs`, writes its part of `outputs`. An output may be the very memory of an input with
+    /// full access.
+    ///
+    /// # Safety
+    /// Nothing but other tasks of this kernel may touch the outputs meanwhile; `scratch` belongs to this call. The
+    /// pointers of `inputs` are valid for as many elements as their access reads.
+    pub unsafe fn run(&self, task: usize, inputs: &[*const f32], outputs: &[SharedMut<'_, f32>], scratch: &mut [f32]) {
+        assert!(inputs.len() == self.access.len() && outputs.len() == self.program.outputs.len());
+        assert!(outputs.iter().all(|o| o.len() >= self.len) && scratch.len() >= self.scratch_len());
+        let from = task * self.chunk;
+        let to = (from + self.chunk).min(self.len);
+        // SAFETY: lengths are checked; tasks write disjoint ranges; the rest is the caller's promise.
+        unsafe { self.isa.call(Run { kernel: self, from, to, inputs, outputs, scratch }) }
+    }
+}
+
+impl Work for MapKernel {
+    fn phases(&self) -> &[usize] {
+        &self.tasks
+    }
+    fn scratch_len(&self) -> usize {
+        self.registers * BLOCK + self.splats * 16
+    }
+}
+
+/// Rough cost of an instruction, in simple vector operations.
+fn weight(i: &Instruction) -> usize {
+    match i {
+        Instruction::Load(_) => 4,
+        Instruction::Constant(_) => 0,
+        Instruction::Unary(f, _) => match f {
+            Unary::Exp | Unary::Log | Unary::Sigmoid => 16,
+            Unary::Log1p | Unary::Tanh | Unary::Erf => 32,
+            Unary::Sin | Unary::Cos => 400,
+            Unary::Sqrt | Unary::Recip => 8,
+            _ => 1,
+        },
+        Instruction::Binary(Binary::Pow, ..) => 400,
+        Instruction::Binary(Binary::Div, ..) => 8,
+        Instruction::Binary(..) => 1,
+    }
+}
+
+/// Gives every value a place: inputs and outputs serve as registers where they can, scratch blocks are reused after the
+/// last use of a value.
+fn homes(program: &Program, access: &[Access]) -> (Vec<Home>, usize, usize) {
+    let steps = &program.instructions;
+    let operands = |s: &Instruction| match *s {
+        Instruction::Unary(_, a) => vec![a],
+        Instruction::Binary(_, a, b) => vec![a, b],
+        _ => vec![],
+    };
+    let mut last = vec![0; steps.len()];
+    // The last instruction that reads an input in its own memory: outputs may be that memory.
+    let mut last_input = 0;
+    for (i, s) in steps.iter().enumerate() {
+        for a in operands(s) {
+            last[a] = i;
+            if matches!(steps[a], Instruction::Load(k) if access[k] == Access::Full) {
+                last_input = i;
+            }
+        }
+    }
+    for &o in &program.outputs {
+        last[o] = steps.len();
+    }
+    let (mut homes, mut free, mut registers, mut splats) = (Vec::new(), Vec::new(), 0, 0);
+    for (i, s) in steps.iter().enumerate() {
+        // An operand's register is free for the result: vector loops read a lane before they write it.
+        for a in operands(s) {
+            if let Home::Register(r) = homes[a]
+                && last[a] == i
+                && !free.contains(&r)
+            {
+                free.push(r);
+            }
+        }
+        let mut splat = || {
+            splats += 1;
+            Home::Splat(splats - 1)
+        };
+        homes.push(match *s {
+            Instruction::Constant(_) => splat(),
+            Instruction::Load(k) => match access[k] {
+                Access::Full => Home::Input(k),
+                Access::Scalar => splat(),
+                _ => register(&mut free, &mut registers),
+            },
+            _ => match program.outputs.iter().position(|&o| o == i) {
+                // Written at once only if no input is read afterwards, for the output may lie over it.
+                Some(o) if i >= last_input => Home::Output(o),
+                _ => register(&mut free, &mut registers),
+            },
+        });
+    }
+    (homes, registers, splats)
+}
+
+fn register(free: &mut Vec<usize>, count: &mut usize) -> Home {
+    Home::Register(free.pop().unwrap_or_else(|| {
+        *count += 1;
+        *count - 1
+    }))
+}

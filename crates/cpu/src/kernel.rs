@@ -88,6 +88,12 @@ impl<'a> Io<'a> {
     pub fn f32(&self, i: usize) -> &'a [f32] {
         self.slice(i, DType::F32)
     }
+    /// Address of input `i`, of floats, for kernels whose outputs may lie over it.
+    pub fn address_f32(&self, i: usize) -> *const f32 {
+        let s = self.inputs[i];
+        assert!(s.dtype == DType::F32, "input {i} holds {}, not f32", s.dtype);
+        s.start.cast()
+    }
     /// Input `i`, of integers.
     pub fn i32(&self, i: usize) -> &'a [i32] {
         self.slice(i, DType::I32)

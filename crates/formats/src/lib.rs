@@ -1,1 +1,13 @@
 //! File formats: bytes to graphs and weights, and back.
+//!
+//! Nothing here opens a file: every reader takes bytes and every writer returns them. A reader believes no number of a
+//! file before it has compared it with the bytes that are there, so a damaged or hostile file costs an [`Error`], not
+//! memory. Begin reading at [`npy`], then [`safetensors`], then [`onnx`].
+#![forbid(unsafe_code)]
+
+mod error;
+mod half;
+pub mod npy;
+pub mod safetensors;
+
+pub use error::{Error, Refusal, Result};

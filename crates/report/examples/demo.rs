@@ -1,0 +1,73 @@
+//! Writes a page of made-up numbers, for work on its looks: `cargo run -p gabor-report --example demo -- demo.html`.
+
+use gabor_report::{Confusion, Curve, Figure, LayerRow, Mistake, Picture, Report, filters};
+
+fn noise(i: u64) -> f64 {
+    let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1u64 << 24) as f64
+}
+
+fn main() -> std::io::Result<()> {
+    let mut confusion = Confusion::new((0..10).map(|c| c.to_string()).collect());
+    for i in 0..360u64 {
+        let truth = i as usize % 10;
+        confusion.add(truth, if noise(i) > 0.97 { (truth * 7 + 3) % 10 } else { truth });
+    }
+    let curve = |start: f64, end: f64, wobble: f64| {
+        let at = |e: u64| (e as f64, end + (start - end) * (-0.35 * e as f64).exp() * (1.0 + wobble * noise(e)));
+        (1..=30).map(at).collect::<Vec<_>>()
+    };
+    let picture = |seed: u64| {
+        Picture::new(8, 8, 1, (0..64).map(|i| (noise(seed * 64 + i) * 255.0) as u8).collect()).unwrap_or(Picture {
+            width: 1,
+            height: 1,
+            channels: 1,
+            data: vec![0],
+        })
+    };
+    let weights: Vec<f32> = (0..6 * 25).map(|i| noise(i) as f32 - 0.5).collect();
+    let row = |cells: [&str; 6]| LayerRow { cells: cells.map(String::from).to_vec() };
+    let report = Report {
+        title: "lenet5-digits-1".into(),
+        subtitle: "LeNet-5 on digits: 1,437 training and 360 test images of 1 × 8 × 8, 10 classes.".into(),
+        figures: vec![
+            Figure::new("test accuracy", "98.61 %", "355 of 360"),
+            Figure::new("test loss", "0.0512", "cross-entropy"),
+            Figure::new("parameters", "61,706", "241 KiB"),
+            Figure::new("epochs", "30", "690 steps"),
+            Figure::new("time", "4.2 s", "10,264 images/s"),
+        ],
+        loss: vec![Curve::new("training", curve(2.3, 0.004, 0.2)), Curve::new("test", curve(2.0, 0.05, 0.5))],
+        accuracy: vec![Curve::new("training", curve(0.1, 1.0, 0.0)), Curve::new("test", curve(0.2, 0.985, 0.1))],
+        learning_rate: Curve::new(
+            "",
+            (0..120).map(|s| (s as f64 / 4.0, 0.001 * (1.0 + (s as f64 / 38.0).cos()))).collect(),
+        ),
+        best_epoch: Some(24.0),
+        confusion: Some(confusion),
+        evaluated_on: "test".into(),
+        mistakes: (0..5)
+            .map(|i| Mistake {
+                picture: picture(i),
+                id: format!("digits[{i}]"),
+                predicted: format!("{}", (i + 3) % 10),
+                probability: 0.98 - 0.1 * i as f64,
+                truth: format!("{i}"),
+                truth_probability: Some(0.001 + 0.05 * i as f64),
+            })
+            .collect(),
+        filters: Some(("conv1".into(), filters(&weights, [6, 1, 5, 5]))),
+        layer_columns: ["layer", "operation", "output", "parameters", "FLOPs", "field"].map(String::from).to_vec(),
+        layers: vec![
+            row(["conv1", "conv 5×5, pad 2", "6×28×28", "156", "235,200", "5×5"]),
+            row(["relu1", "relu", "6×28×28", "0", "4,704", "5×5"]),
+            row(["fc1", "linear", "120", "48,120", "96,000", "28×28"]),
+        ],
+        layer_notes: vec!["61,706 parameters (241 KiB); 6,518 values held for an image.".into()],
+        configuration: "net = \"lenet5\"\nepochs = 30\nbatch_size = 64\n\n[optimiser]\nname = \"adamw\"\nlr = 0.002"
+            .into(),
+        provenance: vec![("seed".into(), "0".into()), ("gabor".into(), "0.1.0".into())],
+        commands: vec![("gabor predict runs/lenet5-digits-1/model.onnx image.png".into(), "name a picture".into())],
+    };
+    std::fs::write(std::env::args().nth(1).unwrap_or("demo.html".into()), report.to_html())
+}

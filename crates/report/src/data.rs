@@ -1,0 +1,100 @@
+//! What a report is made from.
+
+use crate::{Confusion, Picture};
+
+/// A number that stands at the head of the page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figure {
+    /// What it is: `test accuracy`.
+    pub label: String,
+    /// The number with its unit: `98.6 %`.
+    pub value: String,
+    /// A short remark below it; may be empty.
+    pub note: String,
+}
+
+impl Figure {
+    /// A figure.
+    pub fn new(label: impl Into<String>, value: impl Into<String>, note: impl Into<String>) -> Self {
+        Figure { label: label.into(), value: value.into(), note: note.into() }
+    }
+}
+
+/// One line of a chart: points in the order of their epochs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curve {
+    /// What it is: `training`, `validation`.
+    pub name: String,
+    /// Epochs (fractions between two) and values; values that are not finite are left out.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    /// A curve.
+    pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Curve { name: name.into(), points }
+    }
+}
+
+/// A prediction that went wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mistake {
+    /// What the network saw.
+    pub picture: Picture,
+    /// The sample's name.
+    pub id: String,
+    /// The class that was predicted.
+    pub predicted: String,
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+    /// The true class.
+    pub truth: String,
+    /// The probability that the true class got, 0 to 1, where it is known.
+    pub truth_probability: Option<f64>,
+}
+
+/// A row of the table of layers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerRow {
+    /// Name and kind, the cells of the table in order of [`Report::layer_columns`].
+    pub cells: Vec<String>,
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// The run's name.
+    pub title: String,
+    /// A sentence: which network on which data.
+    pub subtitle: String,
+    /// Numbers at the head.
+    pub figures: Vec<Figure>,
+    /// Loss by epoch.
+    pub loss: Vec<Curve>,
+    /// Accuracy (0 to 1) by epoch.
+    pub accuracy: Vec<Curve>,
+    /// Learning rate by epoch.
+    pub learning_rate: Curve,
+    /// The epoch whose weights were kept, if one was chosen.
+    pub best_epoch: Option<f64>,
+    /// Predictions on the evaluation set.
+    pub confusion: Option<Confusion>,
+    /// What the evaluation set is called: `test`, `validation`.
+    pub evaluated_on: String,
+    /// The worst mistakes, worst first.
+    pub mistakes: Vec<Mistake>,
+    /// The first layer's name and its filters.
+    pub filters: Option<(String, Vec<Picture>)>,
+    /// Heads of the table of layers.
+    pub layer_columns: Vec<String>,
+    /// The layers.
+    pub layers: Vec<LayerRow>,
+    /// Remarks below the table of layers: parameters, memory.
+    pub layer_notes: Vec<String>,
+    /// The resolved configuration, as its file holds it.
+    pub configuration: String,
+    /// Where the model comes from: names and values.
+    pub provenance: Vec<(String, String)>,
+    /// Commands to type next, with what they do.
+    pub commands: Vec<(String, String)>,
+}

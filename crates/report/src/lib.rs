@@ -1,0 +1,19 @@
+//! The report of a training run: one self-contained HTML page, and the same tables as text.
+//!
+//! Everything here is plain data: [`Report`] says what is known of a run, [`Report::to_html`] writes the page with inline
+//! styles, curves as SVG and pictures as PNG, so that it opens from a disk years later without a network. [`Confusion`]
+//! counts and judges predictions and prints itself for a terminal. This crate does no I/O and never hears of graphs.
+#![forbid(unsafe_code)]
+
+mod chart;
+mod confusion;
+mod data;
+mod page;
+mod picture;
+mod sections;
+mod text;
+
+pub use confusion::{ClassScore, Confusion};
+pub use data::{Curve, Figure, LayerRow, Mistake, Report};
+pub use picture::{Picture, filters};
+pub use text::{bytes, count, duration, percent, table};

@@ -1,0 +1,34 @@
+//! The page around the sections.
+
+use crate::Report;
+use crate::chart::escape;
+use crate::sections;
+
+const STYLE: &str = include_str!("style.css");
+
+impl Report {
+    /// The report as one HTML page that needs nothing else.
+    ///
+    /// ```
+    /// let page = gabor_report::Report { title: "lenet5-digits".into(), ..Default::default() }.to_html();
+    /// assert!(page.starts_with("<!doctype html>") && !page.contains("http"));
+    /// ```
+    pub fn to_html(&self) -> String {
+        let title = escape(&self.title);
+        let mut out = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · gabor</title>\n\
+             <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        );
+        out += &sections::head(self);
+        out += &sections::curves(self);
+        out += &sections::confusion(self);
+        out += &sections::mistakes(self);
+        out += &sections::filters(self);
+        out += &sections::layers(self);
+        out += &sections::origin(self);
+        out += "</main>\n</body>\n</html>\n";
+        out
+    }
+}

@@ -1,0 +1,316 @@
+//! The sections of the page, top to bottom. Each is empty where the report has nothing for it.
+
+use crate::chart::{Chart, Scale, escape};
+use crate::{Confusion, Picture, Report};
+use std::fmt::Write;
+
+/// More classes than this are drawn as a picture instead of a table.
+const MOST_CELLS: usize = 24;
+/// More filters than this are left out.
+const MOST_FILTERS: usize = 128;
+
+/// Title, a sentence, and the numbers that matter.
+pub(crate) fn head(r: &Report) -> String {
+    let mut out = format!(
+        "<header>\n<p class=\"eyebrow\">gabor · training report</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        escape(&r.title),
+        escape(&r.subtitle)
+    );
+    if !r.figures.is_empty() {
+        out += "<dl class=\"figures\">\n";
+        for f in &r.figures {
+            let _ = writeln!(
+                out,
+                "<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>",
+                escape(&f.label),
+                escape(&f.value),
+                escape(&f.note)
+            );
+        }
+        out += "</dl>\n";
+    }
+    out + "</header>\n"
+}
+
+/// Loss, accuracy and learning rate by epoch.
+pub(crate) fn curves(r: &Report) -> String {
+    let mark = r.best_epoch;
+    let rate = [r.learning_rate.clone()];
+    let charts = [
+        Chart { title: "Loss", curves: &r.loss, scale: Scale::Auto, mark, color: 0 },
+        Chart { title: "Accuracy", curves: &r.accuracy, scale: Scale::Percent, mark, color: 0 },
+        Chart { title: "Learning rate", curves: &rate, scale: Scale::Linear, mark: None, color: 2 },
+    ];
+    let drawn: String = charts.iter().map(Chart::to_html).collect();
+    if drawn.is_empty() {
+        return drawn;
+    }
+    let note = match mark {
+        Some(e) => format!("<p class=\"note\">The dashed line marks epoch {e}, whose weights were kept.</p>\n"),
+        None => String::new(),
+    };
+    format!("<section>\n<h2>Learning curves</h2>\n<div class=\"charts\">\n{drawn}</div>\n{note}</section>\n")
+}
+
+/// The confusion matrix, and how well each class is told from the others.
+pub(crate) fn confusion(r: &Report) -> String {
+    let Some(c) = r.confusion.as_ref().filter(|c| c.total() > 0) else { return String::new() };
+    let on = if r.evaluated_on.is_empty() { String::new() } else { format!(" on the {} images", r.evaluated_on) };
+    let matrix = if c.classes.len() <= MOST_CELLS { cells(c) } else { heat_map(c) };
+    format!(
+        "<section>\n<h2>Confusion{}</h2>\n<div class=\"split\">\n<div>{matrix}</div>\n<div>{}</div>\n</div>\n</section>\n",
+        escape(&on),
+        scores(c)
+    )
+}
+
+/// How strongly a count is coloured: the square root lets single mistakes be seen.
+fn strength(count: u64, row: u64) -> f64 {
+    (count as f64 / row.max(1) as f64).sqrt()
+}
+
+fn cells(c: &Confusion) -> String {
+    let mut out = "<div class=\"scroll\"><table class=\"matrix\">\n<thead><tr><th class=\"corner\" scope=\"col\">true \u{2193}<br>predicted \u{2192}</th>".to_string();
+    for name in &c.classes {
+        let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(name));
+    }
+    out += "</tr></thead>\n<tbody>\n";
+    for (t, row) in c.counts.iter().enumerate() {
+        let sum: u64 = row.iter().sum();
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&c.classes[t]));
+        for (p, &count) in row.iter().enumerate() {
+            let kind = if t == p { "right" } else { "wrong" };
+            let v = strength(count, sum);
+            if count == 0 {
+                out += "<td>\u{b7}</td>";
+                continue;
+            }
+            let strong = if v > 0.6 { " strong" } else { "" };
+            let _ = write!(
+                out,
+                "<td class=\"{kind}{strong}\" style=\"--v:{:.0}%\" title=\"{count} of {sum} images of {} taken for {}\">{count}</td>",
+                v * 100.0,
+                escape(&c.classes[t]),
+                escape(&c.classes[p])
+            );
+        }
+        out += "</tr>\n";
+    }
+    out + "</tbody></table></div>\n"
+}
+
+/// Many classes: a picture of one pixel per cell, and the pairs that are taken for each other.
+fn heat_map(c: &Confusion) -> String {
+    let n = c.classes.len();
+    let mut data = Vec::with_capacity(n * n * 3);
+    for (t, row) in c.counts.iter().enumerate() {
+        let sum: u64 = row.iter().sum();
+        for (p, &count) in row.iter().enumerate() {
+            let v = strength(count, sum);
+            let full: [f64; 3] = if t == p { [0.0, 114.0, 178.0] } else { [213.0, 94.0, 0.0] };
+            data.extend(full.map(|f| (255.0 + (f - 255.0) * v).round() as u8));
+        }
+    }
+    let mut out = String::new();
+    if let Some(p) = Picture::new(n, n, 3, data) {
+        let _ = writeln!(
+            out,
+            "<img class=\"heat pixels\" src=\"{}\" alt=\"Confusion matrix of {n} classes: rows are true, columns predicted\">",
+            p.to_uri()
+        );
+    }
+    out += "<table><thead><tr><th>true</th><th>taken for</th><th class=\"num\">times</th></tr></thead><tbody>\n";
+    for (t, p, count) in c.worst_pairs(12) {
+        let (t, p) = (escape(&c.classes[t]), escape(&c.classes[p]));
+        let _ = writeln!(out, "<tr><td>{t}</td><td>{p}</td><td class=\"num\">{count}</td></tr>");
+    }
+    out + "</tbody></table>\n"
+}
+
+fn scores(c: &Confusion) -> String {
+    let mut out = "<div class=\"scroll tall\"><table class=\"scores\"><thead><tr><th scope=\"col\">class</th><th scope=\"col\" class=\"num\">images</th>\
+                   <th scope=\"col\">precision</th><th scope=\"col\">recall</th></tr></thead>\n<tbody>\n"
+        .to_string();
+    let bar = |v: Option<f64>| match v {
+        Some(v) => format!("<td class=\"bar\" style=\"--v:{:.1}%\"><span>{:.1} %</span></td>", v * 100.0, v * 100.0),
+        None => "<td class=\"bar\" style=\"--v:0%\"><span>\u{2013}</span></td>".to_string(),
+    };
+    for s in c.scores() {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td>{}{}</tr>",
+            escape(&s.class),
+            s.count,
+            bar(s.precision),
+            bar(s.recall)
+        );
+    }
+    out + "</tbody></table></div>\n"
+}
+
+/// The worst mistakes as pictures.
+pub(crate) fn mistakes(r: &Report) -> String {
+    if r.mistakes.is_empty() {
+        return String::new();
+    }
+    let mut out = "<section>\n<h2>Worst mistakes</h2>\n<p class=\"note\">Wrong predictions, those first that gave the \
+                   true class the least probability.</p>\n<ul class=\"mistakes\">\n"
+        .to_string();
+    for m in &r.mistakes {
+        let _ = writeln!(
+            out,
+            "<li title=\"{}\">{}<p><b class=\"wrong\">{}</b><span>{:.0} %</span></p>\
+             <p class=\"truth\"><b>{}</b><span>{}</span></p></li>",
+            escape(&m.id),
+            image(&m.picture, &m.id),
+            escape(&m.predicted),
+            m.probability * 100.0,
+            escape(&m.truth),
+            m.truth_probability.map_or(String::new(), small_percent)
+        );
+    }
+    out + "</ul>\n<p class=\"note legend\"><b class=\"wrong\">predicted</b> and <b>true</b> class with their probabilities</p>\n</section>\n"
+}
+
+fn small_percent(p: f64) -> String {
+    if p > 0.0 && p < 0.005 { "< 1 %".replace('<', "&lt;") } else { format!("{:.0} %", p * 100.0) }
+}
+
+/// Small pictures are enlarged pixel by pixel, large ones smoothly.
+fn image(p: &Picture, alt: &str) -> String {
+    let class = if p.width.max(p.height) < 96 { " class=\"pixels\"" } else { "" };
+    format!("<img{class} src=\"{}\" alt=\"{}\">", p.to_uri(), escape(alt))
+}
+
+/// The first layer's filters.
+pub(crate) fn filters(r: &Report) -> String {
+    let Some((layer, pictures)) = r.filters.as_ref().filter(|f| !f.1.is_empty()) else { return String::new() };
+    let mut out = format!(
+        "<section>\n<h2>First-layer filters</h2>\n<p class=\"note\">The {} filters of <code>{}</code>: grey is zero, bright \
+         counts for and dark against.</p>\n<ul class=\"filters\">\n",
+        pictures.len(),
+        escape(layer)
+    );
+    for (i, p) in pictures.iter().take(MOST_FILTERS).enumerate() {
+        let _ = writeln!(out, "<li>{}</li>", image(p, &format!("filter {i}")));
+    }
+    out += "</ul>\n";
+    if pictures.len() > MOST_FILTERS {
+        let _ = writeln!(out, "<p class=\"note\">The first {MOST_FILTERS} of them.</p>");
+    }
+    out + "</section>\n"
+}
+
+/// The table of layers.
+pub(crate) fn layers(r: &Report) -> String {
+    if r.layers.is_empty() {
+        return String::new();
+    }
+    let numeric = |c: usize| {
+        let digits = |t: &String| {
+            t.starts_with(|x: char| x.is_ascii_digit() || x == '–') && !t.contains('×') && !t.contains('x')
+        };
+        r.layers.iter().filter_map(|l| l.cells.get(c)).all(|t| t.is_empty() || digits(t))
+    };
+    let class = |c: usize| if numeric(c) { " class=\"num\"" } else { "" };
+    let mut out = "<section>\n<h2>Network</h2>\n<div class=\"scroll\"><table class=\"layers\"><thead><tr>".to_string();
+    for (c, head) in r.layer_columns.iter().enumerate() {
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(c), escape(head));
+    }
+    out += "</tr></thead>\n<tbody>\n";
+    for layer in &r.layers {
+        out += "<tr>";
+        for (c, cell) in layer.cells.iter().enumerate() {
+            let _ = write!(out, "<td{}>{}</td>", class(c), escape(cell));
+        }
+        out += "</tr>\n";
+    }
+    out += "</tbody></table></div>\n";
+    for note in &r.layer_notes {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", escape(note));
+    }
+    out + "</section>\n"
+}
+
+/// Configuration, provenance and the next commands.
+pub(crate) fn origin(r: &Report) -> String {
+    let mut out = String::new();
+    if !r.commands.is_empty() {
+        out += "<section>\n<h2>What to do with it</h2>\n<dl class=\"commands\">\n";
+        for (command, what) in &r.commands {
+            let _ = writeln!(out, "<dt>{}</dt><dd><code>{}</code></dd>", escape(what), escape(command));
+        }
+        out += "</dl>\n</section>\n";
+    }
+    let mut columns = String::new();
+    if !r.provenance.is_empty() {
+        columns += "<div>\n<h2>Provenance</h2>\n<dl class=\"pairs\">\n";
+        for (k, v) in &r.provenance {
+            let _ = writeln!(columns, "<dt>{}</dt><dd>{}</dd>", escape(k), escape(v));
+        }
+        columns += "</dl>\n</div>\n";
+    }
+    if !r.configuration.is_empty() {
+        let _ = writeln!(
+            columns,
+            "<div>\n<h2>Configuration</h2>\n<pre class=\"scroll\">{}</pre>\n</div>",
+            escape(r.configuration.trim_end())
+        );
+    }
+    if !columns.is_empty() {
+        let _ = writeln!(out, "<section class=\"split even\">\n{columns}</section>");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+
+    #[test]
+    fn everything_is_escaped_and_nothing_is_fetched() {
+        let nasty = "<script>&\"".to_string();
+        let picture = Picture::new(1, 1, 1, vec![7]).unwrap();
+        let mut confusion = Confusion::new(vec![nasty.clone(), "b".into()]);
+        confusion.add(0, 1);
+        let r = Report {
+            title: nasty.clone(),
+            subtitle: nasty.clone(),
+            figures: vec![Figure::new(&nasty, &nasty, &nasty)],
+            loss: vec![Curve::new(&nasty, vec![(0.0, 1.0), (1.0, 0.5)]), Curve::new("v", vec![(1.0, 0.5)])],
+            confusion: Some(confusion),
+            evaluated_on: nasty.clone(),
+            mistakes: vec![Mistake {
+                picture: picture.clone(),
+                id: nasty.clone(),
+                predicted: nasty.clone(),
+                probability: 0.9,
+                truth: nasty.clone(),
+                truth_probability: Some(1e-4),
+            }],
+            filters: Some((nasty.clone(), vec![picture])),
+            layer_columns: vec![nasty.clone()],
+            layers: vec![LayerRow { cells: vec![nasty.clone()] }],
+            layer_notes: vec![nasty.clone()],
+            configuration: nasty.clone(),
+            provenance: vec![(nasty.clone(), nasty.clone())],
+            commands: vec![(nasty.clone(), nasty)],
+            ..Default::default()
+        };
+        let page = r.to_html();
+        assert!(!page.contains("<script") && !page.contains("http") && !page.contains("NaN"));
+        assert!(page.contains("&lt;script&gt;&amp;&quot;"));
+        for tag in ["section", "table", "tr", "td", "th", "ul", "li", "dl", "div", "p", "figure", "svg", "g", "main"] {
+            let open = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(open, page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn many_classes_are_a_picture() {
+        let mut c = Confusion::new((0..30).map(|i| format!("c{i}")).collect());
+        c.add(3, 4);
+        let page = Report { confusion: Some(c), ..Default::default() }.to_html();
+        assert!(page.contains("class=\"heat pixels\"") && page.contains("<td>c3</td><td>c4</td>"));
+    }
+}

@@ -1,2 +1,47 @@
-//! Chores of the workspace.
-fn main() {}
+//! Chores of the workspace, one word each. Begin reading at [`house`]: the table of crates and what each may do.
+// A chore talks to the person at the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod goldens;
+mod house;
+mod licences;
+mod new_op;
+mod repository;
+mod source;
+mod tidy;
+
+use repository::Repository;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask CHORE
+
+  tidy              fail on what the house rules forbid: edges between crates, long files, missing documents, …
+  licences          fail on a licence that deny.toml does not allow, on two versions of a crate, on too many crates
+  goldens [WORD]    make golden files again with the Python scripts beside them (those whose path holds WORD);
+                    GABOR_PYTHON names the interpreter
+  new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = Repository::find().and_then(|r| match words[..] {
+        ["tidy"] => tidy::chore(&r),
+        ["licences"] => licences::chore(&r),
+        ["goldens"] => goldens::chore(&r, ""),
+        ["goldens", word] => goldens::chore(&r, word),
+        ["new-op", name] => new_op::chore(&r, name),
+        ["help" | "--help" | "-h"] => Ok(HELP.to_string()),
+        _ => Err(HELP.to_string()),
+    });
+    match done {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}

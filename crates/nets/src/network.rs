@@ -97,6 +97,7 @@ impl fmt::Debug for Network {
 /// ```
 /// use gabor_nets::{network, zoo::Options};
 /// assert_eq!(network("lenet5", &Options::default()).unwrap().classes(), 10);
+/// assert_eq!(network("INPUT 3x32x32 -> [CONV3-16 -> RELU -> POOL]*2 -> FC-7", &Options::default()).unwrap().classes(), 7);
 /// ```
 ///
 /// # Errors

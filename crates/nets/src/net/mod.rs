@@ -215,8 +215,8 @@ impl Net {
         decay: bool,
     ) -> Result<ValueId> {
         // A weight beyond this many numbers is a mistake, and products of sizes must not overflow.
-        if shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).is_none_or(|e| e > 1 << 36) {
-            return Err(self.broken(Rule::new(format!("a {kind} of shape {shape:?} has more than 2³⁶ elements"))));
+        if shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).is_none_or(|e| e > 1 << 31) {
+            return Err(self.broken(Rule::new(format!("a {kind} of shape {shape:?} has more than 2³¹ elements"))));
         }
         let parameter = if decay { Parameter::weight(initializer) } else { Parameter::bias(initializer) };
         self.graph.parameter(&format!("{layer}.{kind}"), shape, parameter)

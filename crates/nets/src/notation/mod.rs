@@ -1,23 +1,145 @@
-//! The lectures' notation for networks.
+//! The lectures' notation: a network in a line of text.
+//!
+//! ```text
+//! INPUT 3x32x32 -> [[CONV3-32 -> RELU]*2 -> POOL]*3 -> [FC-256 -> RELU -> DROPOUT0.5]*1 -> FC-10
+//! INPUT 3x224x224  conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool FC-4096 FC-4096 FC-1000 soft-max
+//! ```
+//!
+//! **Chains.** Layers follow each other, with `->`, commas, spaces or new lines between them; `#` begins a comment. Upper
+//! and lower case are the same. `[…]*3` repeats a group or a layer; `N`, `M` and `K` of the lectures are to be replaced
+//! by numbers. `POOL?` pools where its window fits and is left out where the maps have become too small.
+//!
+//! **Layers.**
+//!
+//! | word | layer |
+//! |---|---|
+//! | `INPUT 3x32x32` | the input's extents, channels first; `INPUT` alone: as the data says |
+//! | `conv3-64` | 64 filters of 3×3 (in as many dimensions as the input has); `conv3x5-64` 3×5; padding (k-1)/2 unless said; `CONV` alone: 3×3, 32 filters, doubled after every pooling up to 512 |
+//! | `dwconv3`, `deconv2-64` | depthwise and transposed convolution; a transposed one pads nothing unless said |
+//! | `POOL`, `maxpool`, `maxpool3`, `avgpool2`, `l2pool2` | pooling, 2×2 unless said, stride equal to the window unless said |
+//! | `gap`, `gmp`, `adaptiveavgpool7` | global average and maximum, average to 7×7 places |
+//! | `FC-4096` | fully connected; the last `FC` may leave out its number: the data's classes; others then have 128 units |
+//! | `LRN`, `bn`, `gn8` | local response, batch and group normalisation (8 groups) |
+//! | `relu`, `tanh`, `sigmoid`, `leakyrelu0.1`, `gelu`, … | activations, see [`Activation`](crate::Activation) |
+//! | `maxout2` | the largest of each two neighbouring channels |
+//! | `dropout0.5`, `flatten` | `FC` flattens by itself |
+//! | `soft-max` | may end the network; the output stays the logits before it, as losses and predictions want |
+//!
+//! **After a convolution or pooling** may stand `s2` or `/2` (stride), `p1`, `same`, `valid` (padding), `g2` (groups),
+//! `d2` (dilation), `nobias`, `ceil`, also joined: `conv11-96 s4p0` or `conv11-96/4p0`.
+//!
+//! **Branches.** `res[ … ]` adds the group's input to its output, through a 1×1 convolution where the shapes differ (with
+//! batch normalisation if the group has some). `[ a | b | c ]` joins branches along the channels; an empty branch passes
+//! its input on.
+//!
+//! **No activation anywhere** means the VGG table's reading: a ReLU after each convolution and fully connected layer but
+//! the last (after its batch normalisation, and in a residual block after the addition).
+//!
+//! A mistake is shown with its place underlined. Sizes and repeats are bounded: extents 16,384, filters 16,384, kernels
+//! 255, 2,000 layers, 2³¹ elements in a value or weight, 65,536 bytes of text.
 
-use crate::{Network, zoo::Options};
+mod build;
+mod error;
+mod lex;
+mod tree;
+mod words;
+
+pub use error::NotationError;
+
+use crate::zoo::{MOST_CLASSES, MOST_EXTENT, Options};
+use crate::{Mode, Net, Network};
+use error::Fault;
 use gabor_graph::Error;
 use gabor_tensor::Rule;
+use lex::Span;
+use std::sync::Arc;
 
-/// A mistake in a description.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NotationError(Rule);
+/// Longest text that is read, in bytes.
+const MOST_TEXT: usize = 1 << 16;
 
-impl From<NotationError> for Error {
-    fn from(e: NotationError) -> Self {
-        Error::new("network description", e.0)
-    }
-}
-
-/// Reads a description.
+/// Reads a description. What it leaves open (`INPUT` and the last `FC` alone) is taken from `options`; what both say must
+/// agree. The network is built once, so sizes that do not fit are found here.
+///
+/// ```
+/// use gabor_nets::{notation, zoo::Options};
+/// let net = notation::parse("INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10", &Options::default()).unwrap();
+/// assert_eq!((net.input(), net.classes()), (&[3, 32, 32][..], 10));
+/// let mistake = notation::parse("INPUT 3x32x32 -> convv3-16 -> FC-10", &Options::default()).unwrap_err();
+/// assert_eq!(mistake.to_string(), "line 1, column 18: `convv3-16` is not a layer
+///   INPUT 3x32x32 -> convv3-16 -> FC-10
+///                    ^^^^^^^^^
+///   right would be: conv, deconv or dwconv");
+/// ```
 ///
 /// # Errors
-/// Always: the notation is not read yet.
-pub fn parse(_text: &str, _options: &Options) -> Result<Network, NotationError> {
-    Err(NotationError(Rule::new("descriptions are not read yet").right("the name of a network in the zoo")))
+/// The first mistake, with its place and what would fit.
+pub fn parse(text: &str, options: &Options) -> Result<Network, NotationError> {
+    read(text, options).map_err(|fault| NotationError::new(text, fault))
 }
+
+fn read(text: &str, options: &Options) -> Result<Network, Fault> {
+    if text.len() > MOST_TEXT {
+        let rule = Rule::new(format!("a description of {} bytes", text.len()));
+        return Err(Fault::at(Span::default(), rule.right(format!("at most {MOST_TEXT}"))));
+    }
+    let items = tree::parse(&lex::lex(text)?)?;
+    let plan = build::expand(&items)?;
+    let input = input(&plan, options)?;
+    let plan = build::with_classes(plan, options.classes)?;
+    let plan = Arc::new(plan);
+    // The trial finds whatever does not fit, where the place in the text is still known.
+    let start = plan.input_span;
+    let mut net = Net::new("description", &input, Mode::Infer).map_err(|e| Fault::at(start, e.rule().clone()))?;
+    build::build(&mut net, &plan)?;
+    let classes = net.channels();
+    if classes > MOST_CLASSES {
+        let rule = Rule::new(format!("{classes} classes")).right(format!("at most {MOST_CLASSES}"));
+        return Err(Fault::at(plan.end_span, rule));
+    }
+    if options.classes.is_some_and(|c| c != classes) {
+        let want = options.classes.unwrap_or_default();
+        let rule = Rule::new(format!("the network ends with {classes} outputs, and there are {want} classes"));
+        return Err(Fault::at(plan.end_span, rule.right(format!("FC-{want} at the end"))));
+    }
+    let network = Network::new("description", &input, classes, move |net| {
+        build::build(net, &plan).map_err(|fault| Error::new("description", fault.rule))
+    });
+    Ok(match &options.scheme {
+        Some(s) => network.with_scheme(s.clone()),
+        None => network,
+    })
+}
+
+/// The input's extents, from the text or the options.
+fn input(plan: &build::Plan, options: &Options) -> Result<Vec<usize>, Fault> {
+    let fault = |rule: Rule| Fault::at(plan.input_span, rule);
+    let given = match (&options.channels, &options.input) {
+        (Some(c), Some(spatial)) if spatial.len() == 1 => Some(vec![*c, spatial[0], spatial[0]]),
+        (Some(c), Some(spatial)) => Some([&[*c], &spatial[..]].concat()),
+        _ => None,
+    };
+    let list = |v: &[usize]| v.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let Some(written) = &plan.input else {
+        let given = given.ok_or_else(|| {
+            fault(Rule::new("the input's extents are not known").right("INPUT 3x32x32: channels, height, width"))
+        })?;
+        if given.iter().any(|&e| e == 0 || e > MOST_EXTENT) {
+            return Err(fault(Rule::new(format!("an input of {}", list(&given)))));
+        }
+        return Ok(given);
+    };
+    let differs = options.channels.is_some_and(|c| c != written[0])
+        || options.input.as_ref().is_some_and(|s| match s.as_slice() {
+            [one] => written[1..].iter().any(|e| e != one),
+            all => written[1..] != *all,
+        });
+    if differs {
+        let given = given.map_or("other extents".into(), |g| list(&g));
+        let rule = Rule::new(format!("INPUT {} and data of {given}", list(written)));
+        return Err(fault(rule.right("INPUT alone, which takes the data's extents")));
+    }
+    Ok(written.clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+use super::*;
+use crate::summary;
+use gabor_graph::Graph;
+use gabor_tensor::{Stream, rng};
+
+fn graph(text: &str) -> Graph {
+    parse(text, &Options::default()).unwrap_or_else(|e| panic!("{e}")).graph(Mode::Train).unwrap()
+}
+fn parameters(text: &str) -> u64 {
+    summary(&graph(text)).parameters
+}
+fn mistake(text: &str) -> String {
+    parse(text, &Options::default()).expect_err(text).to_string()
+}
+
+/// The column D of the lecture's table, word by word.
+const VGG_D: &str = "input 3x224x224
+    conv3-64 conv3-64 maxpool
+    conv3-128 conv3-128 maxpool
+    conv3-256 conv3-256 conv3-256 maxpool
+    conv3-512 conv3-512 conv3-512 maxpool
+    conv3-512 conv3-512 conv3-512 maxpool
+    FC-4096 FC-4096 FC-1000 soft-max";
+
+#[test]
+fn the_vgg_table() {
+    let s = summary(&graph(VGG_D));
+    assert_eq!((s.parameters, s.weights, s.values), (138_357_544, 138_344_128, 15_237_608));
+    // The same with repeats, and the column C with its 1×1 convolutions.
+    let d = "INPUT 3x224x224 [conv3-64*2 maxpool] [conv3-128*2 maxpool] [conv3-256*3 maxpool] [[conv3-512*3] maxpool]*2 FC-4096*2 FC-1000";
+    assert_eq!(parameters(d), 138_357_544);
+    let c = "INPUT 3x224x224 conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*2 conv1-256 maxpool \
+             [conv3-512*2 conv1-512 maxpool]*2 FC-4096*2 FC-1000";
+    assert_eq!(parameters(c), 133_638_952);
+    let a_lrn = "INPUT 3x224x224 conv3-64 LRN maxpool conv3-128 maxpool conv3-256*2 maxpool [conv3-512*2 maxpool]*2 \
+                 FC-4096*2 FC-1000 soft-max";
+    assert_eq!(parameters(a_lrn), 132_863_336);
+    // ReLUs are implied after every layer but the last: 13 + 2.
+    let relus = graph(VGG_D).nodes().iter().filter(|n| n.name.starts_with("relu")).count();
+    assert_eq!(relus, 15);
+}
+
+#[test]
+fn the_lectures_pattern() {
+    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), scheme: None };
+    let net = parse("INPUT -> [[CONV -> RELU]*2 -> POOL?]*3 -> [FC -> RELU]*2 -> FC", &o).unwrap();
+    assert_eq!((net.input(), net.classes()), (&[3, 32, 32][..], 10));
+    let g = net.graph(Mode::Infer).unwrap();
+    assert_eq!(g.shape(g.find("conv6").unwrap()).to_string(), "[n, 128, 8, 8]");
+    assert_eq!(g.shape(g.find("fc2").unwrap()).to_string(), "[n, 128]");
+    // With seven poolings a 32×32 picture has become a point: the open ones are left out.
+    let deep = parse("INPUT -> [CONV3-8 -> RELU -> POOL?]*7 -> FC", &o).unwrap().graph(Mode::Infer).unwrap();
+    assert_eq!(deep.nodes().iter().filter(|n| n.name.starts_with("pool")).count(), 5);
+    assert!(parse("INPUT -> [CONV3-8 -> RELU -> POOL]*7 -> FC", &o).is_err());
+}
+
+#[test]
+fn lenet_alexnet_and_options() {
+    let lenet = "INPUT 1x28x28 -> conv5-6 -> relu -> maxpool -> conv5-16 p0 -> relu -> maxpool \
+                 -> FC-120 -> relu -> FC-84 -> relu -> FC-10";
+    assert_eq!(parameters(lenet), 61_706);
+    let alexnet = "INPUT 3x227x227 conv11-96/4p0 maxpool3 s2 conv5-256 p2 maxpool3s2 conv3-384*2 conv3-256 maxpool3 /2 \
+                   dropout0.5 FC-4096 dropout-0.5 FC-4096 FC-1000 soft-max";
+    assert_eq!(parameters(alexnet), 62_378_344);
+    let grouped = "INPUT 3x227x227 conv11-96 s4 valid maxpool3 s2 conv5-256 g2 maxpool3s2 conv3-384 conv3-384g2 conv3-256g2 \
+                   maxpool3/2 FC-4096 FC-4096 FC-1000";
+    assert_eq!(parameters(grouped), 60_965_224);
+    let g = graph("INPUT 2x9x9 dwconv3 nobias conv1-8 bn deconv2-4 s2 conv3x1-2 d2 gap FC-3");
+    assert_eq!(g.shape(g.find("conv1").unwrap()).to_string(), "[n, 2, 9, 9]");
+    assert_eq!(g.shape(g.find("conv3").unwrap()).to_string(), "[n, 4, 18, 18]");
+    assert!(g.find("conv1.bias").is_none() && g.find("conv2.bias").is_some());
+    // One and three dimensions.
+    assert_eq!(parameters("INPUT 4x30 conv5-8 maxpool FC-2"), 8 * 20 + 8 + 15 * 8 * 2 + 2);
+    assert_eq!(parameters("INPUT 1x8x8x8 conv3-2 gap FC-2"), 2 * 27 + 2 + 6);
+}
+
+#[test]
+fn branches() {
+    let g = graph("INPUT 3x16x16 conv3-16 bn res[conv3-16 bn conv3-16 bn]*2 res[conv3-32/2 bn conv3-32 bn] gap FC-10");
+    assert_eq!(g.shape(g.find("add3").unwrap()).to_string(), "[n, 32, 8, 8]");
+    assert_eq!(g.shape(g.find("proj1").unwrap()).to_string(), "[n, 32, 8, 8]");
+    // The ReLU after a block follows the addition.
+    let after = g.nodes().iter().skip_while(|n| n.name != "add1").nth(1).unwrap();
+    assert!(after.name.starts_with("relu"), "{}", after.name);
+    let g = graph("INPUT 8x12x12 [ conv1-4 | conv1-4 conv3-6 | maxpool3 s1 p1 conv1-2 | ] FC-2");
+    assert_eq!(g.shape(g.find("concat1").unwrap()).to_string(), "[n, 20, 12, 12]");
+}
+
+#[test]
+fn mistakes_point_to_their_place() {
+    assert_eq!(
+        mistake("INPUT 3x8x8 -> CONV7-4 p0\n -> CONV3-8 p0 -> FC-10"),
+        "line 2, column 5: kernel_size 3 is larger than the padded input 2 + 0 + 0 = 2 in spatial dimension 0
+   -> CONV3-8 p0 -> FC-10
+      ^^^^^^^^^^
+  right would be: kernel_size at most 2, or more padding"
+    );
+    assert_eq!(
+        mistake("INPUT 3x32x32 -> [CONV -> RELU]*N -> FC-10"),
+        "line 1, column 33: `N` is a placeholder of the lectures
+  INPUT 3x32x32 -> [CONV -> RELU]*N -> FC-10
+                                  ^
+  right would be: a whole number from 0 to 1000: *2"
+    );
+    for (text, place, says) in [
+        ("", 1, "empty"),
+        ("INPUT 3x32x32", 1, "no layer follows"),
+        ("INPUT 3x32x32 ->", 15, "no layer follows this arrow"),
+        ("INPUT 3x32x32 -> [conv3-8", 18, "never closed"),
+        ("INPUT 3x32x32 -> conv3-8] FC-2", 25, "closes nothing"),
+        ("INPUT 3x32x32 -> conv3-8 | FC-2", 26, "separates branches"),
+        ("INPUT 3x32x32 FC-10 conv3-8", 21, "spatial"),
+        ("INPUT 3x32x32 FC-10 s2", 21, "FC has no stride"),
+        ("INPUT 3x32x32 conv3-8 s2 s2 FC-2", 26, "twice"),
+        ("INPUT 3x32x32 conv3-8 FC", 23, "number of classes"),
+        ("INPUT conv3-8 FC-2", 1, "extents are not known"),
+        ("conv3-8 FC-2", 1, "extents are not known"),
+        ("INPUT 3x32x32 soft-max FC-2", 24, "soft-max ends"),
+        ("INPUT 3x32x32 relu? FC-2", 19, "only a pooling"),
+        ("INPUT 3x32x32 conv3-99999 FC-2", 15, "too large"),
+        ("INPUT 3x32x32 conv3-6 g4 FC-2", 15, "groups 4 must divide"),
+        ("INPUT 3x32x32 res conv3-6 FC-2", 15, "wants a group"),
+        ("INPUT 3x32x32 res[conv3-6 p0] FC-2", 15, "residual block"),
+        ("INPUT 3x0x32 FC-2", 7, "0 is too small"),
+        ("INPUT 3x32x32 dropout1.5 FC-2", 15, "probability"),
+        ("INPUT 3x32x32 [relu]*1000 [relu]*1001 FC-2", 34, "repeats"),
+        ("INPUT 3x32x32 [[relu]*1000]*1000 FC-2", 16, "more than 2000"),
+        ("INPUT 3x32x32 conv3-8 € FC-2", 23, "means nothing"),
+    ] {
+        let e = parse(text, &Options::default()).expect_err(text);
+        assert!(e.rule().rule.contains(says), "{text}: {e}");
+        assert_eq!(e.column(), place, "{text}: {e}");
+    }
+    let o = Options { classes: Some(3), ..Options::default() };
+    assert!(parse("INPUT 3x8x8 FC-10", &o).unwrap_err().to_string().contains("FC-3"));
+    let o = Options { channels: Some(1), input: Some(vec![28]), ..Options::default() };
+    assert!(parse("INPUT 3x8x8 FC-10", &o).unwrap_err().to_string().contains("1x28x28"));
+    let e: gabor_graph::Error = parse("INPUT 3x8x8 FC-x", &o).unwrap_err().into();
+    assert!(e.to_string().contains("line 1, column 13") && e.to_string().contains("^^^^"), "{e}");
+}
+
+/// Whatever the text, the answer is a network that builds or a mistake inside the text: no panic, no endless work.
+#[test]
+fn random_texts_never_panic() {
+    const WORDS: &[&str] = &[
+        "INPUT",
+        "3x32x32",
+        "1x8x8x8",
+        "5x9",
+        "conv3-8",
+        "CONV",
+        "conv11-96",
+        "conv1-4",
+        "conv3x5-6",
+        "deconv4-4",
+        "dwconv3",
+        "POOL",
+        "POOL?",
+        "maxpool3",
+        "avgpool",
+        "l2pool2",
+        "gap",
+        "gmp",
+        "adaptiveavgpool3",
+        "FC",
+        "FC-10",
+        "FC-4096",
+        "LRN",
+        "bn",
+        "gn2",
+        "relu",
+        "tanh",
+        "leakyrelu0.1",
+        "maxout2",
+        "dropout0.5",
+        "flatten",
+        "soft-max",
+        "res[",
+        "[",
+        "]",
+        "(",
+        ")",
+        "|",
+        "->",
+        ",",
+        "*2",
+        "*0",
+        "*1000",
+        "*N",
+        "?",
+        "/2",
+        "s2",
+        "s1024",
+        "p1",
+        "p1024",
+        "same",
+        "valid",
+        "g2",
+        "d2",
+        "nobias",
+        "ceil",
+        "\n",
+        "#",
+        "×",
+        "é",
+        "\u{0}",
+        "99999999999999999999",
+        "-",
+        "conv",
+        "conv-",
+        "x",
+        "fc-",
+        "input-3x8x8",
+    ];
+    let mut s = Stream::new(4, 0, 0, rng::op::TEST);
+    let options = [
+        Options::default(),
+        Options { input: Some(vec![12]), channels: Some(3), classes: Some(10), scheme: None },
+        Options { input: Some(vec![]), channels: Some(0), classes: Some(0), scheme: None },
+    ];
+    for round in 0..4000 {
+        let text = if round % 2 == 0 {
+            let start = if round % 4 == 0 { "INPUT 3x32x32 " } else { "" };
+            let words = (0..s.below(14)).map(|_| WORDS[s.below(WORDS.len())]).collect::<Vec<_>>();
+            format!("{start}{}", words.join([" ", "", " -> "][s.below(3)]))
+        } else {
+            let mut chars: Vec<char> =
+                "INPUT 3x32x32 -> [[CONV3-8/2 -> RELU]*2 -> POOL?]*2 -> res[conv3-8] [a|conv1-4] FC-10"
+                    .chars()
+                    .collect();
+            for _ in 0..1 + s.below(6) {
+                let at = s.below(chars.len());
+                match s.below(3) {
+                    0 => {
+                        chars.remove(at);
+                    }
+                    1 => chars.insert(at, char::from(32 + s.below(95) as u8)),
+                    _ => chars[at] = char::from(32 + s.below(95) as u8),
+                }
+            }
+            chars.into_iter().collect()
+        };
+        match parse(&text, &options[s.below(3)]) {
+            Ok(net) => {
+                let g = net.graph(Mode::Train).unwrap_or_else(|e| panic!("{text}: {e}"));
+                summary(&g);
+            }
+            Err(e) => {
+                let lines = text.split('\n').count().max(1);
+                assert!(e.line() <= lines && !e.to_string().is_empty(), "{text:?}: {e}");
+            }
+        }
+    }
+    assert!(parse(&"conv3-8 ".repeat(1 << 14), &Options::default()).is_err());
+    assert!(parse(&"[".repeat(60_000), &Options::default()).is_err());
+}

@@ -13,12 +13,14 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository of this source file.
+    /// The repository that this chore belongs to.
     ///
     /// # Errors
     /// If git cannot list the files.
     pub fn find() -> Result<Repository, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask lies in no workspace")?.to_path_buf();
+        // Cargo sets the variable for what it runs too, which holds when clones share one target folder.
+        let own = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_string());
+        let root = Path::new(&own).parent().ok_or("xtask lies in no workspace")?.to_path_buf();
         let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let text = output(Command::new("git").args(list).current_dir(&root))?;
         // A file that was deleted but not yet committed is still listed.

@@ -21,7 +21,7 @@ impl Fault {
 /// A mistake in a description: what, where, and what would fit. Shown with the place underlined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotationError {
-    rule: Rule,
+    rule: Box<Rule>,
     line: usize,
     column: usize,
     excerpt: String,
@@ -50,7 +50,7 @@ impl NotationError {
         let to = (start + AROUND).min(chars.len());
         let marks = fault.span.len.max(1).min((to - start).max(1));
         NotationError {
-            rule: fault.rule,
+            rule: Box::new(fault.rule),
             line,
             column: start + 1,
             excerpt: chars[from..to].iter().collect(),
@@ -86,7 +86,7 @@ impl std::error::Error for NotationError {}
 
 impl From<NotationError> for Error {
     fn from(e: NotationError) -> Self {
-        let rule = Rule { rule: format!("{}\n  {}\n  {}\n", e.rule.rule, e.excerpt, e.marks), ..e.rule };
+        let rule = Rule { rule: format!("{}\n  {}\n  {}\n", e.rule.rule, e.excerpt, e.marks), ..*e.rule };
         Error::new(format!("description, line {}, column {}", e.line, e.column), rule)
     }
 }

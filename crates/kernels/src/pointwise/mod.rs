@@ -146,7 +146,7 @@ fn weight(i: &Instruction) -> usize {
             Unary::Sqrt | Unary::Recip => 8,
             _ => 1,
         },
-        Instruction::Binary(Binary::Pow, ..) => 400,
+        Instruction::Binary(Binary::Pow, ..) => 48,
         Instruction::Binary(Binary::Div, ..) => 8,
         Instruction::Binary(..) => 1,
     }

@@ -202,15 +202,7 @@ unsafe fn binary<S: Simd16>(f: Binary, x: Source, y: Source, len: usize, to: *mu
             Binary::Div => each!(S, len, to, |a: x, b: y| S::div(a, b)),
             Binary::Max => each!(S, len, to, |a: x, b: y| S::select(S::is_nan(a), a, S::max(a, b))),
             Binary::Min => each!(S, len, to, |a: x, b: y| S::select(S::is_nan(a), a, S::min(a, b))),
-            Binary::Pow => each!(S, len, to, |a: x, b: y| {
-                let e = S::lanes(b);
-                let mut i = 0;
-                let v = S::lanes(a).map(|v| {
-                    i += 1;
-                    f.eval(v, e[i - 1])
-                });
-                S::load(v.as_ptr())
-            }),
+            Binary::Pow => each!(S, len, to, |a: x, b: y| math::pow::<S>(a, b)),
             Binary::Greater => each!(S, len, to, |a: x, b: y| S::select(S::gt(a, b), one, zero)),
             Binary::Equal => each!(S, len, to, |a: x, b: y| S::select(S::eq(a, b), one, zero)),
             Binary::Gate => each!(S, len, to, |a: x, b: y| S::select(S::gt(b, zero), a, zero)),

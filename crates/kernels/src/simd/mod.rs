@@ -216,6 +216,34 @@ pub(crate) trait Simd16: Copy + 'static {
             Self::load(to.as_ptr())
         }
     }
+    /// The lanes with odd numbers of `a`, then those of `b`.
+    #[inline(always)]
+    unsafe fn odd(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: as this function.
+        unsafe {
+            let (a, b) = (Self::lanes(a), Self::lanes(b));
+            let mut to = [0f32; 16];
+            for i in 0..8 {
+                to[i] = a[2 * i + 1];
+                to[8 + i] = b[2 * i + 1];
+            }
+            Self::load(to.as_ptr())
+        }
+    }
+    /// Lanes of `a` and `b` in turn: 32 of them, the adjoint of [`Simd16::even`] and [`Simd16::odd`].
+    #[inline(always)]
+    unsafe fn interleave(a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: as this function.
+        unsafe {
+            let (a, b) = (Self::lanes(a), Self::lanes(b));
+            let mut to = [0f32; 32];
+            for i in 0..16 {
+                to[2 * i] = a[i];
+                to[2 * i + 1] = b[i];
+            }
+            (Self::load(to.as_ptr()), Self::load(to.as_ptr().add(16)))
+        }
+    }
     /// Rows become columns.
     #[inline(always)]
     unsafe fn transpose(rows: [Self::V; 16]) -> [Self::V; 16] {

@@ -38,6 +38,11 @@ impl Kernel for All {
             keep(S::sub_int(x, y));
             keep(S::to_exponent(S::from_exponent(y)));
             keep(S::even(x, y));
+            keep(S::odd(x, y));
+            let (low, high) = S::interleave(x, y);
+            keep(low);
+            keep(high);
+            keep(S::even(low, high));
             let rows: [S::V; 16] = std::array::from_fn(|i| S::splat(i as f32));
             let columns = S::transpose(rows);
             for c in columns {

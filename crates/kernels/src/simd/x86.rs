@@ -77,6 +77,23 @@ impl Simd16 for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn odd(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe {
+            let from = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            _mm512_permutex2var_ps(a, from, b)
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe {
+            let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            (_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b))
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose(r: [__m512; 16]) -> [__m512; 16] {
         // Pairs of rows, then quads, inside 128-bit blocks; then the 4 × 4 blocks change place in two steps.
         // SAFETY: the caller promises that the processor has the set.
@@ -171,6 +188,21 @@ impl Simd16 for Avx2 {
             _mm256_maskstore_ps(p.wrapping_add(8), hi, v.1);
         }
     }
+    #[inline(always)]
+    unsafe fn even(a: Pair, b: Pair) -> Pair {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe { Pair(every_second::<0x88>(a), every_second::<0x88>(b)) }
+    }
+    #[inline(always)]
+    unsafe fn odd(a: Pair, b: Pair) -> Pair {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe { Pair(every_second::<0xDD>(a), every_second::<0xDD>(b)) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: Pair, b: Pair) -> (Pair, Pair) {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe { (in_turn(a.0, b.0), in_turn(a.1, b.1)) }
+    }
     methods! {
         splat(v: f32) -> Pair = Pair(_mm256_set1_ps(v), _mm256_set1_ps(v));
         load(p: *const f32) -> Pair = Pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8)));
@@ -221,4 +253,24 @@ unsafe fn add8(a: __m256, b: __m256) -> __m256 {
 unsafe fn sub8(a: __m256, b: __m256) -> __m256 {
     // SAFETY: the caller promises that the processor has AVX2.
     unsafe { _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))) }
+}
+
+/// Every second of 16 lanes: the even ones by the shuffle 0x88, the odd ones by 0xDD.
+#[inline(always)]
+unsafe fn every_second<const FROM: i32>(a: Pair) -> __m256 {
+    // SAFETY: the caller promises that the processor has AVX2.
+    unsafe {
+        let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<FROM>(a.0, a.1));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
+    }
+}
+
+/// Eight lanes of each, in turn.
+#[inline(always)]
+unsafe fn in_turn(a: __m256, b: __m256) -> Pair {
+    // SAFETY: the caller promises that the processor has AVX2.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        Pair(_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+    }
 }

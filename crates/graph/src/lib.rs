@@ -15,6 +15,7 @@ mod graph;
 mod operation;
 pub mod ops;
 mod parameter;
+mod receptive_field;
 mod text;
 
 pub use error::{Error, Result};
@@ -23,4 +24,5 @@ pub use graph::{Graph, Node, NodeId, Phase, Source, ValidGraph, Value, ValueId, 
 pub use operation::{AttributeText, Cost, Described, Fill, FromText, Operation, OperationSpec, Problem};
 pub use ops::registry;
 pub use parameter::{Initializer, Parameter};
+pub use receptive_field::{ReceptiveField, receptive_field};
 pub use text::Text;

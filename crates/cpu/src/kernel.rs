@@ -84,6 +84,10 @@ impl<'a> Io<'a> {
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
     /// Input `i`, of floats.
     pub fn f32(&self, i: usize) -> &'a [f32] {
         self.slice(i, DType::F32)
@@ -137,6 +141,19 @@ impl<'a> Io<'a> {
 /// The function gets the values and must write every element of every output.
 pub fn whole(run: impl Fn(&Io<'_>) + Send + Sync + 'static) -> Box<dyn Kernel> {
     Box::new(Whole { run, work: One })
+}
+
+/// As [`whole`], from a safe function of the inputs and the outputs, all of them floats.
+pub fn floats(run: impl Fn(&[&[f32]], &mut [&mut [f32]]) + Send + Sync + 'static) -> Box<dyn Kernel> {
+    whole(move |io| {
+        let inputs: Vec<&[f32]> = (0..io.inputs()).map(|i| io.f32(i)).collect();
+        let all = |i| {
+            let o = io.out_f32(i);
+            // SAFETY: the only task of a kernel that is not in place, so nothing else reads or writes its outputs.
+            unsafe { o.part(0, o.len()) }
+        };
+        run(&inputs, &mut (0..io.outputs()).map(all).collect::<Vec<_>>());
+    })
 }
 
 struct One;

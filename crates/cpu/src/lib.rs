@@ -19,5 +19,5 @@ pub mod reference;
 
 pub use backend::{CpuBackend, CpuOptions};
 pub use gabor_kernels::Isa;
-pub use kernel::{Candidate, Io, Kernel, Prepared, Problem, Slot, whole};
+pub use kernel::{Candidate, Io, Kernel, Prepared, Problem, Slot, floats, whole};
 pub use pool::Pool;

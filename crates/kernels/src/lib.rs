@@ -15,13 +15,17 @@ mod gemm;
 mod matmul;
 mod memory;
 pub mod pointwise;
+mod pool;
 pub mod reference;
 mod shared;
 mod simd;
+mod split;
+mod sums;
 
 pub use conv::{ConvFilterGradKernel, ConvKernel};
 pub use epilogue::Epilogue;
 pub use gemm::MatMulKernel;
 pub use matmul::MatMul;
+pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
 pub use shared::{SharedMut, Work};
 pub use simd::Isa;

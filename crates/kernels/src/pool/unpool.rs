@@ -102,11 +102,11 @@ unsafe fn quads<S: Simd16>(q: Quads, dy: &[f32], switches: &[i32], dx: &mut [f32
                 let from = row * q.columns + o;
                 let d = S::load_up_to(dy.as_ptr().add(from), m);
                 let s = S::load_up_to(switches.as_ptr().add(from).cast(), m);
-                // Distance from the window's first element; equal integers are equal as floats too, for the places
-                // of a plane are small numbers, and −1 is no number.
-                let s = S::sub_int(s, S::add_int(lanes, S::bits(at as u32)));
+                // One more than the distance from the window's first element. Equal integers are equal as floats too,
+                // and no other float than its own equals that of a small positive integer.
+                let s = S::sub_int(s, S::add_int(lanes, S::bits((at as u32).wrapping_sub(1))));
                 let mut found = zero;
-                for (i, first) in [0, q.width].into_iter().enumerate() {
+                for (i, first) in [1, q.width + 1].into_iter().enumerate() {
                     let left = S::eq(s, S::bits(first as u32));
                     let right = S::eq(s, S::bits(first as u32 + 1));
                     found = S::select(left, one, S::select(right, one, found));

@@ -4,7 +4,9 @@
 //! feeds it batches and reports [`Event`]s, plain data that files, terminal and pages read alike.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 mod checksum;
+mod config;
 mod error;
 mod event;
 pub mod loss;
@@ -12,12 +14,18 @@ pub mod metrics;
 pub mod optimiser;
 mod pattern;
 mod schedule;
+mod setup;
 mod sink;
 pub mod step;
+mod trainer;
 
+pub use checkpoint::{Checkpoints, RunLock};
+pub use config::{Auto, Config, InputSize, Key, Setting, parse_augmentation};
 pub use error::{Error, Result};
 pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;
 pub use metrics::{ClassMetrics, Evaluation, Evaluator, Mistake, Tally};
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
+pub use setup::{Setup, open_data};
 pub use sink::{Jsonl, TensorBoard};
+pub use trainer::{Outcome, RunOptions, Stop, evaluate, run_evaluation, train, write_weights};

@@ -40,8 +40,7 @@ impl Run {
         let golden = golden();
         let f = regression();
         let p = program(&f, &f, &options).unwrap();
-        let mut exe =
-            gabor_cpu::CpuBackend::default().compile(&p, &CompileOptions::default()).unwrap();
+        let mut exe = gabor_cpu::CpuBackend::default().compile(&p, &CompileOptions::default()).unwrap();
         exe.write("fc.weight", &Tensor::f32(&[3, 4], numbers(&golden["w"])).unwrap()).unwrap();
         exe.write("fc.bias", &Tensor::f32(&[3], numbers(&golden["b"])).unwrap()).unwrap();
         reset_optimiser(&p, &mut *exe).unwrap();

@@ -82,7 +82,7 @@ pub struct Outcome {
 ///     x[0] * x[0] + 10.0 * x[1] * x[1]
 /// };
 /// minimise(&mut f, &mut x, &Options::default()).unwrap();
-/// assert!(x.iter().all(|v| v.abs() < 1e-6));
+/// assert!(x.iter().all(|v| v.abs() < 1e-4));
 /// ```
 ///
 /// # Errors

@@ -1,0 +1,397 @@
+//! The configuration of a training: every key with its default, its bounds and its page.
+//!
+//! Three layers, the later over the earlier: a TOML file, the environment (`GABOR_EPOCHS=3`), and `key=value` words of
+//! the command. Unknown keys and values out of bounds are errors that name the layer.
+
+mod augment;
+mod setting;
+
+pub use augment::parse_augmentation;
+pub use setting::{Auto, InputSize, Setting};
+
+use crate::error::suggest;
+use crate::optimiser::{self, Optimiser};
+use crate::schedule::{Kind, Schedule};
+use crate::step::StepOptions;
+use crate::{Error, Loss, Result};
+use gabor_tensor::Rule;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// What its value may be.
+    pub values: &'static str,
+}
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $name:ident: $ty:ty = $default:expr, $values:literal, $check:expr;)+) => {
+        /// Settings of a training. [`Config::KEYS`] lists them with their pages.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config {$(
+            $(#[doc = $doc])+
+            #[doc = concat!("\n\nValues: ", $values, ".")]
+            pub $name: $ty,
+        )+}
+        impl Default for Config {
+            fn default() -> Self {
+                Config { $($name: $default),+ }
+            }
+        }
+        impl Config {
+            /// Every key, in the order of the file.
+            pub const KEYS: &[Key] = &[$(
+                Key { name: stringify!($name), doc: concat!($($doc),+), values: $values }
+            ),+];
+            /// Sets a key from text.
+            ///
+            /// # Errors
+            /// An unknown key, text that is no such value, or a value out of bounds.
+            pub fn set(&mut self, key: &str, text: &str) -> Result<(), Rule> {
+                match key {
+                    $(stringify!($name) => {
+                        let value = <$ty as Setting>::read(text.trim(), $values)?;
+                        let check: fn(&$ty) -> bool = $check;
+                        if !check(&value) {
+                            return Err(Rule::new(format!("`{text}` is out of bounds")).right($values));
+                        }
+                        self.$name = value;
+                    })+
+                    _ => {
+                        let right = suggest(key, Self::KEYS.iter().map(|k| k.name));
+                        return Err(Rule::new(format!("there is no key `{key}`")).right(right));
+                    }
+                }
+                Ok(())
+            }
+            /// Every key with its value as text, in the order of the file.
+            pub fn entries(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), self.$name.text())),+]
+            }
+        }
+    };
+}
+
+fn any<T>(_: &T) -> bool {
+    true
+}
+fn within(v: f64, low: f64, high: f64) -> bool {
+    (low..=high).contains(&v)
+}
+
+keys! {
+    /// The data set: `digits` (embedded in the binary) or a directory.
+    data: String = "digits".into(), "`digits` or a directory", |v| !v.is_empty();
+    /// The network: a name of the zoo, or a description in the lectures' notation.
+    net: String = "lenet5".into(), "a network's name or description", |v| !v.is_empty();
+    /// The run directory.
+    run: Auto<String> = Auto(None), "auto (runs/DATA-NET-NUMBER) or a directory", any;
+    /// Extents of the model's input.
+    input: Auto<InputSize> = Auto(None), "auto or CHANNELSxHEIGHTxWIDTH, such as 3x224x224", any;
+    /// Times the training set is gone through.
+    epochs: Auto<usize> = Auto(None), "auto or a whole number from 1 to 100000", |v| v.0.is_none_or(|e| (1..=100_000).contains(&e));
+    /// Samples of a step.
+    batch: usize = 64, "a whole number from 1 to 65536", |v| (1..=65_536).contains(v);
+    /// Parts in which a batch is computed, their gradients added up: less memory, the same step.
+    accumulate: usize = 1, "a whole number from 1 to 1024", |v| (1..=1024).contains(v);
+    /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw.
+    optimiser: String = "adamw".into(), "an optimiser's name", any;
+    /// The learning rate before its schedule.
+    lr: Auto<f64> = Auto(None), "auto (by optimiser) or a positive number", |v| v.0.is_none_or(|v| v > 0.0 && v <= 1e6);
+    /// Momentum of sgd, momentum, nesterov and rmsprop.
+    momentum: Auto<f64> = Auto(None), "auto or a number in [0, 1)", |v| v.0.is_none_or(|v| (0.0..1.0).contains(&v));
+    /// Weight decay: L2, or decoupled with adamw.
+    weight_decay: Auto<f64> = Auto(None), "auto (0.01 with adamw, else 0) or a number from 0 to 10", |v| v.0.is_none_or(|v| within(v, 0.0, 10.0));
+    /// Whether biases and normalisation decay too, as PyTorch does by default.
+    decay_all: bool = false, "true or false", any;
+    /// Schedule of the learning rate.
+    schedule: Schedule = Schedule::new(Kind::OneCycle { rise: 0.3 }), "constant, step:EPOCHS, milestones:E,E, exponential:FACTOR, inverse-sqrt, cosine, one-cycle, plateau", any;
+    /// Epochs of linear warm-up before the schedule.
+    warmup: f64 = 0.0, "a number of epochs from 0", |v| within(*v, 0.0, 1e5);
+    /// The loss: cross_entropy, hinge, binary_hinge, logistic, l1, l2.
+    loss: String = "cross_entropy".into(), "a loss's name", any;
+    /// Label smoothing of cross_entropy.
+    label_smoothing: f64 = 0.0, "a number in [0, 1)", |v| (0.0..1.0).contains(v);
+    /// Largest joint norm of the gradients.
+    clip: Option<f64> = None, "none or a positive number", |v| v.is_none_or(|v| v > 0.0);
+    /// Largest magnitude of any element of a gradient.
+    clip_value: Option<f64> = None, "none or a positive number", |v| v.is_none_or(|v| v > 0.0);
+    /// Initialisation of the weights.
+    init: String = "auto".into(), "auto (the network's own), default, he, xavier, orthogonal, normal, uniform, zeros", |v| !v.is_empty();
+    /// Weights to begin with (fine-tuning): a .safetensors file.
+    weights: Option<String> = None, "none or a .safetensors file", any;
+    /// Parameters that stay as they are, by patterns of their names.
+    freeze: Vec<String> = Vec::new(), "patterns such as conv*,bn1.*", any;
+    /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
+    lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());
+    /// Random variation of training images.
+    augment: Auto<String> = Auto(None), "auto (by data), none, handwriting, small_photos, photos, or a list such as shift:2,rotate:10,mirror", |v| v.0.as_deref().is_none_or(|t| parse_augmentation(t).is_ok());
+    /// Part of the training set that is held out to choose by, where the data has no validation part.
+    val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
+    /// Epochs without progress on the validation part after which training stops.
+    patience: Option<usize> = None, "none or a whole number from 1", |v| *v != Some(0);
+    /// Validation accuracy at which training stops.
+    target: Option<f64> = None, "none or a number in (0, 1]", |v| v.is_none_or(|v| v > 0.0 && v <= 1.0);
+    /// Steps after which training stops.
+    max_steps: Option<u64> = None, "none or a whole number from 1", |v| *v != Some(0);
+    /// Steps between checkpoints, besides those after every epoch.
+    save_every: Option<u64> = None, "none or a whole number from 1", |v| *v != Some(0);
+    /// Seed of initialisation, order, augmentation and dropout.
+    seed: u64 = 0, "a whole number", any;
+    /// Threads that compute. No influence on results.
+    threads: Auto<usize> = Auto(None), "auto (all cores) or a whole number from 1 to 4096", |v| v.0.is_none_or(|t| (1..=4096).contains(&t));
+    /// Threads that prepare batches. No influence on results.
+    workers: Auto<usize> = Auto(None), "auto or a whole number from 0 to 1024", |v| v.0.is_none_or(|t| t <= 1024);
+}
+
+/// Keys that have no influence on the numbers of a training up to its end.
+const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "save_every", "max_steps", "weights"];
+/// Prefix of environment variables.
+const ENVIRONMENT: &str = "GABOR_";
+
+/// `PATTERN:FACTOR`.
+fn factor(text: &str) -> Option<(String, f64)> {
+    let (pattern, factor) = text.rsplit_once(':')?;
+    let factor: f64 = factor.trim().parse().ok()?;
+    (within(factor, 0.0, 1e3) && !pattern.is_empty()).then(|| (pattern.trim().to_string(), factor))
+}
+
+impl Config {
+    /// Defaults, then the file, then `environment` (pairs as of [`std::env::vars`]; only names with the prefix `GABOR_`
+    /// are read), then `arguments` (`key=value`).
+    ///
+    /// ```
+    /// use gabor_train::Config;
+    /// let env = [("GABOR_EPOCHS".to_string(), "3".to_string())];
+    /// let c = Config::load(None, env, &["batch=32"]).unwrap();
+    /// assert_eq!((c.epochs.0, c.batch), (Some(3), 32));
+    /// let e = Config::load(None, [], &["epoch=3"]).unwrap_err();
+    /// assert!(e.to_string().starts_with("argument `epoch=3`: there is no key `epoch`; right would be: `epochs`"));
+    /// ```
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown key or a value out of bounds, each with its layer.
+    pub fn load<A: AsRef<str>>(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        arguments: &[A],
+    ) -> Result<Self> {
+        let mut config = Config::default();
+        if let Some(path) = file {
+            config.read_file(path)?;
+        }
+        for (name, value) in environment {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT) {
+                let place = |rule| Error::new(format!("environment variable {name}"), rule);
+                config.set(&key.to_ascii_lowercase(), &value).map_err(place)?;
+            }
+        }
+        config.apply(arguments)?;
+        Ok(config)
+    }
+    /// Sets keys from words `key=value`.
+    ///
+    /// # Errors
+    /// A word without `=`, an unknown key or a value out of bounds.
+    pub fn apply<A: AsRef<str>>(&mut self, arguments: &[A]) -> Result<()> {
+        for word in arguments {
+            let word = word.as_ref();
+            let place = |rule| Error::new(format!("argument `{word}`"), rule);
+            let (key, value) = (word.split_once('='))
+                .ok_or_else(|| place(Rule::new("the word is no setting").right("key=value, such as epochs=10")))?;
+            self.set(key.trim(), value).map_err(place)?;
+        }
+        Ok(())
+    }
+    fn read_file(&mut self, path: &Path) -> Result<()> {
+        // A configuration is a page of text; anything larger is a mistake.
+        const LIMIT: u64 = 1 << 20;
+        let length = std::fs::metadata(path).map_err(|e| Error::io(path, "read", &e))?.len();
+        if length > LIMIT {
+            let rule = Rule::new(format!("a configuration of {length} bytes")).right(format!("at most {LIMIT}"));
+            return Err(Error::new(path.display().to_string(), rule));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        self.apply_toml(&text, &path.display().to_string())
+    }
+    /// Sets keys from TOML text.
+    ///
+    /// # Errors
+    /// Text that is no TOML, an unknown key or a value out of bounds; `place` names the text.
+    pub fn apply_toml(&mut self, text: &str, place: &str) -> Result<()> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            let line = e.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
+            Error::new(format!("{place}, line {line}"), Rule::new(e.message().to_string()).right("key = value"))
+        })?;
+        for (key, value) in &table {
+            let at = |rule| Error::new(format!("{place}, key `{key}`"), rule);
+            self.set(key, &plain(value).map_err(at)?).map_err(at)?;
+        }
+        Ok(())
+    }
+    /// The configuration as a TOML file that reads back to the same.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        for ((name, text), key) in self.entries().into_iter().zip(Self::KEYS) {
+            let bare = text.parse::<bool>().is_ok() || text.parse::<f64>().is_ok_and(f64::is_finite);
+            let value = if bare { text } else { toml::Value::String(text).to_string() };
+            out += &format!("#{} ({})\n{name} = {value}\n", key.doc, key.values);
+        }
+        out
+    }
+    /// Checks what several keys say together: names of optimiser, loss and initialisation, a batch that can be
+    /// divided, a schedule that has what it needs.
+    ///
+    /// # Errors
+    /// The first key that does not fit.
+    pub fn validate(&self) -> Result<()> {
+        self.step_options()?;
+        let key = |name: &str, rule| Err(Error::new(format!("key `{name}`"), rule));
+        if self.accumulate > self.batch {
+            let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.accumulate));
+            return key("accumulate", rule.right("at most one part a sample"));
+        }
+        if matches!(self.schedule.kind, Kind::Plateau { .. }) && self.val == 0.0 {
+            return key("schedule", Rule::new("plateau needs a validation part, and val is 0").right("val=0.1"));
+        }
+        for (name, wants) in [("patience", self.patience.is_some()), ("target", self.target.is_some())] {
+            if wants && self.val == 0.0 {
+                return key(name, Rule::new(format!("{name} needs a validation part, and val is 0")).right("val=0.1"));
+            }
+        }
+        if self.init != "auto" {
+            gabor_nets::Scheme::by_name(&self.init).map_err(|rule| Error::new("key `init`", rule))?;
+        }
+        Ok(())
+    }
+    /// The optimiser.
+    ///
+    /// # Errors
+    /// An unknown name, or a momentum that it does not have.
+    pub fn make_optimiser(&self) -> Result<Box<dyn Optimiser>> {
+        optimiser::by_name(&self.optimiser, self.momentum.0).map_err(|r| Error::new("key `optimiser`", r))
+    }
+    /// The learning rate before its schedule: as given, or the optimiser's default.
+    ///
+    /// # Errors
+    /// As [`make_optimiser`](Config::make_optimiser).
+    pub fn base_lr(&self) -> Result<f64> {
+        Ok(match self.lr.0 {
+            Some(lr) => lr,
+            None => self.make_optimiser()?.default_lr(),
+        })
+    }
+    /// The schedule with the warm-up of its own key.
+    pub fn full_schedule(&self) -> Schedule {
+        let warmup = if self.warmup > 0.0 { self.warmup } else { self.schedule.warmup };
+        Schedule { warmup, kind: self.schedule.kind.clone() }
+    }
+    /// What a step is made of.
+    ///
+    /// # Errors
+    /// An unknown optimiser or loss.
+    pub fn step_options(&self) -> Result<StepOptions> {
+        let optimiser = self.make_optimiser()?;
+        let decay = self.weight_decay.0.unwrap_or(if optimiser.decoupled() { 0.01 } else { 0.0 });
+        let loss = Loss::by_name(&self.loss, self.label_smoothing).map_err(|r| Error::new("key `loss`", r))?;
+        Ok(StepOptions {
+            loss,
+            optimiser,
+            weight_decay: decay,
+            decay_all: self.decay_all,
+            factors: self.lr_factors.iter().filter_map(|f| factor(f)).collect(),
+            freeze: self.freeze.clone(),
+            clip_norm: self.clip,
+            clip_value: self.clip_value,
+            accumulate: self.accumulate > 1,
+        })
+    }
+    /// Keys and values that have an influence on the numbers of a training.
+    pub fn influential(&self) -> BTreeMap<String, String> {
+        let keep = |k: &&str| !WITHOUT_INFLUENCE.contains(k);
+        self.entries().into_iter().filter(|(k, _)| keep(k)).map(|(k, v)| (k.to_string(), v)).collect()
+    }
+}
+
+/// A TOML value as the text of a setting.
+fn plain(value: &toml::Value) -> Result<String, Rule> {
+    Ok(match value {
+        toml::Value::String(s) => s.clone(),
+        toml::Value::Integer(v) => v.to_string(),
+        toml::Value::Float(v) => v.to_string(),
+        toml::Value::Boolean(v) => v.to_string(),
+        toml::Value::Array(list) => list.iter().map(plain).collect::<Result<Vec<_>, _>>()?.join(","),
+        toml::Value::Datetime(_) | toml::Value::Table(_) => {
+            return Err(Rule::new("a date or a table").right("a number, a text or a list"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(words: &[&str]) -> String {
+        Config::load(None, [], words).and_then(|c| c.validate()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn layers_and_round_trip() {
+        let mut c = Config::default();
+        c.apply_toml("epochs = 7\nfreeze = [\"conv*\", \"bn1.*\"]\nlr = 0.5\nschedule = \"step:3\"", "x.toml").unwrap();
+        let env = [("GABOR_LR".to_string(), "0.25".to_string()), ("PATH".to_string(), "/bin".to_string())];
+        for (name, value) in env.iter().filter(|(n, _)| n.starts_with("GABOR_")) {
+            c.set(&name[6..].to_lowercase(), value).unwrap();
+        }
+        c.apply(&["lr=0.125", "augment=handwriting,rotate:15", "net=INPUT 1x28x28 -> [CONV3-8 -> RELU]*2 -> FC-10"])
+            .unwrap();
+        assert_eq!((c.epochs.0, c.lr.0, c.freeze.len()), (Some(7), Some(0.125), 2));
+        let mut again = Config::default();
+        again.apply_toml(&c.to_toml(), "config.toml").unwrap();
+        assert_eq!(again, c);
+        let mut plain = Config::default();
+        plain.apply_toml(&Config::default().to_toml(), "config.toml").unwrap();
+        assert_eq!(plain, Config::default());
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn mistakes_say_where_and_what_is_right() {
+        for (words, parts) in [
+            (vec!["epoch=3"], vec!["argument `epoch=3`", "no key `epoch`", "`epochs`"]),
+            (vec!["epochs"], vec!["argument `epochs`", "key=value"]),
+            (vec!["epochs=0"], vec!["out of bounds", "1 to 100000"]),
+            (vec!["epochs=many"], vec!["`many` cannot be read", "whole number"]),
+            (vec!["lr=NaN"], vec!["`NaN` cannot be read"]),
+            (vec!["optimiser=adma"], vec!["key `optimiser`", "`adam`"]),
+            (vec!["optimiser=adam", "momentum=0.5"], vec!["`adam` has no momentum"]),
+            (vec!["loss=crossentropy"], vec!["key `loss`", "`cross_entropy`"]),
+            (vec!["loss=l2", "label_smoothing=0.1"], vec!["`l2` with a label smoothing"]),
+            (vec!["schedule=cosin"], vec!["argument `schedule=cosin`", "`cosine`"]),
+            (vec!["augment=mirrors"], vec!["out of bounds"]),
+            (vec!["lr_factors=conv*"], vec!["PATTERN:FACTOR"]),
+            (vec!["accumulate=65"], vec!["a batch of 64 in 65 parts"]),
+            (vec!["schedule=plateau", "val=0"], vec!["plateau needs a validation part"]),
+            (vec!["patience=3", "val=0"], vec!["patience needs"]),
+            (vec!["init=hee"], vec!["key `init`", "he"]),
+            (vec!["input=3x0x2"], vec!["3x224x224"]),
+        ] {
+            let e = error(&words);
+            assert!(parts.iter().all(|p| e.contains(p)), "{words:?}: {e}");
+        }
+        let mut c = Config::default();
+        let e = c.apply_toml("epochs = 3\nlr = = 2", "a.toml").unwrap_err().to_string();
+        assert!(e.starts_with("a.toml, line 2: "), "{e}");
+        let e = c.apply_toml("[train]\nlr = 2", "a.toml").unwrap_err().to_string();
+        assert!(e.starts_with("a.toml, key `train`: a date or a table"), "{e}");
+        let e = parse_augmentation("mirrors").unwrap_err().to_string();
+        assert!(e.contains("`mirror`"), "{e}");
+        assert!(parse_augmentation("rotate:400").is_err() && parse_augmentation("rotate").is_err());
+        assert!(parse_augmentation("mirror:2").is_err() && parse_augmentation("").unwrap().is_off());
+    }
+}

@@ -1,0 +1,186 @@
+//! From a configuration to data, network and preprocessing: everything `auto` is decided here.
+
+use crate::config::{Auto, Config, InputSize, parse_augmentation};
+use crate::{Error, Result};
+use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
+use gabor_nets::{Network, Scheme, network, zoo};
+use gabor_tensor::Rule;
+use std::sync::Arc;
+
+/// What a training works on.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The configuration with everything that influences the numbers decided.
+    pub config: Config,
+    /// The network, for the data's classes.
+    pub network: Network,
+    /// The data, with a validation part where one is held out.
+    pub splits: Splits,
+    /// From image to input.
+    pub preprocessing: Preprocessing,
+    /// Variation of training images.
+    pub augmentation: Augmentation,
+}
+
+/// The data that a configuration names: `digits` or a directory.
+///
+/// # Errors
+/// A directory that holds no data set.
+pub fn open_data(name: &str) -> Result<Splits> {
+    if name == "digits" { Ok(gabor_data::digits()) } else { Ok(gabor_data::open(name, &OpenOptions::default())?) }
+}
+
+impl Setup {
+    /// Opens the data, holds out a validation part, builds the network and decides what is `auto`.
+    ///
+    /// # Errors
+    /// Settings, data or network that do not fit.
+    pub fn new(config: &Config) -> Result<Self> {
+        config.validate()?;
+        Self::with_data(config, open_data(&config.data)?)
+    }
+    /// The same on data that is open already.
+    ///
+    /// # Errors
+    /// Settings, data or network that do not fit.
+    pub fn with_data(config: &Config, mut splits: Splits) -> Result<Self> {
+        config.validate()?;
+        if splits.validation.is_none() && config.val > 0.0 {
+            splits = splits.hold_out(config.val, config.seed)?;
+        }
+        let network = make_network(config, &splits)?;
+        Self::with_network(config, splits, network)
+    }
+    /// The same with a network of your own.
+    ///
+    /// # Errors
+    /// Settings, data or network that do not fit.
+    pub fn with_network(config: &Config, splits: Splits, network: Network) -> Result<Self> {
+        config.validate()?;
+        let mut config = config.clone();
+        let train = splits.train()?.clone();
+        let classes = splits.classes().len();
+        if network.classes() != classes {
+            let rule = Rule::new(format!("a network of {} classes for data of {classes}", network.classes()));
+            return Err(Error::new("key `net`", rule.right(format!("{classes} logits"))));
+        }
+        let &[c, h, w] = network.input() else {
+            let rule = Rule::new(format!("an input of {} dimensions", network.input().len())).right("[c, h, w]");
+            return Err(Error::new("key `net`", rule));
+        };
+        let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
+        network.graph(gabor_nets::Mode::Infer).map_err(place)?;
+        let preprocessing = Preprocessing::for_dataset(&*train, [c, h, w])?;
+        let augmentation = match &config.augment.0 {
+            Some(text) => parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?,
+            None => {
+                let preset = preset(&*train);
+                config.augment = Auto(Some(preset.into()));
+                parse_augmentation(preset).map_err(|r| Error::new("key `augment`", r))?
+            }
+        };
+        config.input = Auto(Some(InputSize([c, h, w])));
+        config.epochs = Auto(Some(config.epochs.0.unwrap_or_else(|| default_epochs(train.len()))));
+        config.lr = Auto(Some(config.base_lr()?));
+        config.weight_decay = Auto(Some(config.step_options()?.weight_decay));
+        if config.batch % config.accumulate != 0 {
+            let rule = Rule::new(format!("a batch of {} in {} parts", config.batch, config.accumulate));
+            return Err(Error::new("key `accumulate`", rule.right("a divisor of the batch")));
+        }
+        Ok(Setup { config, network, splits, preprocessing, augmentation })
+    }
+    /// Samples of one run of the graph: a batch, or a part of it.
+    pub fn part(&self) -> usize {
+        self.config.batch / self.config.accumulate
+    }
+    /// Training samples in random order with variation.
+    ///
+    /// # Errors
+    /// Data without a training part.
+    pub fn training_loader(&self) -> Result<Loader> {
+        let options = LoaderOptions {
+            batch_size: self.part(),
+            seed: self.config.seed,
+            workers: self.workers(),
+            augmentation: self.augmentation,
+            ..Default::default()
+        };
+        Ok(Loader::new(self.splits.train()?.clone(), self.preprocessing.clone(), options)?)
+    }
+    /// Samples of another part of the data in their order, as they are.
+    ///
+    /// # Errors
+    /// An empty part.
+    pub fn evaluation_loader(&self, dataset: Arc<dyn Dataset>) -> Result<Loader> {
+        Ok(Loader::evaluation(dataset, self.preprocessing.clone(), self.part(), self.workers())?)
+    }
+    fn workers(&self) -> usize {
+        self.config.workers.0.unwrap_or(1)
+    }
+}
+
+/// Few images are gone through often, many less often: 60 · (1000 / images)^0.4, between 3 and 100.
+fn default_epochs(images: usize) -> usize {
+    let epochs = 60.0 * libm::pow(1000.0 / images.max(1) as f64, 0.4);
+    (epochs.round() as usize).clamp(3, 100)
+}
+
+/// Grey pictures of one small size are taken for writing, coloured ones for photographs.
+fn preset(data: &dyn Dataset) -> &'static str {
+    match data.shape() {
+        Some([1, h, w]) if h <= 64 && w <= 64 => "handwriting",
+        Some([_, h, w]) if h <= 64 && w <= 64 => "small_photos",
+        Some(_) => "mirror",
+        None => "photos",
+    }
+}
+
+/// The network that a configuration names, for the classes and colours of the data.
+fn make_network(config: &Config, splits: &Splits) -> Result<Network> {
+    let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
+    let mut options = zoo::Options { classes: Some(splits.classes().len()), ..Default::default() };
+    if config.init != "auto" {
+        options.scheme = Some(Scheme::by_name(&config.init).map_err(|r| Error::new("key `init`", r))?);
+    }
+    if let Some(InputSize([c, h, w])) = config.input.0 {
+        (options.channels, options.input) = (Some(c), Some(vec![h, w]));
+        return network(&config.net, &options).map_err(place);
+    }
+    let net = network(&config.net, &options).map_err(place)?;
+    // A network for grey pictures sees the colours of coloured ones.
+    if net.input().first() == Some(&1) && splits.train()?.shape().is_some_and(|s| s[0] == 3) {
+        options.channels = Some(3);
+        return network(&config.net, &options).map_err(place);
+    }
+    Ok(net)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_decided_by_data_and_network() {
+        let s = Setup::new(&Config::default()).unwrap();
+        assert_eq!(s.config.input.0, Some(InputSize([1, 28, 28])));
+        assert_eq!((s.config.lr.0, s.config.weight_decay.0), (Some(s.config.base_lr().unwrap()), Some(0.01)));
+        assert_eq!(s.config.augment.0.as_deref(), Some("handwriting"));
+        let count = |d: &Option<Arc<dyn Dataset>>| d.as_ref().map_or(0, |d| d.len());
+        assert_eq!(count(&s.splits.train) + count(&s.splits.validation) + count(&s.splits.test), 1797);
+        assert!(default_epochs(54_000) > 9 && default_epochs(54_000) < 16);
+        // A resolved configuration resolves to itself.
+        assert_eq!(Setup::new(&s.config).unwrap().config, s.config);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let e = |words: &[&str]| {
+            let c = Config::load(None, [], words).unwrap();
+            Setup::new(&c).map(|_| ()).unwrap_err().to_string()
+        };
+        assert!(e(&["accumulate=3"]).contains("a batch of 64 in 3 parts; right would be: a divisor"));
+        assert!(e(&["net=lenet55"]).contains("lenet5"));
+        assert!(e(&["data=no/such/place"]).starts_with("no/such/place"));
+        assert!(e(&["input=1x3x3"]).starts_with("key `net`"));
+    }
+}

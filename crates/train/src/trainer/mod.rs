@@ -1,0 +1,464 @@
+//! The training loop.
+//!
+//! One call of [`train`] is one process's work on a run: it begins a run or goes on from its last checkpoint, and ends
+//! when the epochs are done, progress ends ([`Config::patience`](crate::Config)), a target or a number of steps is
+//! reached, or `stop` is set. Batches, order, augmentation and dropout are functions of (seed, epoch, sample) and of the
+//! step alone, so a run that was killed and goes on ends with the same bits as one that was not.
+
+mod diagnose;
+mod evaluate;
+mod steps;
+
+pub use evaluate::{evaluate, run_evaluation, write_weights};
+
+use crate::checkpoint::{Best, Checkpoints, Disk, RunLock, State, Storage};
+use crate::metrics::Evaluation;
+use crate::schedule::Rate;
+use crate::setup::Setup;
+use crate::sink::{Jsonl, TensorBoard};
+use crate::step::{Entry, Forward, StepOptions, optimiser_state, program, reset_optimiser};
+use crate::{Error, Event, Result, Sink, Tally};
+use gabor_compile::{Backend, CompileOptions, Executable, Program};
+use gabor_nets::Mode;
+use gabor_tensor::{Rule, Weights};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// How many of the worst mistakes an evaluation keeps.
+const MISTAKES: usize = 24;
+
+/// Where and how a run runs.
+#[derive(Default)]
+pub struct RunOptions<'a> {
+    /// The run directory: `config.toml`, `metrics.jsonl`, TensorBoard's file and `checkpoints/`. `None` writes nothing.
+    pub directory: Option<PathBuf>,
+    /// Whether to go on from the directory's last checkpoint.
+    pub resume: bool,
+    /// Set by a signal handler: the loop saves and ends after the step under way.
+    pub stop: Option<&'a AtomicBool>,
+    /// Weights to begin with instead of fresh ones, by name; parameters that they lack or hold in another shape stay
+    /// fresh, and the sink is told.
+    pub weights: Option<Weights>,
+    /// Where checkpoints go; `None` is the disk.
+    pub storage: Option<Box<dyn Storage>>,
+}
+
+/// Why a run ended before its last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `stop` was set.
+    Interrupted,
+    /// No progress for `patience` epochs.
+    Patience,
+    /// The validation accuracy reached the target.
+    Target,
+    /// The number of steps is reached.
+    MaxSteps,
+}
+
+impl Stop {
+    /// The reason as events name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stop::Interrupted => "interrupted",
+            Stop::Patience => "patience",
+            Stop::Target => "target",
+            Stop::MaxSteps => "max_steps",
+        }
+    }
+}
+
+/// What a run ended with.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Parameters and running statistics: those of the best epoch where there is a validation part, else the last.
+    pub weights: Weights,
+    /// Numbers of these weights on the test part (else the validation part); none for an interrupted run or data with
+    /// neither.
+    pub evaluation: Option<Evaluation>,
+    /// Where the run stands.
+    pub state: State,
+    /// Why it ended early, if it did.
+    pub stopped: Option<Stop>,
+    /// Seconds of this call.
+    pub seconds: f64,
+}
+
+impl Forward {
+    /// The network of a description. Outputs called `aux…` are auxiliary scores of weight 0.3 (GoogLeNet).
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn of(network: &gabor_nets::Network, mode: Mode) -> Result<Self> {
+        Self::of_graph(network.graph(mode)?)
+    }
+    /// A graph with an output `logits`.
+    ///
+    /// # Errors
+    /// A graph without it.
+    pub fn of_graph(graph: gabor_graph::Graph) -> Result<Self> {
+        let logits = graph.output_value("logits").ok_or_else(|| {
+            let names: Vec<&str> = graph.outputs().iter().map(|o| o.0.as_str()).collect();
+            Error::new(&graph.name, Rule::new(format!("outputs {}", names.join(", "))).right("an output `logits`"))
+        })?;
+        let aux = graph.outputs().iter().filter(|(name, _)| name.starts_with("aux"));
+        let auxiliary = aux.map(|&(_, v)| (v, 0.3)).collect();
+        Ok(Forward { graph, logits, auxiliary })
+    }
+}
+
+/// Trains. See the module's page; events go to `sink` and to the run directory's files.
+///
+/// # Errors
+/// A directory that is in use, holds another run or cannot be written; data that cannot be read; a loss that is not
+/// finite, with the place where that began.
+pub fn train(setup: &Setup, backend: &dyn Backend, options: RunOptions<'_>, sink: &mut dyn Sink) -> Result<Outcome> {
+    let mut run = Run::begin(setup, backend, options, sink)?;
+    let stopped = if run.state.finished { None } else { run.epochs()? };
+    run.end(stopped)
+}
+
+/// A run under way.
+struct Run<'a> {
+    setup: &'a Setup,
+    backend: &'a dyn Backend,
+    step_options: StepOptions,
+    forward: Forward,
+    program: Program,
+    executable: Box<dyn Executable>,
+    rate: Rate,
+    state: State,
+    epochs: u64,
+    steps_per_epoch: u64,
+    stop: Option<&'a AtomicBool>,
+    /// The best epoch's weights of a run without a directory.
+    best_weights: Option<Weights>,
+    files: Option<Files>,
+    sink: &'a mut dyn Sink,
+    started: Instant,
+    seconds_before: f64,
+}
+
+/// What a run writes.
+struct Files {
+    directory: PathBuf,
+    checkpoints: Checkpoints,
+    jsonl: Jsonl,
+    tensorboard: TensorBoard,
+    _lock: RunLock,
+}
+
+impl<'a> Run<'a> {
+    fn begin(
+        setup: &'a Setup,
+        backend: &'a dyn Backend,
+        options: RunOptions<'a>,
+        sink: &'a mut dyn Sink,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let config = &setup.config;
+        let step_options = config.step_options()?;
+        let forward = Forward::of(&setup.network, Mode::Train)?;
+        let program = program(&forward, &Forward::of(&setup.network, Mode::Infer)?, &step_options)?;
+        let mut executable = backend.compile(&program, &CompileOptions::default())?;
+        let train = setup.splits.train()?;
+        let epochs = config.epochs.0.unwrap_or(1) as u64;
+        let steps_per_epoch = train.len().div_ceil(config.batch) as u64;
+        let rate = Rate::new(config.full_schedule(), config.base_lr()?, steps_per_epoch, epochs * steps_per_epoch);
+        let fresh = State {
+            gabor: env!("CARGO_PKG_VERSION").into(),
+            seed: config.seed,
+            config: config.influential(),
+            ..Default::default()
+        };
+        // The lock comes before anything is read or written.
+        let opened = match &options.directory {
+            Some(directory) => Some(open_directory(directory, options.resume, options.storage)?),
+            None => None,
+        };
+        let mut state = fresh;
+        match &opened {
+            Some((checkpoints, _)) if options.resume => {
+                let (weights, saved) = checkpoints.load_last(sink)?;
+                warn_of_changes(&saved, &state, sink)?;
+                write_weights(&program, &mut *executable, &weights)?;
+                // A finished run goes on only if it is asked for something else, such as more epochs.
+                let finished = saved.finished && saved.config == state.config;
+                state = State { finished, config: state.config, ..saved };
+            }
+            _ => {
+                let mut weights = setup.network.initialize(config.seed)?;
+                if let Some(given) = &options.weights {
+                    take_over(&mut weights, given, sink)?;
+                }
+                for (name, tensor) in weights.iter() {
+                    executable.write(name, tensor)?;
+                }
+                reset_optimiser(&program, &mut *executable)?;
+            }
+        }
+        let files = match (opened, options.directory) {
+            (Some((checkpoints, lock)), Some(directory)) => {
+                let path = directory.join("config.toml");
+                std::fs::write(&path, config.to_toml()).map_err(|e| Error::io(&path, "write", &e))?;
+                let jsonl = Jsonl::open(&directory.join("metrics.jsonl"), state.step)?;
+                let tensorboard = TensorBoard::create(&directory)?;
+                Some(Files { directory, checkpoints, jsonl, tensorboard, _lock: lock })
+            }
+            _ => None,
+        };
+        let mut run = Run {
+            setup,
+            backend,
+            step_options,
+            forward,
+            program,
+            executable,
+            rate,
+            seconds_before: state.seconds,
+            state,
+            epochs,
+            steps_per_epoch,
+            stop: options.stop,
+            best_weights: None,
+            files,
+            sink,
+            started,
+        };
+        run.rate.plateau = run.state.plateau;
+        run.announce()?;
+        if run.state.step == 0 {
+            // A run that is killed before its first epoch ends can go on too.
+            run.save_last()?;
+        }
+        Ok(run)
+    }
+
+    fn announce(&mut self) -> Result<()> {
+        let (splits, graph) = (&self.setup.splits, &self.forward.graph);
+        let len = |d: &Option<std::sync::Arc<dyn gabor_data::Dataset>>| d.as_ref().map_or(0, |d| d.len() as u64);
+        let trainable = graph.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| graph.shape(v).len_at(1) as u64);
+        let event = Event::RunStarted {
+            run: self.files.as_ref().map_or(String::new(), |f| f.directory.display().to_string()),
+            net: self.setup.network.name().to_string(),
+            parameters: trainable.sum(),
+            input: self.setup.network.input().to_vec(),
+            classes: splits.classes().to_vec(),
+            train: len(&splits.train),
+            validation: len(&splits.validation),
+            test: len(&splits.test),
+            epochs: self.epochs,
+            steps_per_epoch: self.steps_per_epoch,
+            batch: self.setup.config.batch as u64,
+            resumed_from: self.state.step,
+            config: self.setup.config.entries().into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
+        };
+        self.emit(&event)?;
+        for text in splits.notes.clone() {
+            self.emit(&Event::Note { text })?;
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, event: &Event) -> Result<()> {
+        if let Some(files) = &mut self.files {
+            files.jsonl.event(event)?;
+            files.tensorboard.event(event)?;
+        }
+        self.sink.event(event)
+    }
+
+    /// Runs the epochs that are left.
+    fn epochs(&mut self) -> Result<Option<Stop>> {
+        let loader = self.setup.training_loader()?;
+        while self.state.epoch < self.epochs {
+            let began = Instant::now();
+            if let Some(stop) = self.steps(&loader)? {
+                self.save_last()?;
+                return Ok(Some(stop));
+            }
+            let stop = self.epoch_ended(began)?;
+            if stop.is_some() {
+                return Ok(stop);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Validation, best weights, early stopping, checkpoint.
+    fn epoch_ended(&mut self, began: Instant) -> Result<Option<Stop>> {
+        let validation = match self.setup.splits.validation.clone() {
+            Some(data) => {
+                let loader = self.setup.evaluation_loader(data)?;
+                let entry = Entry::Evaluate as usize;
+                Some(run_evaluation(&mut *self.executable, entry, IMAGES, &loader, 0)?.tally())
+            }
+            None => None,
+        };
+        let epoch = self.state.epoch;
+        let lr = self.rate.at(self.state.step.saturating_sub(1));
+        let better = validation.is_some_and(|v| {
+            self.state.best.is_none_or(|b| v.top1() > b.top1 || (v.top1() == b.top1 && v.loss() < b.loss))
+        });
+        if let (Some(v), true) = (validation, better) {
+            self.state.best = Some(Best { epoch, top1: v.top1(), loss: v.loss() });
+        }
+        self.state.waited = if better { 0 } else { self.state.waited + 1 };
+        let tally = std::mem::take(&mut self.state.tally);
+        if let Some(v) = validation
+            && self.rate.epoch_ended(v.loss())
+        {
+            let text = format!("no progress: the learning rate becomes {}", self.rate.at(self.state.step));
+            self.emit(&Event::Note { text })?;
+        }
+        self.state.plateau = self.rate.plateau;
+        self.state.epoch += 1;
+        self.state.step_in_epoch = 0;
+        self.emit(&Event::Epoch {
+            epoch,
+            step: self.state.step,
+            train_loss: tally.loss(),
+            train_top1: tally.top1(),
+            validation_loss: validation.map(|v| v.loss()),
+            validation_top1: validation.map(|v| v.top1()),
+            lr,
+            seconds: began.elapsed().as_secs_f64(),
+            best: better,
+        })?;
+        // The best weights first: whoever dies in between repeats the epoch and writes the same file again.
+        if better {
+            let weights = self.weights(false)?;
+            match &self.files {
+                Some(files) => drop(files.checkpoints.save_best(&weights, &self.state)?),
+                None => self.best_weights = Some(weights),
+            }
+        }
+        let stop = self.why_stop(validation);
+        self.state.finished = self.state.epoch >= self.epochs || stop.is_some();
+        self.save_last()?;
+        Ok(stop)
+    }
+
+    fn why_stop(&self, validation: Option<Tally>) -> Option<Stop> {
+        let c = &self.setup.config;
+        if c.target.is_some_and(|t| validation.is_some_and(|v| v.top1() >= t)) {
+            return Some(Stop::Target);
+        }
+        if c.patience.is_some_and(|p| validation.is_some() && self.state.waited >= p) && self.state.epoch < self.epochs
+        {
+            return Some(Stop::Patience);
+        }
+        None
+    }
+
+    /// Parameters and running statistics, and the optimiser's memory if asked for.
+    fn weights(&self, optimiser: bool) -> Result<Weights> {
+        let state = optimiser_state(&self.program);
+        let graph = &self.forward.graph;
+        let names = graph.parameters().map(|(v, _)| graph.value(v).name.clone());
+        let all = names.chain(if optimiser { state } else { Vec::new() });
+        all.map(|name| Ok((name.clone(), self.executable.read(&name)?))).collect()
+    }
+
+    fn save_last(&mut self) -> Result<()> {
+        self.state.seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
+        if self.files.is_none() {
+            return Ok(());
+        }
+        let weights = self.weights(true)?;
+        let Some(files) = &self.files else { return Ok(()) };
+        let path = files.checkpoints.save_last(&weights, &self.state)?;
+        let event = Event::Checkpoint { path: path.display().to_string(), step: self.state.step };
+        self.emit(&event)
+    }
+
+    /// The best weights, their numbers on the test part, the outcome.
+    fn end(mut self, stopped: Option<Stop>) -> Result<Outcome> {
+        if let Some(stop) = stopped {
+            let run = self.files.as_ref().map(|f| f.directory.display().to_string());
+            let resumable = matches!(stop, Stop::Interrupted | Stop::MaxSteps);
+            let resume = run.filter(|_| resumable).map(|run| format!("gabor train --resume {run}"));
+            let event = Event::Stopped { reason: stop.name().into(), step: self.state.step, resume };
+            self.emit(&event)?;
+        }
+        let interrupted = stopped == Some(Stop::Interrupted);
+        let best = match &self.files {
+            Some(files) if self.state.best.is_some() && !interrupted => Some(files.checkpoints.load_best()?.0),
+            _ => self.best_weights.take(),
+        };
+        for (name, tensor) in best.iter().flat_map(|w| w.iter()) {
+            self.executable.write(name, tensor)?;
+        }
+        let mut evaluation = None;
+        if let (false, Ok((name, data))) = (interrupted, self.setup.splits.evaluation()) {
+            let loader = self.setup.evaluation_loader(data.clone())?;
+            let entry = Entry::Evaluate as usize;
+            let found = run_evaluation(&mut *self.executable, entry, IMAGES, &loader, MISTAKES)?.finish(name);
+            self.emit(&Event::Evaluated { evaluation: found.clone() })?;
+            evaluation = Some(found);
+        }
+        Ok(Outcome {
+            weights: self.weights(false)?,
+            evaluation,
+            state: self.state,
+            stopped,
+            seconds: self.started.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Name of the images' input in networks.
+const IMAGES: &str = "images";
+
+/// Makes (or finds) a run directory, takes its lock and looks whether it fits what is asked for.
+fn open_directory(directory: &Path, resume: bool, storage: Option<Box<dyn Storage>>) -> Result<(Checkpoints, RunLock)> {
+    if resume && !directory.is_dir() {
+        let rule = Rule::new("there is no such run directory").right("the directory of a run that was begun");
+        return Err(Error::new(directory.display().to_string(), rule));
+    }
+    std::fs::create_dir_all(directory).map_err(|e| Error::io(directory, "make the run directory", &e))?;
+    let lock = RunLock::take(directory)?;
+    let checkpoints = Checkpoints::with_storage(directory, storage.unwrap_or(Box::new(Disk)))?;
+    if !resume && checkpoints.exist() {
+        let rule = Rule::new("the directory holds a run already").right("--resume, or another directory");
+        return Err(Error::new(directory.display().to_string(), rule));
+    }
+    Ok((checkpoints, lock))
+}
+
+fn warn_of_changes(saved: &State, now: &State, sink: &mut dyn Sink) -> Result<()> {
+    let changed: Vec<String> = (now.config.iter())
+        .filter(|(k, v)| saved.config.get(*k) != Some(v))
+        .map(|(k, v)| format!("{k} from {} to {v}", saved.config.get(k).map_or("nothing", String::as_str)))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let text = format!("going on with other settings than the run began with: {}", changed.join(", "));
+    sink.event(&Event::Warning { text })
+}
+
+/// Takes over weights by name and says which were not.
+fn take_over(weights: &mut Weights, given: &Weights, sink: &mut dyn Sink) -> Result<()> {
+    let mut fresh = Vec::new();
+    let mut taken = 0;
+    for (name, tensor) in &mut weights.0 {
+        match given.get(name) {
+            Some(g) if g.shape() == tensor.shape() && g.dtype() == tensor.dtype() => {
+                *tensor = g.clone();
+                taken += 1;
+            }
+            _ => fresh.push(name.clone()),
+        }
+    }
+    if taken == 0 {
+        let rule = Rule::new(format!("none of {} given tensors fits a parameter by name and shape", given.len()));
+        return Err(Error::new("key `weights`", rule.right("weights of this network")));
+    }
+    if !fresh.is_empty() {
+        let text = format!("{taken} tensors taken over; these begin fresh: {}", fresh.join(", "));
+        sink.event(&Event::Note { text })?;
+    }
+    Ok(())
+}

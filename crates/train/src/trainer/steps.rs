@@ -1,0 +1,152 @@
+//! The steps of an epoch.
+
+use super::{IMAGES, Run, Stop, diagnose};
+use crate::optimiser::Scalars;
+use crate::step::{Entry, LABELS, SHARE};
+use crate::{Error, Event, Result};
+use gabor_data::{Batch, Loader};
+use gabor_tensor::{Data, Rule, Tensor};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Time between two reports of steps.
+const REPORT: Duration = Duration::from_millis(100);
+/// Name of the input that random operations draw from.
+const KEY: &str = "key";
+
+/// The small inputs of a step, rewritten in place.
+struct Inputs {
+    scalars: Scalars,
+    share: Tensor,
+    key: Tensor,
+    has_key: bool,
+}
+
+impl Inputs {
+    /// What a run of the graph wants: images, labels, and what the entry has besides.
+    fn list<'a>(&'a self, batch: &'a Batch, accumulate: bool, update: bool) -> Vec<(&'a str, &'a Tensor)> {
+        let mut list: Vec<(&str, &Tensor)> = vec![(IMAGES, &batch.images), (LABELS, &batch.labels)];
+        if self.has_key {
+            list.push((KEY, &self.key));
+        }
+        if accumulate {
+            list.push((SHARE, &self.share));
+        }
+        if update {
+            list.extend(self.scalars.inputs());
+        }
+        list
+    }
+    /// The key of a part of a step: seed and running number of the part.
+    fn set_key(&mut self, seed: u64, number: u64) {
+        if let Data::I32(k) = self.key.data_mut() {
+            k.copy_from_slice(&[seed as i32, (seed >> 32) as i32, number as i32, (number >> 32) as i32]);
+        }
+    }
+    fn set_share(&mut self, share: f64) {
+        if let Data::F32(s) = self.share.data_mut() {
+            s[0] = share as f32;
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The steps that are left of the epoch under way.
+    pub(super) fn steps(&mut self, loader: &Loader) -> Result<Option<Stop>> {
+        let config = &self.setup.config;
+        let (parts, batch, seed) = (config.accumulate as u64, config.batch, config.seed);
+        let (max_steps, save_every) = (config.max_steps, config.save_every);
+        let samples = loader.dataset().len();
+        let mut inputs = Inputs {
+            scalars: Scalars::new(&*self.step_options.optimiser),
+            share: Tensor::scalar(1.0),
+            key: Tensor::zeros(&[4], gabor_tensor::DType::I32),
+            has_key: self.forward.graph.find(KEY).is_some(),
+        };
+        let mut batches = loader.epoch(self.state.epoch as u32, (self.state.step_in_epoch * parts) as usize);
+        let (mut reported, mut since) = (Instant::now(), 0u64);
+        while self.state.step_in_epoch < self.steps_per_epoch {
+            if self.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+                return Ok(Some(Stop::Interrupted));
+            }
+            if max_steps.is_some_and(|m| self.state.step >= m) {
+                return Ok(Some(Stop::MaxSteps));
+            }
+            let lr = self.rate.at(self.state.step);
+            inputs.scalars.set(&*self.step_options.optimiser, self.state.step + 1, lr);
+            let done = self.state.step_in_epoch as usize * batch;
+            let count = batch.min(samples - done);
+            let (mut loss, mut seen) = (0.0, 0);
+            let mut part = 0;
+            while seen < count {
+                let images = match batches.next() {
+                    Some(images) => images?,
+                    None => {
+                        return Err(Error::new("loader", Rule::new(format!("the epoch ended after {done} samples"))));
+                    }
+                };
+                let n = images.indices.len();
+                seen += n;
+                let share = n as f64 / count as f64;
+                inputs.set_share(share);
+                inputs.set_key(seed, self.state.step * parts + part);
+                let last = seen == count;
+                let entry = if last { Entry::Step } else { Entry::Accumulate };
+                self.executable.run(entry as usize, n, &inputs.list(&images, parts > 1, last))?;
+                let part_loss = f64::from(self.executable.output("loss")?.scalar()?);
+                loss += share * part_loss;
+                let norm = if last { self.executable.output("gradient_norm")?.scalar()? } else { 0.0 };
+                if !part_loss.is_finite() || !norm.is_finite() {
+                    let list = inputs.list(&images, false, false);
+                    return Err(self.not_finite(n, part_loss, &list));
+                }
+                let labels = images.labels.as_i32().map_err(|r| Error::new(LABELS, r))?;
+                let scores = self.executable.output("logits")?.as_f32()?;
+                self.state.tally.add_batch(scores, labels, part_loss);
+                batches.recycle(images);
+                part += 1;
+            }
+            self.state.step += 1;
+            self.state.step_in_epoch += 1;
+            since += count as u64;
+            let elapsed = reported.elapsed();
+            if elapsed >= REPORT || self.state.step_in_epoch == self.steps_per_epoch {
+                let event = Event::Step {
+                    epoch: self.state.epoch,
+                    step: self.state.step,
+                    step_in_epoch: self.state.step_in_epoch,
+                    steps_per_epoch: self.steps_per_epoch,
+                    loss,
+                    top1: self.state.tally.top1(),
+                    lr,
+                    gradient_norm: f64::from(self.executable.output("gradient_norm")?.scalar()?),
+                    images_per_second: since as f64 / elapsed.as_secs_f64().max(1e-9),
+                };
+                self.emit(&event)?;
+                (reported, since) = (Instant::now(), 0);
+            }
+            if save_every.is_some_and(|k| self.state.step % k == 0) && self.state.step_in_epoch < self.steps_per_epoch {
+                self.save_last()?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The error of a step whose loss or gradients are not finite. Parameters are still those before the step.
+    fn not_finite(&mut self, n: usize, loss: f64, inputs: &[(&str, &Tensor)]) -> Error {
+        let found =
+            diagnose::first_not_finite(self.backend, &*self.executable, &self.forward, &self.step_options, n, inputs);
+        let found = found.unwrap_or_else(|e| format!("the search for the place failed: {e}"));
+        let what = if loss.is_finite() { "the gradients are not finite".into() } else { format!("the loss is {loss}") };
+        let (epoch, step) = (self.state.epoch, self.state.step + 1);
+        let stopped = Event::Stopped { reason: "not finite".into(), step: self.state.step, resume: None };
+        // The run ends with this error; one more about a report would hide it.
+        let _ = self.emit(&stopped);
+        let kept = match &self.files {
+            Some(f) => format!("; the last good checkpoint stays in {}", f.checkpoints.last().display()),
+            None => String::new(),
+        };
+        let right = format!("a lower learning rate, clip=1, or warmup=1{kept}");
+        Error::new(format!("epoch {epoch}, step {step}"), Rule::new(what).given(found).right(right))
+    }
+}

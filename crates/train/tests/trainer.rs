@@ -1,0 +1,235 @@
+//! The loop: learning, exact resumption, determinism, errors.
+
+use gabor_cpu::{CpuBackend, CpuOptions};
+use gabor_data::{Color, Dataset, MemoryDataset, Splits};
+use gabor_nets::{Network, conv};
+use gabor_train::checkpoint::{Disk, Storage};
+use gabor_train::{Checkpoints, Config, Event, Jsonl, Outcome, RunOptions, Setup, Stop, train};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn directory(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("gabor-train-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    dir
+}
+
+/// A small network with everything that has memory: batch normalisation, dropout.
+fn network() -> Network {
+    Network::new("small", &[1, 8, 8], 10, |net| {
+        net.conv("conv1", conv(6, 3).pad(1))?.batch_norm("bn1")?.relu()?.max_pool(2)?;
+        net.flatten()?.dropout(0.2)?;
+        net.linear("fc", 10)?;
+        Ok(())
+    })
+}
+
+fn setup(words: &[&str]) -> Setup {
+    let all: Vec<&str> =
+        ["epochs=2", "batch=32", "augment=handwriting", "seed=5"].iter().chain(words).copied().collect();
+    let config = Config::load(None, [], &all).unwrap();
+    let splits = gabor_data::digits().hold_out(config.val, 0).unwrap();
+    Setup::with_network(&config, splits, network()).unwrap()
+}
+
+fn backend(threads: usize) -> CpuBackend {
+    CpuBackend::new(CpuOptions { threads: Some(threads), ..Default::default() }).unwrap()
+}
+
+fn run(setup: &Setup, threads: usize, dir: Option<&Path>, resume: bool) -> Outcome {
+    let options = RunOptions { directory: dir.map(Path::to_path_buf), resume, ..Default::default() };
+    train(setup, &backend(threads), options, &mut Vec::new()).unwrap()
+}
+
+#[test]
+fn a_run_learns_and_leaves_a_complete_directory() {
+    let dir = directory("complete");
+    let mut events: Vec<Event> = Vec::new();
+    let s = setup(&["epochs=6", "lr=0.01"]);
+    let options = RunOptions { directory: Some(dir.clone()), ..Default::default() };
+    let out = train(&s, &backend(2), options, &mut events).unwrap();
+    let e = out.evaluation.unwrap();
+    assert!(e.top1 > 0.9 && e.split == "test" && e.count == e.confusion.iter().flatten().sum::<u64>(), "{}", e.top1);
+    assert!(matches!(events[0], Event::RunStarted { resumed_from: 0, train: 1293.., .. }));
+    let epochs: Vec<_> = events.iter().filter(|e| matches!(e, Event::Epoch { validation_top1: Some(_), .. })).collect();
+    assert_eq!(epochs.len(), 6);
+    let written = Jsonl::read(&dir.join("metrics.jsonl")).unwrap();
+    assert_eq!(written.len(), events.len());
+    let config = Config::load(Some(&dir.join("config.toml")), [], &[] as &[&str]).unwrap();
+    assert_eq!(config, s.config);
+    assert!(dir.join("checkpoints/best.safetensors").exists());
+    let names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().any(|n| n.to_string_lossy().starts_with("events.out.tfevents.")));
+    // The same directory is not used twice, and a finished run has nothing left to do.
+    let options = RunOptions { directory: Some(dir.clone()), ..Default::default() };
+    let error = train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("the directory holds a run already"), "{error}");
+    let again = run(&s, 1, Some(&dir), true);
+    assert_eq!((again.weights, again.state.step), (out.weights, out.state.step));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn threads_and_workers_change_no_bit() {
+    let base = run(&setup(&["workers=0"]), 1, None, false);
+    for (threads, workers) in [(2, "workers=1"), (4, "workers=3")] {
+        let other = run(&setup(&[workers]), threads, None, false);
+        assert_eq!(other.weights, base.weights, "{threads} threads, {workers}");
+        assert_eq!(other.state.best, base.state.best);
+    }
+    let other = run(&setup(&["workers=0", "seed=6"]), 1, None, false);
+    assert_ne!(other.weights, base.weights);
+}
+
+#[test]
+fn going_on_equals_not_stopping_bit_for_bit() {
+    for words in
+        [&["optimiser=adamw"][..], &["optimiser=nesterov", "accumulate=2", "schedule=warmup:0.5+cosine", "clip=1"]]
+    {
+        let (one, two) = (directory("whole"), directory("parts"));
+        let whole = run(&setup(words), 2, Some(&one), false);
+        for (i, stop) in ["max_steps=7", "max_steps=41", "max_steps=60", "max_steps=1000"].iter().enumerate() {
+            let all: Vec<&str> = words.iter().copied().chain([*stop]).collect();
+            let part = run(&setup(&all), 1, Some(&two), i > 0);
+            assert_eq!(part.stopped, (i < 3).then_some(Stop::MaxSteps));
+        }
+        let read = |d: &Path| Checkpoints::open(d).unwrap().load_last(&mut Vec::new()).unwrap();
+        let ((a, s), (b, t)) = (read(&one), read(&two));
+        assert_eq!(a, b);
+        assert_eq!((s.step, s.best, s.tally, s.waited), (t.step, t.best, t.tally, t.waited));
+        assert_eq!(run(&setup(words), 1, Some(&two), true).weights, whole.weights);
+        for d in [one, two] {
+            std::fs::remove_dir_all(d).unwrap();
+        }
+    }
+}
+
+/// Body of the process that is killed below; does nothing unless it is that process.
+#[test]
+fn child_that_trains() {
+    let Ok(dir) = std::env::var("GABOR_TEST_CHILD") else { return };
+    let resume = Path::new(&dir).join("checkpoints").exists();
+    run(&setup(&["epochs=4", "save_every=3"]), 2, Some(Path::new(&dir)), resume);
+}
+
+#[test]
+fn a_killed_run_goes_on_bit_for_bit() {
+    let dir = directory("killed");
+    let whole = run(&setup(&["epochs=4", "save_every=3"]), 1, None, false);
+    let mut stream = gabor_tensor::Stream::new(3, 0, 0, gabor_tensor::rng::op::TEST);
+    let mut kills = 0;
+    for _ in 0..40 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["child_that_trains", "--exact"])
+            .env("GABOR_TEST_CHILD", &dir)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(30 + stream.below(200) as u64));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    // A process that died before it had written anything leaves nothing to go on from.
+    let resume = Checkpoints::open(&dir).unwrap().exist();
+    let out = run(&setup(&["epochs=4", "save_every=3"]), 2, Some(&dir), resume);
+    assert!(kills > 0);
+    assert_eq!(out.weights, whole.weights);
+    assert_eq!(out.state.best, whole.state.best);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn patience_target_and_interruption_stop() {
+    let s = setup(&["epochs=50", "patience=2", "lr=0.000000001"]);
+    let out = run(&s, 2, None, false);
+    assert_eq!(out.stopped, Some(Stop::Patience));
+    assert!(out.state.epoch < 50);
+    let out = run(&setup(&["epochs=50", "target=0.3"]), 2, None, false);
+    assert_eq!(out.stopped, Some(Stop::Target));
+    let (dir, stop) = (directory("stop"), AtomicBool::new(true));
+    let options = RunOptions { directory: Some(dir.clone()), stop: Some(&stop), ..Default::default() };
+    let mut events: Vec<Event> = Vec::new();
+    let out = train(&setup(&[]), &backend(1), options, &mut events).unwrap();
+    assert!(out.stopped == Some(Stop::Interrupted) && out.evaluation.is_none());
+    let resume = format!("gabor train --resume {}", dir.display());
+    assert_eq!(events.last(), Some(&Event::Stopped { reason: "interrupted".into(), step: 0, resume: Some(resume) }));
+    assert_eq!(run(&setup(&[]), 1, Some(&dir), true).weights, run(&setup(&[]), 1, None, false).weights);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_loss_that_is_not_finite_says_where_it_began() {
+    let dir = directory("nan");
+    let s = setup(&["optimiser=sgd", "lr=1e6", "schedule=constant", "save_every=1", "augment=none"]);
+    let mut events: Vec<Event> = Vec::new();
+    let options = RunOptions { directory: Some(dir.clone()), ..Default::default() };
+    let error = train(&s, &backend(1), options, &mut events).unwrap_err().to_string();
+    assert!(error.starts_with("epoch 0, step "), "{error}");
+    assert!(error.contains("the last good checkpoint stays in"), "{error}");
+    assert!(error.contains("first at ") || error.contains("too large"), "{error}");
+    assert!(matches!(events.last(), Some(Event::Stopped { reason, .. }) if reason == "not finite"));
+    let (weights, _) = Checkpoints::open(&dir).unwrap().load_last(&mut Vec::new()).unwrap();
+    let finite = |t: &gabor_tensor::Tensor| t.as_f32().is_ok_and(|v| v.iter().all(|x| x.is_finite()));
+    assert!(weights.iter().filter(|(n, _)| n.starts_with("conv1") || n.starts_with("fc")).all(|(_, t)| finite(t)));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// The disk is full from the third checkpoint on.
+struct Filling(AtomicBool, std::sync::atomic::AtomicUsize);
+
+impl Storage for Filling {
+    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        if self.1.fetch_add(1, Ordering::Relaxed) >= 3 {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        Disk.write(path, bytes)
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_keeps_the_checkpoint() {
+    let dir = directory("full");
+    let storage: Box<dyn Storage> = Box::new(Filling(AtomicBool::new(false), Default::default()));
+    let options = RunOptions { directory: Some(dir.clone()), storage: Some(storage), ..Default::default() };
+    let s = setup(&["save_every=2"]);
+    let error = train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("cannot write a checkpoint"), "{error}");
+    // With space again the run ends as if nothing had been.
+    assert_eq!(run(&s, 1, Some(&dir), true).weights, run(&setup(&[]), 1, None, false).weights);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn fine_tuning_takes_weights_over_by_name() {
+    let first = run(&setup(&["epochs=1"]), 2, None, false);
+    let s = setup(&["epochs=1", "freeze=conv1.*,bn1.*"]);
+    let mut given = first.weights.clone();
+    given.0.remove("fc.weight");
+    let mut events: Vec<Event> = Vec::new();
+    let options = RunOptions { weights: Some(given), ..Default::default() };
+    let out = train(&s, &backend(1), options, &mut events).unwrap();
+    assert_eq!(out.weights.get("conv1.weight"), first.weights.get("conv1.weight"));
+    assert_ne!(out.weights.get("fc.weight"), first.weights.get("fc.weight"));
+    assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("begin fresh: fc.weight"))));
+    let options = RunOptions { weights: Some(Default::default()), ..Default::default() };
+    assert!(train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string().contains("none of 0"));
+}
+
+#[test]
+fn pictures_without_variation_are_no_reason_to_fail() {
+    let labels: Vec<u32> = (0..40).map(|i| i % 10).collect();
+    let names = (0..10).map(|i| i.to_string()).collect();
+    let data = MemoryDataset::new("black", 8, 8, Color::Grey, vec![0; 40 * 64], labels, names).unwrap();
+    let data: Arc<dyn Dataset> = Arc::new(data);
+    let splits =
+        Splits { kind: "memory", train: Some(data.clone()), validation: None, test: Some(data), notes: Vec::new() };
+    let config = Config::load(None, [], &["epochs=1", "batch=16", "val=0"]).unwrap();
+    let out = run(&Setup::with_network(&config, splits, network()).unwrap(), 1, None, false);
+    assert_eq!((out.evaluation.unwrap().count, out.state.step), (40, 3));
+}

@@ -60,11 +60,13 @@ pub(crate) unsafe fn copy_step<S: Simd16>(from: *const f32, step: usize, to: *mu
         }
         let mut i = 0;
         if step == 2 {
-            // The second vector of the last pair reads one element beyond the last wanted one: hence 17.
-            while i + 17 <= len {
-                let (a, b) = (S::load(from.add(2 * i)), S::load(from.add(2 * i + 16)));
-                S::store(to.add(i), S::even(a, b));
-                i += 16;
+            while i < len {
+                let m = (len - i).min(16);
+                let need = 2 * m - 1;
+                let a = S::load_up_to(from.add(2 * i), need.min(16));
+                let b = if need > 16 { S::load_part(from.add(2 * i + 16), need - 16) } else { S::zero() };
+                S::store_up_to(to.add(i), S::even(a, b), m);
+                i += m;
             }
         }
         while i < len {

@@ -2,7 +2,7 @@
 
 use gabor_kernels::{SharedMut, Work};
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 /// A buffer that the kernels of a program write one after another.
@@ -25,6 +25,9 @@ impl Buffer {
 pub fn data(len: usize) -> Vec<f32> {
     (0..len).map(|i| ((i * 7919 + 13) % 1021) as f32 / 510.5 - 1.0).collect()
 }
+
+/// Runs of a measurement.
+const ROUNDS: usize = 40;
 
 type Run<'a> = Box<dyn Fn(usize, usize, SharedMut<'_, f32>, &mut [f32]) + Send + Sync + 'a>;
 
@@ -58,14 +61,16 @@ impl<'a> Program<'a> {
         self.workspace.push(work.workspace_len());
         self.scratch = self.scratch.max(work.scratch_len());
     }
-    /// Seconds of the median of many runs.
+    /// Seconds of the fastest of many runs, from the moment that the first thread began.
     pub fn seconds(&self, threads: usize) -> f64 {
         let spaces: Vec<Buffer> = self.workspace.iter().map(|&n| Buffer::new(n)).collect();
         let arrived = AtomicUsize::new(0);
-        let median = std::sync::Mutex::new(f64::MAX);
+        let epoch = Instant::now();
+        let begins: Vec<AtomicU64> = (0..ROUNDS).map(|_| AtomicU64::new(u64::MAX)).collect();
+        let best = std::sync::Mutex::new(f64::MAX);
         std::thread::scope(|s| {
             for t in 0..threads {
-                let (spaces, arrived, median) = (&spaces, &arrived, &median);
+                let (spaces, arrived, best, begins) = (&spaces, &arrived, &best, &begins);
                 s.spawn(move || {
                     let mut scratch = vec![0.0; self.scratch];
                     let mut turn = 0;
@@ -76,12 +81,10 @@ impl<'a> Program<'a> {
                             std::thread::yield_now();
                         }
                     };
-                    let mut rounds = 0;
                     let mut times = Vec::new();
-                    while rounds < 30 {
-                        rounds += 1;
+                    for begin in begins {
                         barrier();
-                        let start = Instant::now();
+                        begin.fetch_min(epoch.elapsed().as_nanos() as u64, SeqCst);
                         for step in &self.steps {
                             loop {
                                 let task = step.next.fetch_add(1, SeqCst);
@@ -92,7 +95,8 @@ impl<'a> Program<'a> {
                             }
                             barrier();
                         }
-                        times.push(start.elapsed().as_secs_f64());
+                        let end = epoch.elapsed().as_nanos() as u64;
+                        times.push((end - begin.load(SeqCst)) as f64 * 1e-9);
                         if t == 0 {
                             for step in &self.steps {
                                 step.next.store(0, SeqCst);
@@ -101,12 +105,12 @@ impl<'a> Program<'a> {
                     }
                     if t == 0 {
                         times.sort_by(f64::total_cmp);
-                        *median.lock().unwrap() = times[times.len() / 2];
+                        *best.lock().unwrap() = times[0];
                     }
                 });
             }
         });
-        median.into_inner().unwrap()
+        best.into_inner().unwrap()
     }
     /// Prints a line with the time and, if `flops` is not 0, the rate.
     pub fn report(&self, name: &str, threads: usize, flops: f64) {

@@ -36,28 +36,36 @@ impl Cut {
         let reach: [usize; 3] = std::array::from_fn(|i| lattices.iter().map(|l| l.axes[i].reach).max().unwrap_or(0));
         let bands = lattices.iter().map(Lattice::bands).max().unwrap_or(1);
         let taps: usize = lattices.iter().map(|l| l.taps.len()).sum();
-        // Short rows of tiles and few units per row block are what row blocks cost: not below three tiles.
-        let most_row_blocks = rows.div_ceil(42);
+        let strided = lattices.iter().any(|l| l.axes[2].source_step > 1);
         let mut best: Option<(bool, f64, Cut)> = None;
         for (bd, bh) in (1..=h).map(|r| (1, r)).chain((2..=d).map(|r| (r, h))) {
             let columns = whole(((bd - 1) * (bh + reach[1]) + bh - 1) * (w + reach[2]) + w);
             let blocks = [d.div_ceil(bd), h.div_ceil(bh), 1];
-            let count = blocks[0] * blocks[1];
-            let units = n * groups * count;
-            let row_blocks =
-                wanted.div_ceil(units.max(1)).max((rows * columns).div_ceil(BUDGET)).clamp(1, most_row_blocks.max(1));
             let band = bands * (bd + reach[0]) * (bh + reach[1]) * (w + reach[2]);
-            let fits = rows.div_ceil(row_blocks) * columns <= BUDGET && band <= BUDGET;
-            if !fits && (bd, bh) != (1, 1) {
-                continue;
-            }
-            let enough = units * row_blocks >= wanted;
-            let products = (columns / 16 * rows * channels * taps) as f64;
-            let filling = (row_blocks * channels * band * lattices.len()) as f64 * 0.2;
-            let cost = (products + filling + 500.0) * count as f64;
-            let cut = Cut { block: [bd, bh, w], blocks, row_blocks, images: 1, columns, band: 0 };
-            if best.is_none_or(|(e, c, _)| (enough, -cost) > (e, -c)) {
-                best = Some((enough, cost, cut));
+            let mut row_blocks = 1;
+            while row_blocks == 1 || rows / row_blocks >= 14 {
+                let block_rows = rows.div_ceil(row_blocks);
+                if block_rows * columns > BUDGET || band > BUDGET {
+                    // Too large a unit, unless it cannot be smaller.
+                    if (bd, bh) != (1, 1) || rows / (2 * row_blocks) >= 14 {
+                        row_blocks *= 2;
+                        continue;
+                    }
+                }
+                let units = n * groups * blocks[0] * blocks[1] * row_blocks;
+                // In vector operations: products (with a little for the broadcasts of each tile), the packing of
+                // weights, the filling of bands.
+                let tiles = block_rows.div_ceil(14) as f64;
+                let products = (columns / 16) as f64 * (block_rows as f64 + 0.5 * tiles) * (channels * taps) as f64;
+                let packing = (block_rows * channels * taps) as f64 * 0.3;
+                let filling = (channels * band * lattices.len()) as f64 * if strided { 0.5 } else { 0.2 };
+                let cost = (products + packing + filling + 500.0) * (blocks[0] * blocks[1] * row_blocks) as f64;
+                let enough = 2 * units >= wanted;
+                let cut = Cut { block: [bd, bh, w], blocks, row_blocks, images: 1, columns, band: 0 };
+                if best.is_none_or(|(e, c, _)| (enough, -cost) > (e, -c)) {
+                    best = Some((enough, cost, cut));
+                }
+                row_blocks *= 2;
             }
         }
         let Some((_, _, mut cut)) = best else {

@@ -26,3 +26,6 @@ pub use ops::registry;
 pub use parameter::{Initializer, Parameter};
 pub use receptive_field::{ReceptiveField, receptive_field};
 pub use text::Text;
+// For the expansion of `operation!` in crates that do not depend on gabor-tensor themselves.
+#[doc(hidden)]
+pub use gabor_tensor::Rule as __Rule;

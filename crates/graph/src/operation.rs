@@ -236,7 +236,7 @@ macro_rules! operation {
             const NAME: &'static str = $text;
             const DOC: &'static str = concat!($($doc, "\n"),*);
             #[allow(unused_mut)]
-            fn from_attributes(mut text: $crate::AttributeText) -> ::std::result::Result<Self, gabor_tensor::Rule> {
+            fn from_attributes(mut text: $crate::AttributeText) -> ::std::result::Result<Self, $crate::__Rule> {
                 let op = $name { $($field: text.take(stringify!($field))?),* };
                 text.finish()?;
                 ::std::result::Result::Ok(op)

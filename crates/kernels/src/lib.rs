@@ -14,6 +14,7 @@ mod epilogue;
 mod gemm;
 mod matmul;
 mod memory;
+mod norm;
 pub mod pointwise;
 mod pool;
 pub mod reference;
@@ -26,6 +27,9 @@ pub use conv::{ConvFilterGradKernel, ConvKernel};
 pub use epilogue::Epilogue;
 pub use gemm::MatMulKernel;
 pub use matmul::MatMul;
+pub use norm::{
+    BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,
+};
 pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
 pub use shared::{SharedMut, Work};
 pub use simd::Isa;

@@ -181,8 +181,8 @@ impl Axis {
         }
         let room = padded - reach;
         let mut output = if ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
-        if ceil_mode && (output - 1) * stride >= input + pad_begin {
-            output -= 1;
+        if ceil_mode {
+            output = output.min((input + pad_begin).div_ceil(stride));
         }
         Ok(Axis { input, output, kernel, stride, dilation, pad_begin, pad_end })
     }
@@ -259,9 +259,13 @@ impl Window {
             ceil_mode: self.is_ceil(),
         }
     }
-    /// Whether the last window of some dimension reaches beyond the padding that was asked for.
+    /// Whether ceil mode made a difference: the last window of some dimension reaches beyond the padding that was asked
+    /// for, or one that would lie in the right padding alone is left out.
     pub fn is_ceil(&self) -> bool {
-        self.axes.iter().any(|a| (a.output - 1) * a.stride + a.reach() > a.input + a.pad_begin + a.pad_end)
+        self.axes.iter().any(|a| {
+            let room = a.input + a.pad_begin + a.pad_end - a.reach();
+            a.output != room / a.stride + 1
+        })
     }
     /// What is legal but surprising: input elements that no window covers.
     pub fn notes(&self) -> Vec<String> {

@@ -6,6 +6,8 @@
 
 mod cut;
 mod filter;
+mod filter_dots;
+mod filter_product;
 mod lattice;
 mod product;
 

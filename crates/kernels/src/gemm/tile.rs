@@ -128,14 +128,6 @@ impl<const MR: usize, const NB: usize, const RS: usize, const KS: usize> Kernel 
         // SAFETY: the contract of `block`.
         unsafe {
             let mut acc = [[S::zero(); NB]; MR];
-            if !p.first {
-                for m in 0..MR {
-                    for n in 0..NB {
-                        let c = p.c.add(m * p.ldc + 16 * n);
-                        acc[m][n] = if whole { S::load(c) } else { S::load_up_to(c, (p.columns - 16 * n).min(16)) };
-                    }
-                }
-            }
             let mut a = p.a;
             for i in 0..p.k {
                 let b = p.b.add(*p.offsets.add(i));
@@ -154,11 +146,10 @@ impl<const MR: usize, const NB: usize, const RS: usize, const KS: usize> Kernel 
             for m in 0..MR {
                 for n in 0..NB {
                     let c = p.c.add(m * p.ldc + 16 * n);
-                    if whole {
-                        S::store(c, acc[m][n]);
-                    } else {
-                        S::store_up_to(c, acc[m][n], (p.columns - 16 * n).min(16));
-                    }
+                    let width = if whole { 16 } else { (p.columns - 16 * n).min(16) };
+                    // Adding whole blocks of the sum at a time keeps rounding errors smaller than one long chain.
+                    let sum = if p.first { acc[m][n] } else { S::add(S::load_up_to(c, width), acc[m][n]) };
+                    S::store_up_to(c, sum, width);
                 }
             }
         }

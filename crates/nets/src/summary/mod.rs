@@ -1,11 +1,10 @@
 //! The lecture's table of a network, as plain data: per layer its output, values held, parameters, work and field of view.
 
-mod field;
 mod memory;
 mod table;
 
 use gabor_graph::ops::{BinaryMap, UnaryMap};
-use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId};
+use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId, receptive_field};
 use gabor_tensor::Shape;
 use std::collections::{HashMap, HashSet};
 
@@ -65,13 +64,12 @@ pub struct Summary {
 /// assert_eq!((s.parameters, s.weights, s.values), (138_357_544, 138_344_128, 15_237_608));
 /// ```
 pub fn summary(graph: &Graph) -> Summary {
-    let fields = field::receptive_fields(graph);
     let mut rows: Vec<LayerRow> = Vec::new();
     for v in graph.inputs() {
         // The key of random operations is no data.
         if graph.value(v).ty.dtype == gabor_tensor::DType::F32 {
             let mut row = empty_row(&graph.value(v).name, "input", graph.shape(v));
-            row.receptive_field = fields.get(&v).cloned().unwrap_or_default();
+            row.receptive_field = field(graph, v);
             rows.push(row);
         }
     }
@@ -81,14 +79,13 @@ pub fn summary(graph: &Graph) -> Summary {
         let Some(&end) = nodes.last() else { continue };
         let kind = kind(graph, &nodes);
         let merged = in_place(graph, &nodes, last) && rows.last().is_some_and(|r| r.kind != "input");
-        let field = fields.get(&end.outputs[0]).cloned().unwrap_or_default();
         match rows.last_mut() {
             // Flattening changes neither the values nor what a unit sees.
             Some(_) if merged && kind == "reshape" => {}
             Some(row) if merged => row.kind = format!("{} + {kind}", row.kind),
             _ => {
                 let row = empty_row(&nodes[0].name, &kind, graph.shape(end.outputs[0]));
-                rows.push(LayerRow { receptive_field: field, ..row });
+                rows.push(LayerRow { receptive_field: field(graph, end.outputs[0]), ..row });
             }
         }
         let Some(row) = rows.last_mut() else { continue };
@@ -129,6 +126,13 @@ fn empty_row(name: &str, kind: &str, output: &Shape) -> LayerRow {
         flops: 0,
         receptive_field: Vec::new(),
     }
+}
+
+/// Extents of what one element of a value sees of the first input; empty where it sees all, or that has no spatial axes.
+fn field(graph: &Graph, v: ValueId) -> Vec<usize> {
+    let seen = graph.inputs().next().and_then(|input| receptive_field(graph, input, v).ok()).unwrap_or_default();
+    // Neighbours that see the same see everything, as after a linear layer.
+    if seen.iter().any(|f| f.jump == 0) { Vec::new() } else { seen.iter().map(|f| f.size).collect() }
 }
 
 /// Adds a parameter to the row of the layer that uses it first.
@@ -183,6 +187,7 @@ fn kind(graph: &Graph, nodes: &[&Node]) -> String {
     }
     match node.operation.name() {
         "matmul" => "linear".into(),
+        "batch_norm_inference" => "batch_norm".into(),
         name => name.into(),
     }
 }

@@ -87,7 +87,13 @@ impl Setup {
             let rule = Rule::new(format!("a batch of {} in {} parts", config.batch, config.accumulate));
             return Err(Error::new("key `accumulate`", rule.right("a divisor of the batch")));
         }
-        Ok(Setup { config, network, splits, preprocessing, augmentation })
+        let mut setup = Setup { config, network, splits, preprocessing, augmentation };
+        if setup.drops_last_sample()? {
+            let text =
+                "batch normalisation needs two samples: the last one of an epoch would stand alone and is left out";
+            setup.splits.notes.push(text.into());
+        }
+        Ok(setup)
     }
     /// Samples of one run of the graph: a batch, or a part of it.
     pub fn part(&self) -> usize {
@@ -103,9 +109,26 @@ impl Setup {
             seed: self.config.seed,
             workers: self.workers(),
             augmentation: self.augmentation,
+            drop_last: self.drops_last_sample()?,
             ..Default::default()
         };
         Ok(Loader::new(self.splits.train()?.clone(), self.preprocessing.clone(), options)?)
+    }
+    /// Training samples of an epoch: all, or all but a last one alone.
+    ///
+    /// # Errors
+    /// Data without a training part.
+    pub fn epoch_samples(&self) -> Result<usize> {
+        let len = self.splits.train()?.len();
+        Ok(if self.drops_last_sample()? { len - 1 } else { len })
+    }
+    /// A last batch of one sample has no variance, which batch normalisation divides by; that sample is left out, in
+    /// every epoch another one.
+    fn drops_last_sample(&self) -> Result<bool> {
+        let len = self.splits.train()?.len();
+        let alone = len > self.part() && self.part() > 1 && len % self.part() == 1;
+        let graph = self.network.graph(gabor_nets::Mode::Train)?;
+        Ok(alone && graph.nodes().iter().any(|n| n.operation.name() == "batch_norm"))
     }
     /// Samples of another part of the data in their order, as they are.
     ///

@@ -219,6 +219,23 @@ fn fine_tuning_takes_weights_over_by_name() {
     assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("begin fresh: fc.weight"))));
     let options = RunOptions { weights: Some(Default::default()), ..Default::default() };
     assert!(train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string().contains("none of 0"));
+    let missing = train(&setup(&["weights=no/such.safetensors"]), &backend(1), Default::default(), &mut Vec::new());
+    assert!(missing.unwrap_err().to_string().starts_with("no/such.safetensors: cannot read"));
+}
+
+#[test]
+fn a_last_sample_alone_is_left_out_for_batch_normalisation() {
+    let count = |batch: &str| {
+        let config = Config::load(None, [], &["epochs=1", "val=0", batch]).unwrap();
+        let s = Setup::with_network(&config, gabor_data::digits(), network()).unwrap();
+        let len = s.splits.train().unwrap().len();
+        (len, s.epoch_samples().unwrap(), s.splits.notes.len(), run(&s, 2, None, false).state.step)
+    };
+    let (len, samples, notes, steps) = count("batch=64");
+    assert_eq!((samples, notes, steps), (len, 0, len.div_ceil(64) as u64));
+    let batch = (len - 1) / (2..len).find(|k| (len - 1) % k == 0).unwrap();
+    let (len, samples, notes, steps) = count(&format!("batch={batch}"));
+    assert_eq!((samples, notes, steps), (len - 1, 1, ((len - 1) / batch) as u64));
 }
 
 #[test]

@@ -150,7 +150,7 @@ keys! {
 }
 
 /// Keys that have no influence on the numbers of a training up to its end.
-const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "save_every", "max_steps", "weights"];
+const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "save_every", "max_steps"];
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "GABOR_";
 
@@ -225,7 +225,7 @@ impl Config {
     /// Text that is no TOML, an unknown key or a value out of bounds; `place` names the text.
     pub fn apply_toml(&mut self, text: &str, place: &str) -> Result<()> {
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
-            let line = e.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
+            let line = e.span().map_or(1, |s| 1 + text.bytes().take(s.start).filter(|&b| b == b'\n').count());
             Error::new(format!("{place}, line {line}"), Rule::new(e.message().to_string()).right("key = value"))
         })?;
         for (key, value) in &table {

@@ -37,7 +37,7 @@ pub struct RunOptions<'a> {
     pub resume: bool,
     /// Set by a signal handler: the loop saves and ends after the step under way.
     pub stop: Option<&'a AtomicBool>,
-    /// Weights to begin with instead of fresh ones, by name; parameters that they lack or hold in another shape stay
+    /// Weights to begin with instead of fresh ones (or of the file that the key `weights` names), by name; parameters that they lack or hold in another shape stay
     /// fresh, and the sink is told.
     pub weights: Option<Weights>,
     /// Where checkpoints go; `None` is the disk.
@@ -162,9 +162,8 @@ impl<'a> Run<'a> {
         let forward = Forward::of(&setup.network, Mode::Train)?;
         let program = program(&forward, &Forward::of(&setup.network, Mode::Infer)?, &step_options)?;
         let mut executable = backend.compile(&program, &CompileOptions::default())?;
-        let train = setup.splits.train()?;
         let epochs = config.epochs.0.unwrap_or(1) as u64;
-        let steps_per_epoch = train.len().div_ceil(config.batch) as u64;
+        let steps_per_epoch = setup.epoch_samples()?.div_ceil(config.batch) as u64;
         let rate = Rate::new(config.full_schedule(), config.base_lr()?, steps_per_epoch, epochs * steps_per_epoch);
         let fresh = State {
             gabor: env!("CARGO_PKG_VERSION").into(),
@@ -189,7 +188,9 @@ impl<'a> Run<'a> {
             }
             _ => {
                 let mut weights = setup.network.initialize(config.seed)?;
-                if let Some(given) = &options.weights {
+                let named = config.weights.as_deref().filter(|_| options.weights.is_none());
+                let read = named.map(|path| read_weights(Path::new(path))).transpose()?;
+                if let Some(given) = options.weights.as_ref().or(read.as_ref()) {
                     take_over(&mut weights, given, sink)?;
                 }
                 for (name, tensor) in weights.iter() {
@@ -437,6 +438,12 @@ fn warn_of_changes(saved: &State, now: &State, sink: &mut dyn Sink) -> Result<()
     }
     let text = format!("going on with other settings than the run began with: {}", changed.join(", "));
     sink.event(&Event::Warning { text })
+}
+
+fn read_weights(path: &Path) -> Result<Weights> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let damaged = |e: gabor_formats::Error| Error::new(format!("{}, {}", path.display(), e.place()), e.rule().clone());
+    Ok(gabor_formats::safetensors::read(&bytes).map_err(damaged)?.0)
 }
 
 /// Takes over weights by name and says which were not.

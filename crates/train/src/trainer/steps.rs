@@ -56,7 +56,7 @@ impl Run<'_> {
         let config = &self.setup.config;
         let (parts, batch, seed) = (config.accumulate as u64, config.batch, config.seed);
         let (max_steps, save_every) = (config.max_steps, config.save_every);
-        let samples = loader.dataset().len();
+        let samples = self.setup.epoch_samples()?;
         let mut inputs = Inputs {
             scalars: Scalars::new(&*self.step_options.optimiser),
             share: Tensor::scalar(1.0),

@@ -62,7 +62,7 @@ fn pool(b: &Bench, name: &str, planes: usize, size: usize, k: usize, s: usize, p
     let (x, y, dx) = (data(xl), Buffer::new(yl), Buffer::new(xl));
     let mut switches = vec![0i32; yl];
     let shared = SharedMut::new(&mut switches);
-    let kernel = MaxPoolKernel::new(&w, planes, b.isa);
+    let kernel = MaxPoolKernel::new(&w, planes, b.isa).expect("a window");
     let mut program = Program::default();
     program.add(&kernel, |_, task, _, scratch| {
         // SAFETY: the program gives each thread its own scratch, here and below.
@@ -76,12 +76,12 @@ fn pool(b: &Bench, name: &str, planes: usize, size: usize, k: usize, s: usize, p
     // SAFETY: as above.
     program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, &dy, &switches, dx.shared()) });
     b.report(&format!("{name} max grad"), &program, xl + 2 * yl);
-    let kernel = AvgPoolKernel::new(&w, planes, PoolDivisor::CountIncludePad, b.isa);
+    let kernel = AvgPoolKernel::new(&w, planes, PoolDivisor::CountIncludePad, b.isa).expect("a window");
     let mut program = Program::default();
     // SAFETY: as above.
     program.add(&kernel, |_, task, _, scratch| unsafe { kernel.run(task, &x, y.shared(), scratch) });
     b.report(&format!("{name} avg"), &program, xl + yl);
-    let kernel = AvgPoolGradKernel::new(&w, planes, PoolDivisor::CountIncludePad, b.isa);
+    let kernel = AvgPoolGradKernel::new(&w, planes, PoolDivisor::CountIncludePad, b.isa).expect("a window");
     let mut program = Program::default();
     // SAFETY: as above.
     program.add(&kernel, |_, task, _, scratch| unsafe { kernel.run(task, &dy, dx.shared(), scratch) });

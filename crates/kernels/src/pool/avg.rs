@@ -1,8 +1,8 @@
 //! Average pooling and its adjoint.
 
-use super::Quads;
-use super::rows::Rows;
-use crate::memory::{LINE, Pieces, whole, zero};
+use super::rows::{Over, Rows};
+use super::{Quads, load_two, store_two};
+use crate::memory::{LINE, Pieces, whole};
 use crate::reference::pool_divisors;
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};
@@ -24,30 +24,23 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Self {
+    fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Result<Self, String> {
         let tasks = [tasks(planes * window.input_len().max(window.output_len()), planes)];
         let divisors = pool_divisors(window, divisor).into_iter().map(|d| d as f32).collect();
         let covers = |a: &gabor_tensor::Axis| (a.output, a.dilation, a.pad_begin) == (1, 1, 0) && a.kernel >= a.input;
         let global = window.axes().iter().all(covers);
-        Plan { planes, quads: Quads::new(window), global, rows: Rows::new(window), divisors, isa, tasks }
+        let (quads, rows) = (Quads::new(window), Rows::new(window));
+        let plan = Plan { planes, quads, global, rows, divisors, isa, tasks };
+        if plan.is_generic() {
+            plan.rows.check()?;
+        }
+        Ok(plan)
     }
     fn lengths(&self) -> (usize, usize) {
         (self.rows.inputs * self.rows.axis.input, self.rows.outputs * self.rows.axis.output)
     }
-    fn scratch_len(&self) -> usize {
-        if self.quads.is_some() || self.global {
-            0
-        } else {
-            LINE + whole(self.rows.inputs * self.rows.row_len()) + whole(self.rows.axis.output)
-        }
-    }
-    /// The scratch memory of split rows, and of a row of outputs.
-    fn pieces<'a>(&self, scratch: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
-        if self.scratch_len() == 0 {
-            return (&mut [], &mut []);
-        }
-        let mut pieces = Pieces::new(scratch);
-        (pieces.take(self.rows.inputs * self.rows.row_len()), pieces.take(self.rows.axis.output))
+    fn is_generic(&self) -> bool {
+        self.quads.is_none() && !self.global
     }
 }
 
@@ -57,9 +50,9 @@ impl Plan {
 pub struct AvgPoolKernel(Plan);
 
 impl AvgPoolKernel {
-    /// Prepares a pooling of `planes` planes (images times channels).
-    pub fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Self {
-        AvgPoolKernel(Plan::new(window, planes, divisor, isa))
+    /// Prepares a pooling of `planes` planes (images times channels), or says that it would need too much memory.
+    pub fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Result<Self, String> {
+        Ok(AvgPoolKernel(Plan::new(window, planes, divisor, isa)?))
     }
     /// Runs one task: reads `x`, writes its planes of `y`.
     ///
@@ -82,19 +75,25 @@ impl Work for AvgPoolKernel {
         &self.0.tasks
     }
     fn scratch_len(&self) -> usize {
-        self.0.scratch_len()
+        let rows = &self.0.rows;
+        if self.0.is_generic() { LINE + whole(rows.inputs * rows.row_len()) + whole(rows.padded_len()) } else { 0 }
     }
 }
 
 /// A prepared gradient of average pooling: dy `[planes, output…]` to dx `[planes, input…]`, as
 /// [`reference::avg_pool_grad`](crate::reference::avg_pool_grad) defines it.
 #[derive(Clone, Debug)]
-pub struct AvgPoolGradKernel(Plan);
+pub struct AvgPoolGradKernel {
+    plan: Plan,
+    over: Over,
+}
 
 impl AvgPoolGradKernel {
-    /// Prepares the gradient of a pooling of `planes` planes.
-    pub fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Self {
-        AvgPoolGradKernel(Plan::new(window, planes, divisor, isa))
+    /// Prepares the gradient of a pooling of `planes` planes, or says that it would need too much memory.
+    pub fn new(window: &Window, planes: usize, divisor: PoolDivisor, isa: Isa) -> Result<Self, String> {
+        let plan = Plan::new(window, planes, divisor, isa)?;
+        let over = plan.rows.over();
+        Ok(AvgPoolGradKernel { plan, over })
     }
     /// Runs one task: reads `dy`, writes its planes of `dx`.
     ///
@@ -104,20 +103,25 @@ impl AvgPoolGradKernel {
     /// # Panics
     /// If a slice is shorter than its extents demand.
     pub unsafe fn run(&self, task: usize, dy: &[f32], dx: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let (xl, yl) = self.0.lengths();
-        assert!(dy.len() >= self.0.planes * yl && dx.len() >= self.0.planes * xl);
+        let (xl, yl) = self.plan.lengths();
+        assert!(dy.len() >= self.plan.planes * yl && dx.len() >= self.plan.planes * xl);
         assert!(scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint planes; the rest is the caller's promise.
-        unsafe { self.0.isa.call(Backward { plan: &self.0, task, dy, dx, scratch }) }
+        unsafe { self.plan.isa.call(Backward { kernel: self, task, dy, dx, scratch }) }
     }
 }
 
 impl Work for AvgPoolGradKernel {
     fn phases(&self) -> &[usize] {
-        &self.0.tasks
+        &self.plan.tasks
     }
     fn scratch_len(&self) -> usize {
-        self.0.scratch_len()
+        let rows = &self.plan.rows;
+        if self.plan.is_generic() {
+            LINE + whole(rows.outputs * self.over.pitch) + whole(rows.row_len()) + whole(rows.padded_len())
+        } else {
+            0
+        }
     }
 }
 
@@ -135,7 +139,13 @@ impl Kernel for Forward<'_> {
     unsafe fn run<S: Simd16>(self) {
         let plan = self.plan;
         let (xl, yl) = plan.lengths();
-        let (split, _) = plan.pieces(self.scratch);
+        let (mut split, mut padded): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
+        if plan.is_generic() {
+            let mut pieces = Pieces::new(self.scratch);
+            (split, padded) =
+                (pieces.take(plan.rows.inputs * plan.rows.row_len()), pieces.take(plan.rows.padded_len()));
+            padded.fill(0.0);
+        }
         for p in share(self.task, plan.tasks[0], plan.planes) {
             let x = &self.x[p * xl..(p + 1) * xl];
             // SAFETY: this task's planes; the vectors stay inside them.
@@ -148,7 +158,7 @@ impl Kernel for Forward<'_> {
                 } else if let Some(q) = plan.quads {
                     quads::<S>(q, plan.divisors[0], x, y);
                 } else {
-                    plane::<S>(&plan.rows, &plan.divisors, x, y, split);
+                    plane::<S>(&plan.rows, &plan.divisors, x, y, padded, split);
                 }
             }
         }
@@ -167,12 +177,9 @@ unsafe fn quads<S: Simd16>(q: Quads, divisor: f32, x: &[f32], y: &mut [f32]) {
             while o < q.columns {
                 let m = (q.columns - o).min(16);
                 let from = x.as_ptr().add(2 * row * q.width + 2 * o);
-                let (low, high) = ((2 * m).min(16), (2 * m).saturating_sub(16));
-                let pair = |p: *const f32| {
-                    let (a, b) = (S::load_up_to(p, low), S::load_up_to(p.wrapping_add(low), high));
-                    S::add(S::even(a, b), S::odd(a, b))
-                };
-                let sum = S::add(pair(from), pair(from.add(q.width)));
+                let (a, b) = load_two::<S>(from, m);
+                let (c, d) = load_two::<S>(from.add(q.width), m);
+                let sum = S::add(S::add(S::even(a, b), S::odd(a, b)), S::add(S::even(c, d), S::odd(c, d)));
                 S::store_up_to(y.as_mut_ptr().add(row * q.columns + o), S::mul(sum, by), m);
                 o += m;
             }
@@ -182,48 +189,92 @@ unsafe fn quads<S: Simd16>(q: Quads, divisor: f32, x: &[f32], y: &mut [f32]) {
 
 /// A plane under any window.
 #[inline(always)]
-unsafe fn plane<S: Simd16>(rows: &Rows, divisors: &[f32], x: &[f32], y: &mut [f32], split: &mut [f32]) {
-    let (axis, len) = (&rows.axis, rows.row_len());
+unsafe fn plane<S: Simd16>(
+    rows: &Rows,
+    divisors: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+    padded: &mut [f32],
+    split: &mut [f32],
+) {
+    let len = rows.row_len();
     // SAFETY: split rows have room for whole vectors of windows; outputs are written inside their rows.
     unsafe {
         for i in 0..rows.inputs {
-            rows.split::<S>(x.as_ptr().add(i * axis.input), 0.0, split.as_mut_ptr().add(i * len));
+            let from = x.as_ptr().add(i * rows.axis.input);
+            rows.split::<S>(from, padded.as_mut_ptr(), split.as_mut_ptr().add(i * len));
         }
         for row in 0..rows.outputs {
-            let mut o = 0;
-            while o < axis.output {
-                let m = (axis.output - o).min(16);
-                let mut sum = S::zero();
-                for &from in rows.under(row) {
-                    let part = split.as_ptr().add(from * len + o);
-                    for tap in &rows.taps {
-                        sum = S::add(sum, S::load(part.add(tap.at)));
-                    }
+            each_block!(rows.axis.output, o, N, {
+                windows::<S, N>(rows, divisors, split.as_ptr(), row, o, y.as_mut_ptr());
+            });
+        }
+    }
+}
+
+/// `N` vectors of windows of an output row.
+#[inline(always)]
+unsafe fn windows<S: Simd16, const N: usize>(
+    rows: &Rows,
+    divisors: &[f32],
+    split: *const f32,
+    row: usize,
+    o: usize,
+    y: *mut f32,
+) {
+    // SAFETY: as `plane`.
+    unsafe {
+        let mut sums = [S::zero(); N];
+        for &from in rows.under(row) {
+            let part = split.add(from * rows.row_len() + o);
+            for tap in &rows.taps {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::add(*sum, S::load(part.add(tap.at + 16 * i)));
                 }
-                let to = row * axis.output + o;
-                let by = S::load_up_to(divisors.as_ptr().add(to), m);
-                S::store_up_to(y.as_mut_ptr().add(to), S::div(sum, by), m);
-                o += m;
             }
+        }
+        for (i, &sum) in sums.iter().enumerate() {
+            let at = row * rows.axis.output + o + 16 * i;
+            let m = (rows.axis.output - o - 16 * i).min(16);
+            S::store_up_to(y.add(at), S::div(sum, S::load_up_to(divisors.as_ptr().add(at), m)), m);
         }
     }
 }
 
 struct Backward<'a> {
-    plan: &'a Plan,
+    kernel: &'a AvgPoolGradKernel,
     task: usize,
     dy: &'a [f32],
     dx: SharedMut<'a, f32>,
     scratch: &'a mut [f32],
 }
 
+/// Scratch memory of the gradient.
+#[derive(Default)]
+struct Space<'a> {
+    /// The quotients of a plane, with zeros around each row.
+    quotients: &'a mut [f32],
+    /// A split row.
+    split: &'a mut [f32],
+    /// A padded row; zeros.
+    padded: &'a mut [f32],
+}
+
 impl Kernel for Backward<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
-        let plan = self.plan;
+        let plan = &self.kernel.plan;
         let (xl, yl) = plan.lengths();
-        let (split, quotients) = plan.pieces(self.scratch);
+        let mut space = Space::default();
+        if plan.is_generic() {
+            let mut pieces = Pieces::new(self.scratch);
+            let quotients = pieces.take(plan.rows.outputs * self.kernel.over.pitch);
+            let (split, padded) = (pieces.take(plan.rows.row_len()), pieces.take(plan.rows.padded_len()));
+            quotients.fill(0.0);
+            padded.fill(0.0);
+            space = Space { quotients, split, padded };
+        }
         for p in share(self.task, plan.tasks[0], plan.planes) {
             let dy = &self.dy[p * yl..(p + 1) * yl];
             // SAFETY: this task's planes; the vectors stay inside them.
@@ -234,7 +285,7 @@ impl Kernel for Backward<'_> {
                 } else if let Some(q) = plan.quads {
                     quads_back::<S>(q, plan.divisors[0], dy, dx);
                 } else {
-                    plane_back::<S>(&plan.rows, &plan.divisors, dy, dx, split, quotients);
+                    plane_back::<S>(self.kernel, dy, dx, &mut space);
                 }
             }
         }
@@ -252,11 +303,9 @@ unsafe fn quads_back<S: Simd16>(q: Quads, divisor: f32, dy: &[f32], dx: &mut [f3
             while o < q.columns {
                 let m = (q.columns - o).min(16);
                 let d = S::mul(S::load_up_to(dy.as_ptr().add(row * q.columns + o), m), by);
-                let (a, b) = S::interleave(d, d);
+                let twice = S::interleave(d, d);
                 for i in 0..2 {
-                    let to = dx.as_mut_ptr().add((2 * row + i) * q.width + 2 * o);
-                    S::store_up_to(to, a, (2 * m).min(16));
-                    S::store_up_to(to.wrapping_add(16), b, (2 * m).saturating_sub(16));
+                    store_two::<S>(dx.as_mut_ptr().add((2 * row + i) * q.width + 2 * o), twice, m);
                 }
                 o += m;
             }
@@ -270,40 +319,46 @@ unsafe fn quads_back<S: Simd16>(q: Quads, divisor: f32, dy: &[f32], dx: &mut [f3
 
 /// The gradient of a plane under any window.
 #[inline(always)]
-unsafe fn plane_back<S: Simd16>(
-    rows: &Rows,
-    divisors: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
-    split: &mut [f32],
-    quotients: &mut [f32],
-) {
-    let (axis, len) = (&rows.axis, rows.row_len());
-    // SAFETY: split rows have room for whole vectors of windows, and so has the row of quotients.
+unsafe fn plane_back<S: Simd16>(k: &AvgPoolGradKernel, dy: &[f32], dx: &mut [f32], space: &mut Space<'_>) {
+    let (rows, over) = (&k.plan.rows, &k.over);
+    let width = rows.axis.output;
+    // SAFETY: rows of quotients have zeros for every tap before and after the row; split rows are whole vectors.
     unsafe {
-        zero::<S>(split.as_mut_ptr(), rows.inputs * len);
         for row in 0..rows.outputs {
-            let mut o = 0;
-            while o < axis.output {
-                let (m, at) = ((axis.output - o).min(16), row * axis.output + o);
-                let by = S::load_up_to(divisors.as_ptr().add(at), m);
-                S::store(quotients.as_mut_ptr().add(o), S::div(S::load_up_to(dy.as_ptr().add(at), m), by));
-                o += m;
+            for o in (0..width).step_by(16) {
+                let (m, at) = ((width - o).min(16), row * width + o);
+                let by = S::load_up_to(k.plan.divisors.as_ptr().add(at), m);
+                let to = space.quotients.as_mut_ptr().add(row * over.pitch + over.front + o);
+                S::store_up_to(to, S::div(S::load_up_to(dy.as_ptr().add(at), m), by), m);
             }
-            quotients[axis.output..].fill(0.0);
-            for &to in rows.under(row) {
-                for tap in &rows.taps {
-                    let part = split.as_mut_ptr().add(to * len + tap.at);
-                    for o in (0..axis.output).step_by(16) {
-                        let to = part.add(o);
-                        S::store(to, S::add(S::load(to), S::load(quotients.as_ptr().add(o))));
-                    }
+        }
+        for i in 0..rows.inputs {
+            let (from, to) = (space.quotients.as_ptr(), space.split.as_mut_ptr());
+            for (part, taps) in over.taps.iter().enumerate() {
+                each_block!(rows.pitch, j, N, {
+                    sources::<S, N>(over, i, taps, from.add(over.front + j), to.add(part * rows.pitch + j));
+                });
+            }
+            rows.join::<S>(to, space.padded.as_mut_ptr(), dx.as_mut_ptr().add(i * rows.axis.input));
+        }
+    }
+}
+
+/// `N` vectors of a part of an input row: the sum of the quotients of all windows over each element.
+#[inline(always)]
+unsafe fn sources<S: Simd16, const N: usize>(over: &Over, row: usize, taps: &[usize], from: *const f32, to: *mut f32) {
+    // SAFETY: as `plane_back`.
+    unsafe {
+        let mut sums = [S::zero(); N];
+        for &o in over.rows(row) {
+            for &tap in taps {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::add(*sum, S::load(from.add(o * over.pitch + 16 * i).sub(tap)));
                 }
             }
         }
-        zero::<S>(dx.as_mut_ptr(), dx.len());
-        for i in 0..rows.inputs {
-            rows.join::<S>(split.as_ptr().add(i * len), dx.as_mut_ptr().add(i * axis.input));
+        for (i, &sum) in sums.iter().enumerate() {
+            S::store(to.add(16 * i), sum);
         }
     }
 }

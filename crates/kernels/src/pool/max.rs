@@ -1,7 +1,7 @@
 //! Max pooling with switches.
 
-use super::Quads;
 use super::rows::Rows;
+use super::{Quads, load_two};
 use crate::memory::{LINE, Pieces, whole};
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};
@@ -20,10 +20,14 @@ pub struct MaxPoolKernel {
 }
 
 impl MaxPoolKernel {
-    /// Prepares a pooling of `planes` planes (images times channels).
-    pub fn new(window: &Window, planes: usize, isa: Isa) -> Self {
+    /// Prepares a pooling of `planes` planes (images times channels), or says that it would need too much memory.
+    pub fn new(window: &Window, planes: usize, isa: Isa) -> Result<Self, String> {
         let tasks = [tasks(planes * window.input_len().max(window.output_len()), planes)];
-        MaxPoolKernel { planes, quads: Quads::new(window), rows: Rows::new(window), isa, tasks }
+        let (quads, rows) = (Quads::new(window), Rows::new(window));
+        if quads.is_none() {
+            rows.check()?;
+        }
+        Ok(MaxPoolKernel { planes, quads, rows, isa, tasks })
     }
     /// Runs one task: reads `x`, writes its planes of `y` and `switches`.
     ///
@@ -56,7 +60,11 @@ impl Work for MaxPoolKernel {
         &self.tasks
     }
     fn scratch_len(&self) -> usize {
-        if self.quads.is_some() { 0 } else { LINE + whole(self.rows.inputs * self.rows.row_len()) }
+        if self.quads.is_some() {
+            0
+        } else {
+            LINE + whole(self.rows.inputs * self.rows.row_len()) + whole(self.rows.padded_len())
+        }
     }
 }
 
@@ -76,10 +84,12 @@ impl Kernel for Run<'_> {
         let k = self.kernel;
         let (xl, yl) = k.lengths();
         let rows = &k.rows;
-        let scratch: &mut [f32] = match k.quads {
-            Some(_) => &mut [],
-            None => Pieces::new(self.scratch).take(rows.inputs * rows.row_len()),
-        };
+        let (mut split, mut padded): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
+        if k.quads.is_none() {
+            let mut pieces = Pieces::new(self.scratch);
+            (split, padded) = (pieces.take(rows.inputs * rows.row_len()), pieces.take(rows.padded_len()));
+            padded.fill(f32::NEG_INFINITY);
+        }
         for p in share(self.task, k.tasks[0], k.planes) {
             let x = &self.x[p * xl..(p + 1) * xl];
             // SAFETY: this task's planes; the vectors stay inside them.
@@ -91,7 +101,7 @@ impl Kernel for Run<'_> {
                 } else if let Some(q) = k.quads {
                     quads::<S>(q, x, y, switches);
                 } else {
-                    plane::<S>(rows, x, y, switches, scratch);
+                    plane::<S>(rows, x, y, switches, padded, split);
                 }
             }
         }
@@ -173,10 +183,8 @@ unsafe fn quads<S: Simd16>(q: Quads, x: &[f32], y: &mut [f32], switches: &mut [i
                 let m = (q.columns - o).min(16);
                 let at = 2 * row * q.width + 2 * o;
                 let from = x.as_ptr().add(at);
-                let (low, high) = ((2 * m).min(16), (2 * m).saturating_sub(16));
-                let pair = |p: *const f32| (S::load_up_to(p, low), S::load_up_to(p.wrapping_add(low), high));
-                let (a, b) = pair(from);
-                let (c, d) = pair(from.add(q.width));
+                let (a, b) = load_two::<S>(from, m);
+                let (c, d) = load_two::<S>(from.add(q.width), m);
                 let first = S::add_int(lanes, S::bits(at as u32));
                 let below = S::add_int(first, S::bits(q.width as u32));
                 let best = (S::even(a, b), first);
@@ -194,32 +202,60 @@ unsafe fn quads<S: Simd16>(q: Quads, x: &[f32], y: &mut [f32], switches: &mut [i
 
 /// A plane of finite elements under any window.
 #[inline(always)]
-unsafe fn plane<S: Simd16>(rows: &Rows, x: &[f32], y: &mut [f32], switches: &mut [i32], split: &mut [f32]) {
+unsafe fn plane<S: Simd16>(
+    rows: &Rows,
+    x: &[f32],
+    y: &mut [f32],
+    switches: &mut [i32],
+    padded: &mut [f32],
+    split: &mut [f32],
+) {
     let (axis, len) = (&rows.axis, rows.row_len());
     // SAFETY: split rows have room for whole vectors of windows; outputs are written inside their rows.
     unsafe {
         for i in 0..rows.inputs {
-            rows.split::<S>(x.as_ptr().add(i * axis.input), f32::NEG_INFINITY, split.as_mut_ptr().add(i * len));
+            rows.split::<S>(x.as_ptr().add(i * axis.input), padded.as_mut_ptr(), split.as_mut_ptr().add(i * len));
         }
         let lanes = counting::<S>(axis.stride);
         for row in 0..rows.outputs {
-            let mut o = 0;
-            while o < axis.output {
-                let m = (axis.output - o).min(16);
-                let mut best = (S::splat(f32::NEG_INFINITY), S::bits(u32::MAX));
-                for &from in rows.under(row) {
-                    let part = split.as_ptr().add(from * len + o);
-                    let base = ((from * axis.input) as u32).wrapping_add((o * axis.stride) as u32);
-                    for tap in &rows.taps {
-                        let at = S::add_int(lanes, S::bits(base.wrapping_add(tap.input)));
-                        best = better::<S>(best, S::load(part.add(tap.at)), at);
-                    }
+            each_block!(axis.output, o, N, {
+                windows::<S, N>(rows, split.as_ptr(), lanes, row, o, y.as_mut_ptr(), switches.as_mut_ptr());
+            });
+        }
+    }
+}
+
+/// `N` vectors of windows of an output row.
+#[inline(always)]
+unsafe fn windows<S: Simd16, const N: usize>(
+    rows: &Rows,
+    split: *const f32,
+    lanes: S::V,
+    row: usize,
+    o: usize,
+    y: *mut f32,
+    switches: *mut i32,
+) {
+    let axis = &rows.axis;
+    // SAFETY: as `plane`.
+    unsafe {
+        let mut best = [(S::splat(f32::NEG_INFINITY), S::bits(u32::MAX)); N];
+        for &from in rows.under(row) {
+            let part = split.add(from * rows.row_len() + o);
+            let base = ((from * axis.input) as u32).wrapping_add((o * axis.stride) as u32);
+            for tap in &rows.taps {
+                for (i, best) in best.iter_mut().enumerate() {
+                    let first = base.wrapping_add(tap.input).wrapping_add((16 * i * axis.stride) as u32);
+                    let at = S::add_int(lanes, S::bits(first));
+                    *best = better::<S>(*best, S::load(part.add(tap.at + 16 * i)), at);
                 }
-                let to = row * axis.output + o;
-                S::store_up_to(y.as_mut_ptr().add(to), best.0, m);
-                S::store_up_to(switches.as_mut_ptr().add(to).cast(), best.1, m);
-                o += m;
             }
+        }
+        for (i, best) in best.iter().enumerate() {
+            let to = row * axis.output + o + 16 * i;
+            let m = (axis.output - o - 16 * i).min(16);
+            S::store_up_to(y.add(to), best.0, m);
+            S::store_up_to(switches.add(to).cast(), best.1, m);
         }
     }
 }

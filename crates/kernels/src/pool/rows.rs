@@ -1,8 +1,11 @@
 //! Input rows, padded and split by the stride.
 
-use crate::memory::{copy_step, whole};
+use crate::memory::{copy, whole, zero};
 use crate::simd::Simd16;
 use gabor_tensor::{Axis, Window};
+
+/// Most elements of scratch memory.
+const MOST: usize = 1 << 26;
 
 /// Element `j` of part `r` of a row is element `j·stride + r` of the padded row: tap `k` of window `o` is then element
 /// `o + q` of the part of its [`Tap`].
@@ -16,8 +19,8 @@ pub(super) struct Rows {
     pub outputs: usize,
     /// Remainders by the stride that some tap has, one part each.
     parts: Vec<usize>,
-    /// Elements between parts.
-    pitch: usize,
+    /// Elements between parts, whole vectors.
+    pub pitch: usize,
     /// Taps along the last axis.
     pub taps: Vec<Tap>,
     /// Input rows under each output row, in scan order; row `o` has `starts[o]..starts[o + 1]`.
@@ -40,6 +43,8 @@ impl Rows {
         // A window has at least one axis; without one the plane is a single element.
         let single = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 };
         let (&axis, outer) = axes.split_last().unwrap_or((&single, &[]));
+        // Of a single window the stride does not matter.
+        let axis = if axis.output == 1 { Axis { stride: 1, ..axis } } else { axis };
         let mut parts = Vec::new();
         let mut at = Vec::new();
         for k in 0..axis.kernel {
@@ -51,7 +56,7 @@ impl Rows {
             at.push((part, q));
         }
         let most = at.iter().map(|a| a.1).max().unwrap_or(0);
-        let pitch = whole(axis.output) + most;
+        let pitch = whole(axis.output) + whole(most);
         let input = |k: usize| (k * axis.dilation).wrapping_sub(axis.pad_begin) as u32;
         let taps = at.iter().enumerate().map(|(k, &(part, q))| Tap { at: part * pitch + q, input: input(k) }).collect();
         let (mut rows, mut starts) = (Vec::new(), vec![0]);
@@ -63,6 +68,14 @@ impl Rows {
         let inputs = outer.iter().map(|a| a.input).product();
         Rows { axis, inputs, outputs, parts, pitch, taps, rows, starts }
     }
+    /// Whether split rows are of a reasonable size, or why not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let sizes = [(self.inputs.max(self.outputs), self.row_len() + self.pitch), (self.pitch, self.axis.stride)];
+        match sizes.into_iter().find(|s| s.0.checked_mul(s.1).is_none_or(|len| len > MOST)) {
+            Some(s) => Err(format!("{} rows of {} elements in scratch memory, at most {MOST} together", s.0, s.1)),
+            None => Ok(()),
+        }
+    }
     /// The input rows under an output row, in scan order.
     pub(super) fn under(&self, output: usize) -> &[usize] {
         &self.rows[self.starts[output]..self.starts[output + 1]]
@@ -71,52 +84,112 @@ impl Rows {
     pub(super) fn row_len(&self) -> usize {
         self.parts.len() * self.pitch
     }
-    /// The elements of a part that lie in the input: their range, and the input element of the first.
-    fn inside(&self, r: usize) -> (usize, usize, usize) {
-        let (s, before) = (self.axis.stride, self.axis.pad_begin);
-        let first = before.saturating_sub(r).div_ceil(s).min(self.pitch);
-        let end = (self.axis.input + before).saturating_sub(r).div_ceil(s).clamp(first, self.pitch);
-        (first, end, (first * s + r).saturating_sub(before))
-    }
-    /// Splits an input row; `value` stands for the padding.
-    ///
-    /// # Safety
-    /// `from` has the row, `to` has [`Rows::row_len`] elements.
-    #[inline(always)]
-    pub(super) unsafe fn split<S: Simd16>(&self, from: *const f32, value: f32, to: *mut f32) {
-        for (p, &r) in self.parts.iter().enumerate() {
-            let (first, end, input) = self.inside(r);
-            // SAFETY: `inside` keeps to the row and the part.
-            unsafe {
-                let part = std::slice::from_raw_parts_mut(to.add(p * self.pitch), self.pitch);
-                part[..first].fill(value);
-                part[end..].fill(value);
-                if first < end {
-                    copy_step::<S>(from.add(input), self.axis.stride, part.as_mut_ptr().add(first), end - first);
-                }
+    /// The windows over each element.
+    pub(super) fn over(&self) -> Over {
+        let mut lists = vec![Vec::new(); self.inputs];
+        for o in 0..self.outputs {
+            for &i in self.under(o) {
+                lists[i].push(o);
             }
         }
+        let (mut rows, mut starts) = (Vec::new(), vec![0]);
+        for list in lists {
+            rows.extend(list);
+            starts.push(rows.len());
+        }
+        let in_part = |p: usize| self.taps.iter().map(|t| t.at).filter(move |at| at / self.pitch == p);
+        let taps: Vec<Vec<usize>> =
+            (0..self.parts.len()).map(|p| in_part(p).map(|at| at % self.pitch).collect()).collect();
+        let front = whole(taps.iter().flatten().copied().max().unwrap_or(0));
+        Over { rows, starts, taps, front, pitch: front + self.pitch }
     }
-    /// The adjoint of [`Rows::split`] into a row of zeros: puts the elements back, those of the padding are dropped.
+    /// Elements of the padded row that [`Rows::split`] and [`Rows::join`] work in.
+    pub(super) fn padded_len(&self) -> usize {
+        self.pitch * self.axis.stride
+    }
+    /// Elements of an input row that lie under some window's reach.
+    fn used(&self) -> usize {
+        self.axis.input.min(self.padded_len().saturating_sub(self.axis.pad_begin))
+    }
+    /// Splits an input row. `padded` holds the padding at its ends, and does so again afterwards.
     ///
     /// # Safety
-    /// As [`Rows::split`].
+    /// `from` has the row, `padded` [`Rows::padded_len`] and `to` [`Rows::row_len`] elements.
     #[inline(always)]
-    pub(super) unsafe fn join<S: Simd16>(&self, from: *const f32, to: *mut f32) {
-        for (p, &r) in self.parts.iter().enumerate() {
-            let (first, end, input) = self.inside(r);
-            // SAFETY: `inside` keeps to the row and the part.
-            unsafe {
-                let part = from.add(p * self.pitch);
-                if self.axis.stride == 1 {
-                    crate::memory::copy::<S>(part.add(first), to.add(input), end - first);
-                } else {
-                    for j in first..end {
-                        *to.add(input + (j - first) * self.axis.stride) = *part.add(j);
+    pub(super) unsafe fn split<S: Simd16>(&self, from: *const f32, padded: *mut f32, to: *mut f32) {
+        // SAFETY: the parts of the row, taken together, are the padded row.
+        unsafe {
+            copy::<S>(from, padded.add(self.axis.pad_begin), self.used());
+            match self.axis.stride {
+                1 => copy::<S>(padded, to, self.pitch),
+                2 => {
+                    for j in (0..self.pitch).step_by(16) {
+                        let (a, b) = (S::load(padded.add(2 * j)), S::load(padded.add(2 * j + 16)));
+                        S::store(to.add(j), S::even(a, b));
+                        if self.parts.len() == 2 {
+                            S::store(to.add(self.pitch + j), S::odd(a, b));
+                        }
+                    }
+                }
+                stride => {
+                    for (p, r) in self.parts.iter().enumerate() {
+                        for j in 0..self.pitch {
+                            *to.add(p * self.pitch + j) = *padded.add(j * stride + r);
+                        }
                     }
                 }
             }
         }
+    }
+    /// The adjoint of [`Rows::split`]: puts the elements back, those of the padding are dropped. `padded` holds zeros
+    /// where no part has an element, and does so again afterwards.
+    ///
+    /// # Safety
+    /// As [`Rows::split`].
+    #[inline(always)]
+    pub(super) unsafe fn join<S: Simd16>(&self, from: *const f32, padded: *mut f32, to: *mut f32) {
+        // SAFETY: as in `split`.
+        unsafe {
+            let mut source = padded.cast_const();
+            match self.axis.stride {
+                1 => source = from,
+                2 => {
+                    for j in (0..self.pitch).step_by(16) {
+                        let odd = if self.parts.len() == 2 { S::load(from.add(self.pitch + j)) } else { S::zero() };
+                        let (a, b) = S::interleave(S::load(from.add(j)), odd);
+                        S::store(padded.add(2 * j), a);
+                        S::store(padded.add(2 * j + 16), b);
+                    }
+                }
+                stride => {
+                    for (p, r) in self.parts.iter().enumerate() {
+                        for j in 0..self.pitch {
+                            *padded.add(j * stride + r) = *from.add(p * self.pitch + j);
+                        }
+                    }
+                }
+            }
+            copy::<S>(source.add(self.axis.pad_begin.min(self.padded_len())), to, self.used());
+            zero::<S>(to.add(self.used()), self.axis.input - self.used());
+        }
+    }
+}
+
+/// The windows over each element of the input: rows of outputs lie `pitch` apart and start behind `front` zeros.
+#[derive(Clone, Debug)]
+pub(super) struct Over {
+    rows: Vec<usize>,
+    starts: Vec<usize>,
+    /// Per part of an input row, how far before an element the windows over it are.
+    pub taps: Vec<Vec<usize>>,
+    pub front: usize,
+    pub pitch: usize,
+}
+
+impl Over {
+    /// The output rows over an input row.
+    pub(super) fn rows(&self, input: usize) -> &[usize] {
+        &self.rows[self.starts[input]..self.starts[input + 1]]
     }
 }
 

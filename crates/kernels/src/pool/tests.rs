@@ -67,7 +67,7 @@ fn maxima_and_their_gradients_equal_the_reference() {
         reference::max_pool_gather(&w, planes, &x, &switches, &mut gathered);
         for (order, isa) in Isa::available().into_iter().enumerate() {
             let (mut y2, mut s2) = (vec![7.0; yl], vec![7; yl]);
-            let k = MaxPoolKernel::new(&w, planes, isa);
+            let k = MaxPoolKernel::new(&w, planes, isa).unwrap();
             let (to, places) = (SharedMut::new(&mut y2), SharedMut::new(&mut s2));
             run_all(&k, order as u64, |_, task, _, scratch| {
                 // SAFETY: tasks of one kernel, each with its own scratch.
@@ -113,11 +113,11 @@ fn averages_and_their_gradients_equal_the_reference() {
         let mut first = None;
         for (order, isa) in Isa::available().into_iter().enumerate() {
             let (mut y2, mut d2) = (vec![7.0; yl], vec![7.0; xl]);
-            let k = AvgPoolKernel::new(&w, planes, divisor, isa);
+            let k = AvgPoolKernel::new(&w, planes, divisor, isa).unwrap();
             let to = SharedMut::new(&mut y2);
             // SAFETY: tasks of one kernel, each with its own scratch.
             run_all(&k, order as u64, |_, task, _, scratch| unsafe { k.run(task, &x, to, scratch) });
-            let k = AvgPoolGradKernel::new(&w, planes, divisor, isa);
+            let k = AvgPoolGradKernel::new(&w, planes, divisor, isa).unwrap();
             let to = SharedMut::new(&mut d2);
             // SAFETY: as above.
             run_all(&k, order as u64, |_, task, _, scratch| unsafe { k.run(task, &dy, to, scratch) });
@@ -128,4 +128,12 @@ fn averages_and_their_gradients_equal_the_reference() {
             assert!(*first.get_or_insert_with(|| all.clone()) == all, "{w} {isa}");
         }
     }
+}
+
+#[test]
+fn giant_geometries_are_refused() {
+    let padding = Padding::all(1 << 30);
+    let w = WindowOptions::new(&[1]).stride(&[1 << 30]).padding(padding).resolve(&[1]).unwrap();
+    let e = MaxPoolKernel::new(&w, 1, Isa::best()).unwrap_err();
+    assert_eq!(e, "16 rows of 1073741824 elements in scratch memory, at most 67108864 together");
 }

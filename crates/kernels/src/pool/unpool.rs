@@ -1,8 +1,9 @@
 //! The gradient of max pooling, and its adjoint.
 
-use super::Quads;
+use super::{Quads, store_two};
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};
+use crate::sums::padded;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::Window;
 
@@ -93,6 +94,8 @@ unsafe fn quads<S: Simd16>(q: Quads, dy: &[f32], switches: &[i32], dx: &mut [f32
     unsafe {
         let (lanes, zero, one) = (S::load(lanes.as_ptr()), S::zero(), S::splat(1.0));
         let mut all = one;
+        // Lanes beyond a row do not count.
+        let outside = S::load(padded(&[0.0; 16][..q.columns % 16], 1.0).as_ptr());
         for row in 0..q.rows {
             let mut o = 0;
             while o < q.columns {
@@ -110,15 +113,10 @@ unsafe fn quads<S: Simd16>(q: Quads, dy: &[f32], switches: &[i32], dx: &mut [f32
                     let left = S::eq(s, S::bits(first as u32));
                     let right = S::eq(s, S::bits(first as u32 + 1));
                     found = S::select(left, one, S::select(right, one, found));
-                    let (a, b) = S::interleave(S::select(left, d, zero), S::select(right, d, zero));
-                    let to = to.add(i * q.width);
-                    S::store_up_to(to, a, (2 * m).min(16));
-                    S::store_up_to(to.wrapping_add(16), b, (2 * m).saturating_sub(16));
+                    let pair = S::interleave(S::select(left, d, zero), S::select(right, d, zero));
+                    store_two::<S>(to.add(i * q.width), pair, m);
                 }
-                // Lanes beyond the row do not count.
-                let mut outside = [1f32; 16];
-                outside[..m].fill(0.0);
-                all = S::min(all, if m == 16 { found } else { S::max(found, S::load(outside.as_ptr())) });
+                all = S::min(all, if m == 16 { found } else { S::max(found, outside) });
                 o += m;
             }
             for i in 0..2 {

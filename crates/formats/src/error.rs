@@ -33,7 +33,6 @@ impl Error {
     }
     /// Nodes that cannot be `done` ("imported", "exported"), all at once.
     #[cold]
-    #[allow(dead_code)]
     pub(crate) fn refused(place: &str, done: &str, refusals: Vec<Refusal>) -> Self {
         let nodes = if refusals.len() == 1 { "1 node".into() } else { format!("{} nodes", refusals.len()) };
         Error { refusals, ..Error::new(place, Rule::new(format!("{nodes} cannot be {done}"))) }

@@ -8,6 +8,7 @@
 mod error;
 mod half;
 pub mod npy;
+pub mod onnx;
 pub mod safetensors;
 
 pub use error::{Error, Refusal, Result};

@@ -1,0 +1,28 @@
+//! ONNX: a graph, its weights and what prediction needs, in one file that other runtimes open.
+//!
+//! [`export`] writes opset 17 with a symbolic batch size; [`import`] reads the same operators from other producers, of
+//! opsets 7 to 21. Both refuse what they cannot say, listing every such node at once. Adding an operator costs one
+//! function and one row of a table: `export/*.rs` by the registry's name, `import/*.rs` by ONNX's.
+//!
+//! The messages of `onnx.proto3` are declared in `proto.rs` over the small reader and writer in `wire.rs`: no protocol
+//! compiler and no build script.
+
+mod export;
+mod import;
+mod metadata;
+mod proto;
+mod tensor;
+mod wire;
+
+pub use export::export;
+pub use import::{Imported, import};
+pub use metadata::Metadata;
+
+/// The opset that files are written in.
+pub const OPSET: i64 = 17;
+/// The version of the file format that files are written in.
+const IR_VERSION: i64 = 8;
+/// The oldest opset that is read.
+const OLDEST_OPSET: i64 = 7;
+/// The newest opset that is read.
+const NEWEST_OPSET: i64 = 21;

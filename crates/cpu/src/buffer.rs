@@ -35,6 +35,12 @@ impl Buffer {
         // SAFETY: inside the allocation or one past its end.
         unsafe { self.lines.as_mut_ptr().cast::<u8>().add(offset) }
     }
+    /// Address of the byte at `offset`, for reading.
+    pub fn read_at(&self, offset: usize) -> *const u8 {
+        assert!(offset <= self.len(), "offset {offset} of a buffer of {} bytes", self.len());
+        // SAFETY: inside the allocation or one past its end.
+        unsafe { self.lines.as_ptr().cast::<u8>().add(offset) }
+    }
     /// Copies a tensor's elements to the begin of the buffer, which is large enough: the caller checked the type.
     pub fn write(&mut self, t: &Tensor) {
         let bytes = bytes_of(t);

@@ -270,6 +270,11 @@ impl Executable for CpuExecutable {
             }
         }
         execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool);
+        for &(v, at) in &plan.echoes {
+            let from = ready.slots[v.0 as usize];
+            // SAFETY: the plan reserved the value's bytes there; inputs are borrowed until this function returns.
+            unsafe { std::ptr::copy_nonoverlapping(from.start, ready.kept.at(at), from.len * from.dtype.size()) };
+        }
         for &(p, v) in &plan.copies {
             let from = ready.slots[v.0 as usize];
             let to = &mut self.parameters[ready.parameters[p]].memory;
@@ -294,20 +299,15 @@ impl Executable for CpuExecutable {
             let rule = Rule::new("the graph has no such output").right(format!("one of {}", names.join(", ")));
             return Err(Error::new(name, rule));
         };
-        if matches!(ready.plan.places[v.0 as usize], Location::Input(_)) {
-            return Err(Error::new(
-                name,
-                Rule::new("the output is an input of the graph, unchanged").right("read the input"),
-            ));
-        }
         let slot = ready.slots[v.0 as usize];
+        let start = ready.plan.echo(v).map_or(slot.start.cast_const(), |at| ready.kept.read_at(at));
         let shape = &ready.plan.shapes[v.0 as usize];
         // SAFETY: the value lives until the next run, which needs `&mut self`; its length and type are the plan's.
         Ok(unsafe {
             match slot.dtype {
-                DType::I32 => View::i32(shape, std::slice::from_raw_parts(slot.start.cast(), slot.len)),
-                DType::U8 => View::u8(shape, std::slice::from_raw_parts(slot.start, slot.len)),
-                _ => View::f32(shape, std::slice::from_raw_parts(slot.start.cast(), slot.len)),
+                DType::I32 => View::i32(shape, std::slice::from_raw_parts(start.cast(), slot.len)),
+                DType::U8 => View::u8(shape, std::slice::from_raw_parts(start, slot.len)),
+                _ => View::f32(shape, std::slice::from_raw_parts(start.cast(), slot.len)),
             }
         })
     }

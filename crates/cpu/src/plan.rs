@@ -49,7 +49,9 @@ pub struct Plan {
     pub prepared: Vec<Step>,
     /// Steps of every run.
     pub steps: Vec<Step>,
-    /// After the steps: parameters that are copied from a value.
+    /// After the steps: outputs that are an input, or the old value of a parameter, and where they are kept.
+    pub echoes: Vec<(ValueId, usize)>,
+    /// After that: parameters that are copied from a value.
     pub copies: Vec<(usize, ValueId)>,
     /// Graph parameters that a run changes.
     pub updated: Vec<usize>,
@@ -83,6 +85,10 @@ impl Plan {
         let mut draft = Draft::new(&graph, &shapes);
         let chosen = draft.choose(backend)?;
         draft.lay_out(chosen, n, applied)
+    }
+    /// Where an output that is an input or an old parameter is kept.
+    pub fn echo(&self, v: ValueId) -> Option<usize> {
+        self.echoes.iter().find(|e| self.places[e.0.0 as usize] == self.places[v.0 as usize]).map(|e| e.1)
     }
     /// Number of elements of a value.
     pub fn len(&self, v: ValueId) -> usize {
@@ -207,6 +213,21 @@ impl<'a> Draft<'a> {
             }
         }
 
+        let mut echoes: Vec<(ValueId, usize)> = Vec::new();
+        for v in graph.outputs().iter().map(|o| self.root(o.1)) {
+            let passes = match places[v.0 as usize] {
+                Location::Input(_) => true,
+                Location::Parameter(_) => graph.updates().iter().any(|&(p, _)| p == v),
+                _ => false,
+            };
+            if passes
+                && !echoes.iter().any(|e| e.0 == v)
+                && let Location::Kept(at) = keep(self.bytes(v))
+            {
+                echoes.push((v, at));
+            }
+        }
+
         let end = during.len();
         let last_use = self.last_uses(&during, end);
         let in_place_updates = self.in_place_updates(&during, &last_use);
@@ -280,6 +301,7 @@ impl<'a> Draft<'a> {
             places,
             prepared,
             steps,
+            echoes,
             copies,
             updated,
             prepared_from,

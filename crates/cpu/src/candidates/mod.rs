@@ -1,6 +1,7 @@
 //! The candidate tables: for each operation an ordered list of kernels; the first that accepts a problem computes it and
 //! the reference ends every list.
 
+mod conv;
 mod fused_reference;
 mod map;
 mod matmul;
@@ -14,4 +15,4 @@ pub fn all() -> impl Iterator<Item = &'static Candidate> {
 }
 
 /// Fast kernels first; the two reference tables come last.
-const TABLES: &[&[Candidate]] = &[map::TABLE, matmul::TABLE, reference::TABLE, fused_reference::TABLE];
+const TABLES: &[&[Candidate]] = &[conv::TABLE, map::TABLE, matmul::TABLE, reference::TABLE, fused_reference::TABLE];

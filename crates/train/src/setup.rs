@@ -1,6 +1,7 @@
 //! From a configuration to data, network and preprocessing: everything `auto` is decided here.
 
 use crate::config::{Auto, Config, InputSize, parse_augmentation};
+use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
 use gabor_nets::{Network, Scheme, network, zoo};
@@ -74,16 +75,19 @@ impl Setup {
         let augmentation = match &config.augment.0 {
             Some(text) => parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?,
             None => {
-                let preset = preset(&*train);
+                let preset = if config.is_lbfgs() { "none" } else { preset(&*train) };
                 config.augment = Auto(Some(preset.into()));
                 parse_augmentation(preset).map_err(|r| Error::new("key `augment`", r))?
             }
         };
         config.input = Auto(Some(InputSize([c, h, w])));
         config.epochs = Auto(Some(config.epochs.0.unwrap_or_else(|| default_epochs(train.len()))));
+        if config.is_lbfgs() {
+            config.schedule = Schedule::new(Kind::Constant);
+        }
         config.lr = Auto(Some(config.base_lr()?));
         config.weight_decay = Auto(Some(config.step_options()?.weight_decay));
-        if config.batch % config.accumulate != 0 {
+        if !config.batch.is_multiple_of(config.accumulate) {
             let rule = Rule::new(format!("a batch of {} in {} parts", config.batch, config.accumulate));
             return Err(Error::new("key `accumulate`", rule.right("a divisor of the batch")));
         }

@@ -181,11 +181,11 @@ fn a_loss_that_is_not_finite_says_where_it_began() {
 }
 
 /// The disk is full from the third checkpoint on.
-struct Filling(AtomicBool, std::sync::atomic::AtomicUsize);
+struct Filling(std::sync::atomic::AtomicUsize);
 
 impl Storage for Filling {
     fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        if self.1.fetch_add(1, Ordering::Relaxed) >= 3 {
+        if self.0.fetch_add(1, Ordering::Relaxed) >= 3 {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
         Disk.write(path, bytes)
@@ -195,7 +195,7 @@ impl Storage for Filling {
 #[test]
 fn a_full_disk_ends_the_run_and_keeps_the_checkpoint() {
     let dir = directory("full");
-    let storage: Box<dyn Storage> = Box::new(Filling(AtomicBool::new(false), Default::default()));
+    let storage: Box<dyn Storage> = Box::new(Filling(Default::default()));
     let options = RunOptions { directory: Some(dir.clone()), storage: Some(storage), ..Default::default() };
     let s = setup(&["save_every=2"]);
     let error = train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string();
@@ -236,6 +236,26 @@ fn a_last_sample_alone_is_left_out_for_batch_normalisation() {
     let batch = (len - 1) / (2..len).find(|k| (len - 1) % k == 0).unwrap();
     let (len, samples, notes, steps) = count(&format!("batch={batch}"));
     assert_eq!((samples, notes, steps), (len - 1, 1, ((len - 1) / batch) as u64));
+}
+
+#[test]
+fn lbfgs_trains_on_the_whole_set() {
+    let softmax = Network::new("softmax", &[1, 8, 8], 10, |net| net.flatten()?.linear("fc", 10).map(|_| ()));
+    let make = |words: &[&str]| {
+        let all: Vec<&str> =
+            ["optimiser=lbfgs", "epochs=25", "batch=500", "weight_decay=0.001"].iter().chain(words).copied().collect();
+        let config = Config::load(None, [], &all).unwrap();
+        let splits = gabor_data::digits().hold_out(config.val, 0).unwrap();
+        Setup::with_network(&config, splits, softmax.clone())
+    };
+    let mut events: Vec<Event> = Vec::new();
+    let out = train(&make(&[]).unwrap(), &backend(2), RunOptions::default(), &mut events).unwrap();
+    let losses: Vec<f64> =
+        events.iter().filter_map(|e| if let Event::Step { loss, .. } = e { Some(*loss) } else { None }).collect();
+    assert!(losses.windows(2).all(|w| w[1] <= w[0]) && losses.len() == 25, "{losses:?}");
+    assert!(out.evaluation.unwrap().top1 > 0.94);
+    let e = make(&["clip=1"]).unwrap_err().to_string();
+    assert!(e.starts_with("key `clip`: lbfgs has no use for clip"), "{e}");
 }
 
 #[test]

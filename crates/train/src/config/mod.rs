@@ -99,7 +99,7 @@ keys! {
     batch: usize = 64, "a whole number from 1 to 65536", |v| (1..=65_536).contains(v);
     /// Parts in which a batch is computed, their gradients added up: less memory, the same step.
     accumulate: usize = 1, "a whole number from 1 to 1024", |v| (1..=1024).contains(v);
-    /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw.
+    /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, or lbfgs (one step an epoch, on the whole set).
     optimiser: String = "adamw".into(), "an optimiser's name", any;
     /// The learning rate before its schedule.
     lr: Auto<f64> = Auto(None), "auto (by optimiser) or a positive number", |v| v.0.is_none_or(|v| v > 0.0 && v <= 1e6);
@@ -256,6 +256,27 @@ impl Config {
             let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.accumulate));
             return key("accumulate", rule.right("at most one part a sample"));
         }
+        if self.is_lbfgs() {
+            // What L-BFGS has no use for is refused instead of passed over; auto and the default schedule give way.
+            let ours = [Kind::Constant, Config::default().schedule.kind];
+            let refused = [
+                ("momentum", self.momentum.0.is_some()),
+                ("clip", self.clip.is_some()),
+                ("clip_value", self.clip_value.is_some()),
+                ("lr_factors", !self.lr_factors.is_empty()),
+                ("warmup", self.full_schedule().warmup > 0.0),
+                ("schedule", !ours.contains(&self.schedule.kind)),
+                ("accumulate", self.accumulate > 1),
+                ("augment", self.augment.0.as_deref().is_some_and(|a| a != "none")),
+                ("save_every", self.save_every.is_some()),
+            ];
+            if let Some((name, _)) = refused.iter().find(|(_, given)| *given) {
+                return key(
+                    name,
+                    Rule::new(format!("lbfgs has no use for {name}")).right("another optimiser, or no such key"),
+                );
+            }
+        }
         if matches!(self.schedule.kind, Kind::Plateau { .. }) && self.val == 0.0 {
             return key("schedule", Rule::new("plateau needs a validation part, and val is 0").right("val=0.1"));
         }
@@ -269,11 +290,18 @@ impl Config {
         }
         Ok(())
     }
-    /// The optimiser.
+    /// Whether each step is one of L-BFGS on the whole training set.
+    pub fn is_lbfgs(&self) -> bool {
+        self.optimiser == "lbfgs"
+    }
+    /// The optimiser; plain gradient descent stands in for L-BFGS, whose steps are taken on the host.
     ///
     /// # Errors
     /// An unknown name, or a momentum that it does not have.
     pub fn make_optimiser(&self) -> Result<Box<dyn Optimiser>> {
+        if self.is_lbfgs() {
+            return Ok(Box::new(optimiser::Sgd::default()));
+        }
         optimiser::by_name(&self.optimiser, self.momentum.0).map_err(|r| Error::new("key `optimiser`", r))
     }
     /// The learning rate before its schedule: as given, or the optimiser's default.
@@ -283,6 +311,7 @@ impl Config {
     pub fn base_lr(&self) -> Result<f64> {
         Ok(match self.lr.0 {
             Some(lr) => lr,
+            None if self.is_lbfgs() => 1.0,
             None => self.make_optimiser()?.default_lr(),
         })
     }
@@ -308,7 +337,7 @@ impl Config {
             freeze: self.freeze.clone(),
             clip_norm: self.clip,
             clip_value: self.clip_value,
-            accumulate: self.accumulate > 1,
+            accumulate: self.accumulate > 1 || self.is_lbfgs(),
         })
     }
     /// Keys and values that have an influence on the numbers of a training.

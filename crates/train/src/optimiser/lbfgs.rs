@@ -72,7 +72,88 @@ pub struct Outcome {
     pub ended: Ended,
 }
 
-/// Minimises `f` from `x`, in place. `f` writes its gradient and returns its value (Nocedal 1980; Liu and Nocedal 1989).
+/// A function of a flat vector: writes its gradient and returns its value.
+pub type Function<'a> = dyn FnMut(&[f64], &mut [f64]) -> f64 + 'a;
+
+/// A minimisation under way (Nocedal 1980; Liu and Nocedal 1989).
+#[derive(Debug)]
+pub struct Minimiser {
+    options: Options,
+    memory: Memory,
+    x: Vec<f64>,
+    g: Vec<f64>,
+    value: f64,
+    steps: usize,
+    evaluations: usize,
+}
+
+impl Minimiser {
+    /// Begins at `x`.
+    ///
+    /// # Errors
+    /// A function that is not finite there.
+    pub fn new(f: &mut Function<'_>, x: &[f64], options: Options) -> Result<Self, Rule> {
+        let mut g = vec![0.0; x.len()];
+        let value = f(x, &mut g);
+        if !value.is_finite() || g.iter().any(|v| !v.is_finite()) {
+            return Err(Rule::new(format!("the function is {value} at the start")).right("a finite value and gradient"));
+        }
+        let memory = Memory { pairs: VecDeque::new(), capacity: options.history.max(1), diagonal: 1.0 };
+        Ok(Minimiser { options, memory, x: x.to_vec(), g, value, steps: 0, evaluations: 1 })
+    }
+    /// Where it stands.
+    pub fn x(&self) -> &[f64] {
+        &self.x
+    }
+    /// The function there.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+    /// The gradient there.
+    pub fn gradient(&self) -> &[f64] {
+        &self.g
+    }
+    /// What it reached so far.
+    pub fn outcome(&self, ended: Ended) -> Outcome {
+        Outcome { value: self.value, steps: self.steps, evaluations: self.evaluations, ended }
+    }
+    /// One step; why there is no further one, if so.
+    pub fn step(&mut self, f: &mut Function<'_>) -> Option<Ended> {
+        let o = self.options;
+        if largest(&self.g) <= o.gradient_tolerance {
+            return Some(Ended::Gradient);
+        }
+        if self.steps >= o.max_steps || self.evaluations >= o.max_evaluations {
+            return Some(Ended::Budget);
+        }
+        let mut d = vec![0.0; self.x.len()];
+        self.memory.direction(&self.g, &mut d);
+        let slope = dot(&self.g, &d);
+        if slope > -o.change_tolerance {
+            return Some(Ended::Change);
+        }
+        let size = self.g.iter().map(|v| v.abs()).sum::<f64>();
+        let first = if self.steps == 0 { (1.0 / size).min(1.0) } else { 1.0 } * o.lr;
+        let start = Point { t: 0.0, value: self.value, slope, g: self.g.clone() };
+        let mut along = Along { f, x: &self.x, d: &d, evaluations: &mut self.evaluations, limit: o.max_evaluations };
+        let found = match o.line_search {
+            LineSearch::Fixed => Some(along.at(first)).filter(|p| p.value.is_finite()),
+            LineSearch::StrongWolfe => along.strong_wolfe(&start, first),
+        };
+        let Some(next) = found else { return Some(Ended::LineSearch) };
+        let change = (next.value - self.value).abs();
+        for (x, d) in self.x.iter_mut().zip(&d) {
+            *x += next.t * d;
+        }
+        let step = d.iter().map(|d| next.t * d).collect();
+        self.memory.push(step, next.g.iter().zip(&self.g).map(|(new, old)| new - old).collect());
+        (self.value, self.g) = (next.value, next.g);
+        self.steps += 1;
+        (largest(&d) * next.t <= o.change_tolerance || change < o.change_tolerance).then_some(Ended::Change)
+    }
+}
+
+/// Minimises `f` from `x`, in place.
 ///
 /// ```
 /// use gabor_train::optimiser::lbfgs::{minimise, Options};
@@ -87,55 +168,15 @@ pub struct Outcome {
 ///
 /// # Errors
 /// A function that is not finite at the start.
-pub fn minimise(
-    f: &mut dyn FnMut(&[f64], &mut [f64]) -> f64,
-    x: &mut [f64],
-    options: &Options,
-) -> Result<Outcome, Rule> {
-    let mut g = vec![0.0; x.len()];
-    let mut value = f(x, &mut g);
-    if !value.is_finite() || g.iter().any(|v| !v.is_finite()) {
-        return Err(Rule::new(format!("the function is {value} at the start")).right("a finite value and gradient"));
-    }
-    let mut memory = Memory { pairs: VecDeque::new(), capacity: options.history, diagonal: 1.0 };
-    let mut evaluations = 1;
-    let mut d = vec![0.0; x.len()];
-    for steps in 0..options.max_steps {
-        let done = |value, ended, evaluations| Ok(Outcome { value, steps, evaluations, ended });
-        if largest(&g) <= options.gradient_tolerance {
-            return done(value, Ended::Gradient, evaluations);
+pub fn minimise(f: &mut Function<'_>, x: &mut [f64], options: &Options) -> Result<Outcome, Rule> {
+    let mut m = Minimiser::new(f, x, *options)?;
+    let ended = loop {
+        if let Some(ended) = m.step(f) {
+            break ended;
         }
-        memory.direction(&g, &mut d);
-        let slope = dot(&g, &d);
-        if slope > -options.change_tolerance {
-            return done(value, Ended::Change, evaluations);
-        }
-        let first = if steps == 0 { (1.0 / g.iter().map(|v| v.abs()).sum::<f64>()).min(1.0) } else { 1.0 };
-        let start = Point { t: 0.0, value, slope, g: g.clone() };
-        let mut along = Along { f, x, d: &d, evaluations: &mut evaluations, limit: options.max_evaluations };
-        let found = match options.line_search {
-            LineSearch::Fixed => Some(along.at(first * options.lr)),
-            LineSearch::StrongWolfe => along.strong_wolfe(&start, first * options.lr),
-        };
-        let Some(next) = found else { return done(value, Ended::LineSearch, evaluations) };
-        let change = (next.value - value).abs();
-        for (x, d) in x.iter_mut().zip(&d) {
-            *x += next.t * d;
-        }
-        memory
-            .push(d.iter().map(|d| next.t * d).collect(), next.g.iter().zip(&g).map(|(new, old)| new - old).collect());
-        (value, g) = (next.value, next.g);
-        if !value.is_finite() {
-            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::LineSearch });
-        }
-        if largest(&d) * next.t <= options.change_tolerance || change < options.change_tolerance {
-            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::Change });
-        }
-        if evaluations >= options.max_evaluations {
-            return Ok(Outcome { value, steps: steps + 1, evaluations, ended: Ended::Budget });
-        }
-    }
-    Ok(Outcome { value, steps: options.max_steps, evaluations, ended: Ended::Budget })
+    };
+    x.copy_from_slice(m.x());
+    Ok(m.outcome(ended))
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -147,6 +188,7 @@ fn largest(a: &[f64]) -> f64 {
 }
 
 /// The last steps s, changes of the gradient y and 1 / (s·y).
+#[derive(Debug)]
 struct Memory {
     pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
     capacity: usize,
@@ -190,15 +232,15 @@ struct Point {
     g: Vec<f64>,
 }
 
-struct Along<'a> {
-    f: &'a mut dyn FnMut(&[f64], &mut [f64]) -> f64,
+struct Along<'a, 'f> {
+    f: &'a mut Function<'f>,
     x: &'a [f64],
     d: &'a [f64],
     evaluations: &'a mut usize,
     limit: usize,
 }
 
-impl Along<'_> {
+impl Along<'_, '_> {
     fn at(&mut self, t: f64) -> Point {
         let x: Vec<f64> = self.x.iter().zip(self.d).map(|(x, d)| x + t * d).collect();
         let mut g = vec![0.0; x.len()];
@@ -326,6 +368,41 @@ mod tests {
             calls.push(v1);
         }
         assert!(calls.windows(2).all(|w| w[1] <= w[0]));
+    }
+
+    /// Softmax regression of tests/goldens/optimisers.py by torch.optim.LBFGS without line search.
+    #[test]
+    fn steps_equal_pytorchs() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/goldens/optimisers.json")).unwrap();
+        let list =
+            |v: &serde_json::Value| v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+        let data = list(&golden["x"]);
+        let mut f = |p: &[f64], g: &mut [f64]| {
+            g.fill(0.0);
+            let mut loss = 0.0;
+            for i in 0..12 {
+                let row = &data[i * 4..][..4];
+                let scores: Vec<f64> = (0..3).map(|c| dot(&p[c * 4..][..4], row) + p[12 + c]).collect();
+                let sum: f64 = scores.iter().map(|s| s.exp()).sum();
+                loss += (sum.ln() - scores[i % 3]) / 12.0;
+                for c in 0..3 {
+                    let d = (scores[c].exp() / sum - f64::from(u8::from(c == i % 3))) / 12.0;
+                    (0..4).for_each(|k| g[c * 4 + k] += d * row[k]);
+                    g[12 + c] += d;
+                }
+            }
+            loss
+        };
+        let x = [list(&golden["w"]), list(&golden["b"])].concat();
+        let options = Options { history: 10, line_search: LineSearch::Fixed, lr: 0.5, ..Default::default() };
+        let mut m = Minimiser::new(&mut f, &x, options).unwrap();
+        for point in golden["lbfgs"].as_array().unwrap() {
+            m.step(&mut f);
+            for (a, b) in m.x().iter().zip(list(point)) {
+                assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{:?}", m.x());
+            }
+        }
     }
 
     #[test]

@@ -146,8 +146,8 @@ impl Scalars {
     }
 }
 
-/// Names of the optimisers that [`by_name`] knows.
-pub const NAMES: &[&str] = &["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"];
+/// Names of all optimisers; [`by_name`] knows all but `lbfgs`, which works on the host ([`lbfgs`]).
+pub const NAMES: &[&str] = &["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "lbfgs"];
 
 /// An optimiser with its defaults; `momentum` replaces that of `sgd`, `momentum`, `nesterov` and `rmsprop` where given.
 ///

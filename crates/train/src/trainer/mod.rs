@@ -7,6 +7,7 @@
 
 mod diagnose;
 mod evaluate;
+mod full_batch;
 mod steps;
 
 pub use evaluate::{evaluate, run_evaluation, write_weights};
@@ -55,6 +56,8 @@ pub enum Stop {
     Target,
     /// The number of steps is reached.
     MaxSteps,
+    /// L-BFGS found no lower point.
+    Converged,
 }
 
 impl Stop {
@@ -65,6 +68,7 @@ impl Stop {
             Stop::Patience => "patience",
             Stop::Target => "target",
             Stop::MaxSteps => "max_steps",
+            Stop::Converged => "converged",
         }
     }
 }
@@ -163,7 +167,8 @@ impl<'a> Run<'a> {
         let program = program(&forward, &Forward::of(&setup.network, Mode::Infer)?, &step_options)?;
         let mut executable = backend.compile(&program, &CompileOptions::default())?;
         let epochs = config.epochs.0.unwrap_or(1) as u64;
-        let steps_per_epoch = setup.epoch_samples()?.div_ceil(config.batch) as u64;
+        let whole = if config.is_lbfgs() { usize::MAX } else { config.batch };
+        let steps_per_epoch = setup.epoch_samples()?.div_ceil(whole) as u64;
         let rate = Rate::new(config.full_schedule(), config.base_lr()?, steps_per_epoch, epochs * steps_per_epoch);
         let fresh = State {
             gabor: env!("CARGO_PKG_VERSION").into(),
@@ -272,6 +277,9 @@ impl<'a> Run<'a> {
 
     /// Runs the epochs that are left.
     fn epochs(&mut self) -> Result<Option<Stop>> {
+        if self.setup.config.is_lbfgs() {
+            return self.full_batch();
+        }
         let loader = self.setup.training_loader()?;
         while self.state.epoch < self.epochs {
             let began = Instant::now();

@@ -1,7 +1,7 @@
 //! The steps of an epoch.
 
 use super::{IMAGES, Run, Stop, diagnose};
-use crate::optimiser::Scalars;
+use crate::optimiser::{Optimiser, Scalars};
 use crate::step::{Entry, LABELS, SHARE};
 use crate::{Error, Event, Result};
 use gabor_data::{Batch, Loader};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 /// Time between two reports of steps.
 const REPORT: Duration = Duration::from_millis(100);
 /// Name of the input that random operations draw from.
-const KEY: &str = "key";
+pub(super) const KEY: &str = "key";
 
 /// The small inputs of a step, rewritten in place.
-struct Inputs {
+pub(super) struct Inputs {
     scalars: Scalars,
     share: Tensor,
     key: Tensor,
@@ -23,8 +23,16 @@ struct Inputs {
 }
 
 impl Inputs {
+    pub(super) fn new(optimiser: &dyn Optimiser, has_key: bool) -> Self {
+        Inputs {
+            scalars: Scalars::new(optimiser),
+            share: Tensor::scalar(1.0),
+            key: Tensor::zeros(&[4], gabor_tensor::DType::I32),
+            has_key,
+        }
+    }
     /// What a run of the graph wants: images, labels, and what the entry has besides.
-    fn list<'a>(&'a self, batch: &'a Batch, accumulate: bool, update: bool) -> Vec<(&'a str, &'a Tensor)> {
+    pub(super) fn list<'a>(&'a self, batch: &'a Batch, accumulate: bool, update: bool) -> Vec<(&'a str, &'a Tensor)> {
         let mut list: Vec<(&str, &Tensor)> = vec![(IMAGES, &batch.images), (LABELS, &batch.labels)];
         if self.has_key {
             list.push((KEY, &self.key));
@@ -38,12 +46,12 @@ impl Inputs {
         list
     }
     /// The key of a part of a step: seed and running number of the part.
-    fn set_key(&mut self, seed: u64, number: u64) {
+    pub(super) fn set_key(&mut self, seed: u64, number: u64) {
         if let Data::I32(k) = self.key.data_mut() {
             k.copy_from_slice(&[seed as i32, (seed >> 32) as i32, number as i32, (number >> 32) as i32]);
         }
     }
-    fn set_share(&mut self, share: f64) {
+    pub(super) fn set_share(&mut self, share: f64) {
         if let Data::F32(s) = self.share.data_mut() {
             s[0] = share as f32;
         }
@@ -57,12 +65,7 @@ impl Run<'_> {
         let (parts, batch, seed) = (config.accumulate as u64, config.batch, config.seed);
         let (max_steps, save_every) = (config.max_steps, config.save_every);
         let samples = self.setup.epoch_samples()?;
-        let mut inputs = Inputs {
-            scalars: Scalars::new(&*self.step_options.optimiser),
-            share: Tensor::scalar(1.0),
-            key: Tensor::zeros(&[4], gabor_tensor::DType::I32),
-            has_key: self.forward.graph.find(KEY).is_some(),
-        };
+        let mut inputs = Inputs::new(&*self.step_options.optimiser, self.forward.graph.find(KEY).is_some());
         let mut batches = loader.epoch(self.state.epoch as u32, (self.state.step_in_epoch * parts) as usize);
         let (mut reported, mut since) = (Instant::now(), 0u64);
         while self.state.step_in_epoch < self.steps_per_epoch {
@@ -125,7 +128,9 @@ impl Run<'_> {
                 self.emit(&event)?;
                 (reported, since) = (Instant::now(), 0);
             }
-            if save_every.is_some_and(|k| self.state.step % k == 0) && self.state.step_in_epoch < self.steps_per_epoch {
+            if save_every.is_some_and(|k| self.state.step.is_multiple_of(k))
+                && self.state.step_in_epoch < self.steps_per_epoch
+            {
                 self.save_last()?;
             }
         }

@@ -59,6 +59,23 @@ def trajectory(name, kind, options):
     return points
 
 
+def lbfgs(steps):
+    w, b = W0.clone().requires_grad_(), B0.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([w, b], lr=0.5, max_iter=1, history_size=10)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(X @ w.T + b, Y)
+        loss.backward()
+        return loss
+
+    points = []
+    for _ in range(steps):
+        optimiser.step(closure)
+        points.append([number(v) for v in torch.cat([w.flatten(), b]).tolist()])
+    return points
+
+
 def rates(make, base, total):
     p = torch.zeros(1, requires_grad=True)
     o = torch.optim.SGD([p], lr=base)
@@ -89,6 +106,7 @@ if __name__ == "__main__":
         w=[number(v) for v in W0.flatten().tolist()],
         b=[number(v) for v in B0.flatten().tolist()],
         steps=STEPS,
+        lbfgs=lbfgs(12),
         cases={name: trajectory(name, *case) for name, case in CASES.items()},
     )
     (HERE / "optimisers.json").write_text(json.dumps(out, separators=(",", ":")).replace('],"', '],\n"') + "\n")

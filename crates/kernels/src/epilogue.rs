@@ -19,6 +19,23 @@ impl Epilogue<'_> {
         // SAFETY: the caller promises that the processor has the set.
         unsafe { if self.relu { S::max(S::zero(), v) } else { v } }
     }
+    /// Moves a row of `len` results of one channel to its place.
+    #[inline(always)]
+    pub(crate) unsafe fn row<S: Simd16>(&self, from: *const f32, to: *mut f32, len: usize, bias: Option<f32>) {
+        let mut i = 0;
+        while i < len {
+            let m = (len - i).min(16);
+            // SAFETY: the caller promises both rows.
+            unsafe {
+                let mut v = S::load_up_to(from.add(i), m);
+                if let Some(b) = bias {
+                    v = S::add(v, S::splat(b));
+                }
+                S::store_up_to(to.add(i), self.activate::<S>(v), m);
+            }
+            i += m;
+        }
+    }
     /// Applies itself to `len` columns, starting at column `at`, of a row of a matrix product.
     #[inline(always)]
     pub(crate) unsafe fn columns<S: Simd16>(&self, c: *mut f32, at: usize, len: usize) {

@@ -136,7 +136,7 @@ impl Lattice {
 }
 
 /// The window in three dimensions.
-fn three(window: &Window) -> Result<[Axis; 3], Rule> {
+pub(crate) fn three(window: &Window) -> Result<[Axis; 3], Rule> {
     let one = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 };
     let axes = window.axes();
     if axes.len() > 3 {

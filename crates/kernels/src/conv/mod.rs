@@ -8,11 +8,13 @@ mod cut;
 mod filter;
 mod filter_dots;
 mod filter_product;
+mod fold;
+mod kernel;
 mod lattice;
 mod product;
 
 pub use filter::ConvFilterGradKernel;
-pub use product::ConvKernel;
+pub use kernel::ConvKernel;
 
 #[cfg(test)]
 mod tests;

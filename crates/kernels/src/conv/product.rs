@@ -1,4 +1,4 @@
-//! Convolution and its input gradient (which is transposed convolution): weights times bands.
+//! Convolution and its input gradient as weights times bands.
 
 use super::cut::{BUDGET, Cut};
 use super::lattice::{Lattice, Region, fill_bands};
@@ -10,12 +10,9 @@ use crate::{Epilogue, Isa, SharedMut, Work};
 use gabor_tensor::{ConvGeometry, Rule};
 use std::ops::Range;
 
-/// A prepared convolution or input gradient.
-///
-/// Each output is a sum in the order channel, then kernel element, with fused multiply-adds. Products with padding are
-/// part of it: a NaN or an infinity among the weights shows at the border too.
+/// A convolution or input gradient as weights times bands.
 #[derive(Clone, Debug)]
-pub struct ConvKernel {
+pub(super) struct BandConv {
     isa: Isa,
     n: usize,
     groups: usize,
@@ -50,21 +47,13 @@ struct LatticePiece {
     all_taps: bool,
 }
 
-impl ConvKernel {
-    /// Prepares the convolution of `n` images: x `[n, ci, input…]` and w to y `[n, co, output…]`.
-    ///
-    /// # Errors
-    /// More than three spatial dimensions.
-    pub fn forward(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, Rule> {
+impl BandConv {
+    pub(super) fn forward(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, Rule> {
         let (rows, channels, kl) = (g.co / g.groups, g.ci / g.groups, g.window.kernel_len());
         let lattices = vec![Lattice::forward(&g.window)?];
         Ok(Self::new(g, n, isa, lattices, [rows, channels], [channels * kl, kl], &g.window.output()))
     }
-    /// Prepares the input gradient of `n` images: dy `[n, co, output…]` and w to dx `[n, ci, input…]`.
-    ///
-    /// # Errors
-    /// More than three spatial dimensions.
-    pub fn input_grad(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, Rule> {
+    pub(super) fn input_grad(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, Rule> {
         let (rows, channels, kl) = (g.ci / g.groups, g.co / g.groups, g.window.kernel_len());
         let lattices = Lattice::backward(&g.window)?;
         Ok(Self::new(g, n, isa, lattices, [rows, channels], [kl, rows * kl], &g.window.input()))
@@ -92,7 +81,7 @@ impl ConvKernel {
             lattices.into_iter().map(|l| LatticePiece::new(l, cut, channels, g.window.kernel_len())).collect();
         cut.band = pieces.iter().map(|p| cut.images * p.chunk * p.channel_len).max().unwrap_or(0) + 32;
         let units = cut.row_blocks * g.groups * n.div_ceil(cut.images) * cut.blocks.iter().product::<usize>();
-        ConvKernel {
+        BandConv {
             isa,
             n,
             groups: g.groups,
@@ -110,14 +99,18 @@ impl ConvKernel {
             phases: [wanted.min(units)],
         }
     }
-    /// Runs one task: reads the source and the weight, writes its part of the target.
-    ///
+    /// Vector operations of the products of one image.
+    pub(super) fn products(&self) -> usize {
+        let lattice = |p: &LatticePiece| {
+            let [d, h, w] = [0, 1, 2].map(|i| (p.lattice.axes[i].count, p.lattice.axes[i].reach));
+            let columns = ((d.0 - 1) * (h.0 + h.1) + h.0 - 1) * (w.0 + w.1) + w.0;
+            columns * p.lattice.taps.len() / 16
+        };
+        self.groups * self.rows * self.channels * self.pieces.iter().map(lattice).sum::<usize>()
+    }
     /// # Safety
-    /// Tasks may run at the same time; nothing else may touch `to` meanwhile. `scratch` belongs to this call.
-    ///
-    /// # Panics
-    /// If a slice is shorter than its extents demand.
-    pub unsafe fn run(
+    /// As [`super::ConvKernel::run`].
+    pub(super) unsafe fn run(
         &self,
         task: usize,
         from: &[f32],
@@ -139,7 +132,7 @@ impl ConvKernel {
     }
 }
 
-impl Work for ConvKernel {
+impl Work for BandConv {
     fn phases(&self) -> &[usize] {
         &self.phases
     }
@@ -168,7 +161,7 @@ impl LatticePiece {
 }
 
 struct Run<'a> {
-    kernel: &'a ConvKernel,
+    kernel: &'a BandConv,
     task: usize,
     from: &'a [f32],
     w: &'a [f32],
@@ -179,7 +172,7 @@ struct Run<'a> {
 
 /// One unit of work, resolved.
 struct Unit<'a> {
-    k: &'a ConvKernel,
+    k: &'a BandConv,
     piece: &'a LatticePiece,
     region: Region,
     group: usize,
@@ -225,7 +218,7 @@ impl Kernel for Run<'_> {
                     band,
                     sums,
                 };
-                // SAFETY: the contract of `ConvKernel::run`; scratch is as long as `scratch_len` says.
+                // SAFETY: the contract of `BandConv::run`; scratch is as long as `scratch_len` says.
                 unsafe {
                     unit.compute::<S>(self.from.as_ptr(), self.w);
                     unit.write::<S>(&self.epilogue, self.to.as_ptr());

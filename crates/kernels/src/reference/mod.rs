@@ -20,6 +20,7 @@ mod unfold;
 
 pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_grad, batch_norm_train};
 pub use conv::{conv, conv_filter_grad, conv_input_grad};
+pub(crate) use index::each_index;
 pub use map::{binary, broadcast_shape, broadcast_to, unary};
 pub use matmul::matmul;
 pub use pad::{pad, pad_grad};

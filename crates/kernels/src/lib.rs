@@ -17,6 +17,7 @@ mod memory;
 mod norm;
 pub mod pointwise;
 mod pool;
+mod reduce;
 pub mod reference;
 mod shared;
 mod simd;
@@ -31,5 +32,6 @@ pub use norm::{
     BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,
 };
 pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
+pub use reduce::ReduceKernel;
 pub use shared::{SharedMut, Work};
 pub use simd::Isa;

@@ -2,46 +2,38 @@
 
 use crate::reference::BatchNorm;
 use crate::simd::{Kernel, Simd16};
-use crate::split::{share, tasks};
+use crate::split::Planes;
 use crate::sums::padded;
 use crate::{Isa, SharedMut};
 use std::ops::Range;
 
-/// Most channels that are worked on together: their sums and coefficients stay in the first-level cache.
-const TOGETHER: usize = 16;
+/// Channels of a row that are worked on together: whole cache lines, and enough of them for the memory to follow.
+const TOGETHER: usize = 64;
+/// Most planes that are worked on together.
+const MOST_PLANES: usize = 16;
 
-/// How `[n, c, s]` is cut. Planes of one element make rows of channels, whose vectors hold 16 channels; all others hold
-/// 16 elements of one channel.
+/// How the channels are worked on. Planes of one element make rows of channels, whose vectors hold 16 channels; all
+/// others hold 16 elements of one channel.
 #[derive(Clone, Debug)]
 pub(super) struct Channels {
     pub p: BatchNorm,
     isa: Isa,
-    /// Groups of channels, and parts of the elements of a channel; a task is one part of one group.
-    groups: usize,
-    parts: usize,
+    cut: Planes,
     /// Channels that are worked on together.
     together: usize,
-    /// Pieces of a plane, and their length.
-    pieces: usize,
-    piece_len: usize,
     pub phases: Vec<usize>,
 }
 
 impl Channels {
     pub(super) fn new(p: BatchNorm, isa: Isa) -> Self {
-        let rows = p.s == 1;
-        let together = if rows { TOGETHER } else { (512 / p.s.max(1)).clamp(1, TOGETHER) };
-        let wanted = tasks(p.n * p.c * p.s, usize::MAX);
-        let groups = if rows { p.c.div_ceil(TOGETHER) } else { p.c }.clamp(1, wanted);
-        let parts = wanted / groups;
-        let piece_len = if p.n >= parts { p.s } else { p.s.div_ceil(parts.div_ceil(p.n.max(1))).next_multiple_of(16) };
-        let pieces = p.s.div_ceil(piece_len.max(1));
-        let parts = parts.min(p.n * pieces).max(1);
-        let phases = if parts == 1 { vec![groups] } else { vec![groups * parts; 2] };
-        Channels { p, isa, groups, parts, together, pieces, piece_len, phases }
+        let (unit, together) =
+            if p.s == 1 { (TOGETHER, TOGETHER) } else { (1, (512 / p.s.max(1)).clamp(1, MOST_PLANES)) };
+        let cut = Planes::new([p.n, p.c, p.s], unit);
+        let phases = vec![cut.tasks(); if cut.parts == 1 { 1 } else { 2 }];
+        Channels { p, isa, cut, together, phases }
     }
     pub(super) fn workspace_len(&self) -> usize {
-        if self.parts > 1 { self.parts * self.p.c * 4 } else { 0 }
+        if self.cut.parts > 1 { self.cut.parts * self.p.c * 4 } else { 0 }
     }
 }
 
@@ -59,7 +51,6 @@ pub(super) trait Finish {
 
 /// The function `by_x·(x − high − low) + plus`, or backwards `by_dy·(dy − plus + by_x·(x − high))`, whose terms cancel
 /// before they are scaled.
-#[derive(Clone, Copy, Default)]
 pub(super) struct Affine {
     pub high: f32,
     pub low: f32,
@@ -99,14 +90,7 @@ impl<F: Finish, const BACK: bool> Kernel for Run<'_, F, BACK> {
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
         let plan = self.plan;
-        let (group, part) = (self.task / plan.parts, self.task % plan.parts);
-        let channels = if plan.p.s == 1 {
-            let blocks = share(group, plan.groups, plan.p.c.div_ceil(TOGETHER));
-            blocks.start * TOGETHER..(blocks.end * TOGETHER).min(plan.p.c)
-        } else {
-            share(group, plan.groups, plan.p.c)
-        };
-        let pieces = share(part, plan.parts, plan.p.n * plan.pieces);
+        let (channels, part, pieces) = plan.cut.task(self.task);
         for first in channels.clone().step_by(plan.together) {
             let channels = first..(first + plan.together).min(channels.end);
             // SAFETY: the contract of `start`.
@@ -115,23 +99,26 @@ impl<F: Finish, const BACK: bool> Kernel for Run<'_, F, BACK> {
                 if self.phase == 0 {
                     self.sum(channels.clone(), pieces.clone(), &mut sums);
                 }
-                if plan.parts > 1 && self.phase == 0 {
+                if plan.cut.parts > 1 && self.phase == 0 {
                     for (i, c) in channels.enumerate() {
                         self.partial(part).add(2 * c).cast::<[f64; 2]>().write_unaligned(sums[i]);
                     }
                     continue;
                 }
                 if self.phase == 1 {
-                    for part in 0..plan.parts {
+                    for part in 0..plan.cut.parts {
                         for (i, c) in channels.clone().enumerate() {
                             let [a, b] = self.partial(part).add(2 * c).cast::<[f64; 2]>().read_unaligned();
                             sums[i] = [sums[i][0] + a, sums[i][1] + b];
                         }
                     }
                 }
-                let mut affine = [Affine::default(); TOGETHER];
+                let mut affine = [[0.0; TOGETHER]; 5];
                 for (i, c) in channels.clone().enumerate() {
-                    affine[i] = self.finish.finish(c, sums[i], part == 0);
+                    let a = self.finish.finish(c, sums[i], part == 0);
+                    for (to, v) in affine.iter_mut().zip([a.high, a.low, a.by_dy, a.by_x, a.plus]) {
+                        to[i] = v;
+                    }
                 }
                 self.apply::<S>(channels, pieces.clone(), &affine);
             }
@@ -152,44 +139,38 @@ impl<F: Finish, const BACK: bool> Run<'_, F, BACK> {
     fn partial(&self, part: usize) -> *mut f64 {
         self.workspace.as_ptr().cast::<f64>().wrapping_add(part * self.plan.p.c * 2)
     }
-    /// The elements of a piece of a channel.
-    #[inline(always)]
-    fn piece(&self, piece: usize, c: usize) -> Range<usize> {
-        let (plan, s) = (self.plan, self.plan.p.s);
-        let (image, from) = (piece / plan.pieces, piece % plan.pieces * plan.piece_len);
-        let start = (image * plan.p.c + c) * s;
-        start + from..start + (from + plan.piece_len).min(s)
-    }
 
     #[inline(always)]
     unsafe fn sum(&self, channels: Range<usize>, pieces: Range<usize>, sums: &mut [[f64; 2]; TOGETHER]) {
         let first = channels.start;
         if self.plan.p.s == 1 {
-            let (c, m) = (self.plan.p.c, channels.len());
-            let mut about = [0.0; 16];
-            for (i, c) in channels.enumerate() {
-                about[i] = f64::from(self.finish.about(c));
+            let c = self.plan.p.c;
+            let mut about = [[0.0; 16]; TOGETHER / 16];
+            for (i, c) in channels.clone().enumerate() {
+                about[i / 16][i % 16] = f64::from(self.finish.about(c));
             }
-            let (mut a, mut b) = ([0.0; 16], [0.0; 16]);
+            let (mut a, mut b) = ([[0.0; 16]; TOGETHER / 16], [[0.0; 16]; TOGETHER / 16]);
             for row in pieces {
-                let at = row * c + first;
-                let (x, dy) = if m == 16 {
-                    // SAFETY: sixteen channels of a row.
-                    unsafe { (sixteen(self.x, at), sixteen(self.dy, at)) }
-                } else {
-                    (padded(&self.x[at..at + m], 0.0), padded(&self.dy[at..at + m], 0.0))
-                };
-                add::<BACK>(&x, &dy, &about, &mut a, &mut b);
+                for (v, from) in (first..channels.end).step_by(16).enumerate() {
+                    let (at, m) = (row * c + from, (channels.end - from).min(16));
+                    let (x, dy) = if m == 16 {
+                        // SAFETY: sixteen channels of a row.
+                        unsafe { (sixteen(self.x, at), sixteen(self.dy, at)) }
+                    } else {
+                        (padded(&self.x[at..at + m], 0.0), padded(&self.dy[at..at + m], 0.0))
+                    };
+                    add::<BACK>(&x, &dy, &about[v], &mut a[v], &mut b[v]);
+                }
             }
-            for i in 0..m {
-                sums[i] = [a[i], b[i]];
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = [a[i / 16][i % 16], b[i / 16][i % 16]];
             }
             return;
         }
-        let (mut a, mut b) = ([[0.0; 16]; TOGETHER], [[0.0; 16]; TOGETHER]);
+        let (mut a, mut b) = ([[0.0; 16]; MOST_PLANES], [[0.0; 16]; MOST_PLANES]);
         for piece in pieces {
             for (i, c) in channels.clone().enumerate() {
-                let run = self.piece(piece, c);
+                let run = self.plan.cut.piece(piece, c);
                 let about = self.finish.about(c);
                 let wide = [f64::from(about); 16];
                 let (mut sa, mut sb) = (a[i], b[i]);
@@ -213,42 +194,37 @@ impl<F: Finish, const BACK: bool> Run<'_, F, BACK> {
         }
     }
 
+    /// Writes the function of the elements; `affine` has an entry per channel for each coefficient of [`Affine`].
     #[inline(always)]
-    unsafe fn apply<S: Simd16>(&self, channels: Range<usize>, pieces: Range<usize>, affine: &[Affine; TOGETHER]) {
+    unsafe fn apply<S: Simd16>(&self, channels: Range<usize>, pieces: Range<usize>, affine: &[[f32; TOGETHER]; 5]) {
         let (x, dy, out) = (self.x.as_ptr(), self.dy.as_ptr(), self.out.as_ptr());
         // SAFETY: rows and runs lie inside the slices, whose lengths were checked.
         unsafe {
-            if self.plan.p.s == 1 {
-                let m = channels.len();
-                let lanes = |of: fn(&Affine) -> f32| {
-                    let mut lanes = [0.0; 16];
-                    for (to, a) in lanes.iter_mut().zip(affine) {
-                        *to = of(a);
-                    }
-                    S::load(lanes.as_ptr())
-                };
-                let v = Vectors::<S>([
-                    lanes(|a| a.high),
-                    lanes(|a| a.low),
-                    lanes(|a| a.by_dy),
-                    lanes(|a| a.by_x),
-                    lanes(|a| a.plus),
-                ]);
-                for row in pieces {
-                    let at = row * self.plan.p.c + channels.start;
-                    v.apply::<BACK>(x.add(at), dy.add(at), out.add(at), m);
-                }
-                return;
-            }
             for piece in pieces {
-                for (a, c) in affine.iter().zip(channels.clone()) {
-                    let run = self.piece(piece, c);
-                    let v = Vectors::<S>([a.high, a.low, a.by_dy, a.by_x, a.plus].map(|v| S::splat(v)));
+                if self.plan.p.s == 1 {
+                    for i in (0..channels.len()).step_by(16) {
+                        let mut v = Vectors::<S>([S::zero(); 5]);
+                        for (v, a) in v.0.iter_mut().zip(affine) {
+                            *v = S::load(a.as_ptr().add(i));
+                        }
+                        let at = piece * self.plan.p.c + channels.start + i;
+                        v.apply::<BACK>(x.add(at), dy.add(at), out.add(at), (channels.len() - i).min(16));
+                    }
+                    continue;
+                }
+                for (i, c) in channels.clone().enumerate() {
+                    let run = self.plan.cut.piece(piece, c);
+                    let mut v = Vectors::<S>([S::zero(); 5]);
+                    for (v, a) in v.0.iter_mut().zip(affine) {
+                        *v = S::splat(a[i]);
+                    }
                     let mut at = run.start;
-                    while at < run.end {
-                        let m = (run.end - at).min(16);
-                        v.apply::<BACK>(x.add(at), dy.add(at), out.add(at), m);
-                        at += m;
+                    while at + 16 <= run.end {
+                        v.apply::<BACK>(x.add(at), dy.add(at), out.add(at), 16);
+                        at += 16;
+                    }
+                    if at < run.end {
+                        v.apply::<BACK>(x.add(at), dy.add(at), out.add(at), run.end - at);
                     }
                 }
             }

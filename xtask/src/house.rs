@@ -31,22 +31,22 @@ pub struct Crate {
     pub may: &'static [Act],
 }
 
-use Act::{Environment, Files, Network, Print, Processes, Threads, Unsafe};
+use Act::{Environment, Files, Print, Processes, Threads, Unsafe};
 
 /// Every crate, lowest first.
 pub const CRATES: &[Crate] = &[
     Crate { folder: "tensor", may_use: &[], tests_may_use: &[], may: &[] },
     Crate { folder: "graph", may_use: &["tensor"], tests_may_use: &[], may: &[] },
     Crate { folder: "kernels", may_use: &["tensor"], tests_may_use: &[], may: &[Unsafe] },
-    Crate { folder: "compile", may_use: &["tensor", "graph"], tests_may_use: &["cpu"], may: &[] },
+    Crate { folder: "compile", may_use: &["tensor", "graph"], tests_may_use: &[], may: &[] },
     Crate {
         folder: "cpu",
         may_use: &["tensor", "graph", "compile", "kernels"],
-        tests_may_use: &["testkit", "nets"],
+        tests_may_use: &[],
         may: &[Unsafe, Threads],
     },
     Crate { folder: "nets", may_use: &["tensor", "graph"], tests_may_use: &["compile", "cpu"], may: &[] },
-    Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["compile", "cpu", "nets"], may: &[] },
+    Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["testkit", "cpu"], may: &[] },
     Crate { folder: "data", may_use: &["tensor"], tests_may_use: &[], may: &[Files, Threads] },
     Crate {
         folder: "train",
@@ -54,18 +54,13 @@ pub const CRATES: &[Crate] = &[
         tests_may_use: &["cpu"],
         may: &[Files, Processes],
     },
-    Crate { folder: "report", may_use: &["tensor", "data", "train"], tests_may_use: &[], may: &[Files] },
-    Crate {
-        folder: "testkit",
-        may_use: &["tensor", "graph", "compile", "cpu"],
-        tests_may_use: &["kernels", "nets"],
-        may: &[],
-    },
+    Crate { folder: "report", may_use: &[], tests_may_use: &[], may: &[] },
+    Crate { folder: "testkit", may_use: &["tensor", "graph", "compile", "cpu"], tests_may_use: &[], may: &[] },
     Crate {
         folder: "bench",
-        may_use: &["tensor", "graph", "compile", "nets", "cpu", "train"],
-        tests_may_use: &[],
-        may: &[Files],
+        may_use: &["tensor", "graph", "compile", "nets", "train"],
+        tests_may_use: &["cpu"],
+        may: &[],
     },
     Crate {
         folder: "gabor",
@@ -75,9 +70,9 @@ pub const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "cli",
-        may_use: &["gabor", "bench", "report"],
+        may_use: &["gabor", "bench"],
         tests_may_use: &[],
-        may: &[Files, Network, Threads, Environment, Processes, Print],
+        may: &[Files, Threads, Environment, Processes, Print],
     },
 ];
 

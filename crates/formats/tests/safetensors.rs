@@ -1,4 +1,5 @@
 //! Safetensors files.
+#![allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 
 use gabor_formats::safetensors::{self, Metadata};
 use gabor_tensor::{Data, Tensor, Weights};

@@ -1,5 +1,6 @@
 //! What the tests of ONNX share: running graphs by the reference, writing cases for ONNX Runtime.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 
 use gabor_cpu::reference::{Precision, evaluate};
 use gabor_formats::npy;

@@ -2,6 +2,7 @@
 
 mod activations;
 mod attributes;
+mod fold;
 mod item;
 mod layers;
 mod math;

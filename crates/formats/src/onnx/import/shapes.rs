@@ -1,5 +1,6 @@
 //! Constants, and operators that give elements other extents. Shape computations are done here and now.
 
+use super::fold;
 use super::item::Int;
 use super::op::{Fail, Op, product};
 use super::reductions::extent;
@@ -201,6 +202,10 @@ fn unsqueeze(o: &mut Op<'_, '_>) -> Result<(), Fail> {
 
 fn transpose(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let perm = o.a.sizes("perm")?;
+    if let Some(k) = fold::table(o, 0)? {
+        let reversed = (0..k.shape.len()).rev().collect();
+        return o.set_known(fold::transpose(&k, &perm.unwrap_or(reversed))?);
+    }
     let x = o.x(0)?;
     let rank = o.shape(x).rank();
     let y = o.g().transpose(x, &perm.unwrap_or_else(|| (0..rank).rev().collect()))?;

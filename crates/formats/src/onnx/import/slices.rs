@@ -1,6 +1,7 @@
 //! Parts of values, joined values, padding, repetition.
 
 use super::Row;
+use super::fold;
 use super::item::Int;
 use super::op::{Fail, Op};
 use crate::onnx::tensor::Elements;
@@ -55,6 +56,16 @@ fn slice(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         return Err(Rule::new("starts, ends, axes and steps of different lengths").into());
+    }
+    if steps.contains(&0) {
+        return Err(Rule::new("a step of 0").into());
+    }
+    if let Some(mut k) = fold::table(o, 0)? {
+        for i in 0..starts.len() {
+            let axis = o.axis(axes[i], k.shape.len())?;
+            k = fold::slice(&k, axis, starts[i], ends[i], steps[i])?;
+        }
+        return o.set_known(k);
     }
     if let Some(&s) = steps.iter().find(|&&s| s < 1) {
         return Err(Rule::new(format!("a step of {s}")).right("at least 1").into());

@@ -21,6 +21,7 @@ mod reduce;
 pub mod reference;
 mod shared;
 mod simd;
+mod softmax;
 mod split;
 mod sums;
 
@@ -35,3 +36,4 @@ pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKer
 pub use reduce::ReduceKernel;
 pub use shared::{SharedMut, Work};
 pub use simd::Isa;
+pub use softmax::SoftmaxKernel;

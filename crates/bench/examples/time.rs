@@ -11,6 +11,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for w in workloads().iter().filter(|w| w.name().contains(&wanted)) {
         let row = measure(w, &backend, threads, Measure { repeats: 5, seconds: 1.0 }, &|| None)?;
         println!("{}", serde_json::to_string(&row)?);
+        if std::env::args().any(|a| a == "--profile") {
+            for (node, kernel, flops, seconds) in gabor_bench::profile(w, &backend, 50)? {
+                println!("{:9.1} us {:7.1} GFLOP/s  {kernel:28} {node}", seconds * 1e6, flops as f64 / seconds / 1e9);
+            }
+        }
     }
     Ok(())
 }

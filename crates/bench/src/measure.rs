@@ -124,6 +124,20 @@ pub fn measure(
     })
 }
 
+/// The shortest time of each node of a workload in `rounds` runs, in seconds, in the order of execution, with the kernel
+/// that computes it and its floating-point operations.
+///
+/// # Errors
+/// As [`measure`].
+pub fn profile(workload: &Workload, backend: &dyn Backend, rounds: usize) -> Result<Vec<(String, String, u64, f64)>> {
+    let mut case = build(workload, backend)?;
+    let inputs: Vec<(&str, &Tensor)> = case.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
+    let times = case.run.profile(0, case.n, &inputs, rounds)?;
+    let report = case.run.report(0, case.n)?;
+    let nodes = report.nodes.into_iter().filter(|n| !n.prepared);
+    Ok(nodes.zip(times).map(|(r, (node, seconds))| (node, r.kernel, r.flops, seconds)).collect())
+}
+
 fn build(workload: &Workload, backend: &dyn Backend) -> Result<Case> {
     match *workload {
         Workload::Layer { layer, n, backward, copies } => {

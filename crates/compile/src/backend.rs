@@ -137,6 +137,18 @@ pub trait Executable: Send {
     /// # Errors
     /// As compilation.
     fn report(&mut self, entry: usize, n: usize) -> Result<Report>;
+    /// As [`run`](Executable::run), `rounds` times; returns the shortest time of each node in seconds, in the order of
+    /// execution.
+    ///
+    /// # Errors
+    /// As [`run`](Executable::run).
+    fn profile(
+        &mut self,
+        entry: usize,
+        n: usize,
+        inputs: &[(&str, &Tensor)],
+        rounds: usize,
+    ) -> Result<Vec<(String, f64)>>;
 }
 
 /// A borrowed tensor.

@@ -10,6 +10,7 @@ use gabor_graph::{Source, ValueId, ValueType};
 use gabor_kernels::SharedMut;
 use gabor_tensor::{DType, Rule, Tensor};
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// A compiled program on the CPU.
 pub struct CpuExecutable {
@@ -214,10 +215,17 @@ impl CpuExecutable {
 }
 
 /// Runs steps one after the other, each on all threads that it has tasks for.
-fn execute(steps: &[Step], slots: &[(Vec<Slot>, Vec<Slot>)], arena: *mut u8, scratch: &mut Buffer, pool: &mut Pool) {
+fn execute(
+    steps: &[Step],
+    slots: &[(Vec<Slot>, Vec<Slot>)],
+    arena: *mut u8,
+    scratch: &mut Buffer,
+    pool: &mut Pool,
+    done: &mut dyn FnMut(usize),
+) {
     let per_thread = scratch.len() / 64 / pool.threads() * 64;
     let scratch = Address(scratch.at(0));
-    for (step, (inputs, outputs)) in steps.iter().zip(slots) {
+    for (i, (step, (inputs, outputs))) in steps.iter().zip(slots).enumerate() {
         // SAFETY: the plan gave every value its own place for its lifetime (overlapping only where the kernel works in
         // place), the buffers are alive, and inputs are borrowed by `run`.
         let io = unsafe { Io::new(inputs, outputs) };
@@ -238,6 +246,7 @@ fn execute(steps: &[Step], slots: &[(Vec<Slot>, Vec<Slot>)], arena: *mut u8, scr
                 }
             });
         }
+        done(i);
     }
 }
 
@@ -252,8 +261,15 @@ impl Address {
     }
 }
 
-impl Executable for CpuExecutable {
-    fn run(&mut self, entry: usize, n: usize, inputs: &[(&str, &Tensor)]) -> Result<()> {
+impl CpuExecutable {
+    /// A run that tells of each step when it is done.
+    fn run_watched(
+        &mut self,
+        entry: usize,
+        n: usize,
+        inputs: &[(&str, &Tensor)],
+        done: &mut dyn FnMut(usize),
+    ) -> Result<usize> {
         let at = self.plan(entry, n)?;
         self.resolve(at);
         self.bind(at, inputs)?;
@@ -264,12 +280,12 @@ impl Executable for CpuExecutable {
         let stale = plan.prepared_from.iter().zip(&ready.seen).any(|(p, &seen)| version(p) != seen)
             || (!plan.prepared.is_empty() && plan.prepared_from.is_empty());
         if stale {
-            execute(&plan.prepared, &ready.prepared_slots, arena, &mut self.scratch, &mut self.pool);
+            execute(&plan.prepared, &ready.prepared_slots, arena, &mut self.scratch, &mut self.pool, &mut |_| {});
             for (p, seen) in plan.prepared_from.iter().zip(&mut ready.seen) {
                 *seen = self.parameters[ready.parameters[*p]].version;
             }
         }
-        execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool);
+        execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool, done);
         for &(v, at) in &plan.echoes {
             let from = ready.slots[v.0 as usize];
             // SAFETY: the plan reserved the value's bytes there; inputs are borrowed until this function returns.
@@ -286,7 +302,13 @@ impl Executable for CpuExecutable {
             self.parameters[ready.parameters[p]].version += 1;
         }
         self.last = Some(at);
-        Ok(())
+        Ok(at)
+    }
+}
+
+impl Executable for CpuExecutable {
+    fn run(&mut self, entry: usize, n: usize, inputs: &[(&str, &Tensor)]) -> Result<()> {
+        self.run_watched(entry, n, inputs, &mut |_| {}).map(|_| ())
     }
 
     fn output(&self, name: &str) -> Result<View<'_>> {
@@ -333,6 +355,26 @@ impl Executable for CpuExecutable {
     fn report(&mut self, entry: usize, n: usize) -> Result<Report> {
         let at = self.plan(entry, n)?;
         Ok(self.plans[at].plan.report.clone())
+    }
+
+    fn profile(
+        &mut self,
+        entry: usize,
+        n: usize,
+        inputs: &[(&str, &Tensor)],
+        rounds: usize,
+    ) -> Result<Vec<(String, f64)>> {
+        let at = self.plan(entry, n)?;
+        let mut best = vec![f64::MAX; self.plans[at].plan.steps.len()];
+        for _ in 0..rounds.max(1) {
+            let mut since = Instant::now();
+            self.run_watched(entry, n, inputs, &mut |i| {
+                best[i] = best[i].min(since.elapsed().as_secs_f64());
+                since = Instant::now();
+            })?;
+        }
+        let plan = &self.plans[at].plan;
+        Ok(plan.steps.iter().map(|s| plan.graph.node(s.node).name.clone()).zip(best).collect())
     }
 }
 

@@ -5,7 +5,12 @@ mod conv;
 mod fused_reference;
 mod map;
 mod matmul;
+mod norm;
+mod pool;
+mod reduce;
 mod reference;
+mod softmax;
+mod tasks;
 
 use crate::kernel::Candidate;
 
@@ -15,4 +20,14 @@ pub fn all() -> impl Iterator<Item = &'static Candidate> {
 }
 
 /// Fast kernels first; the two reference tables come last.
-const TABLES: &[&[Candidate]] = &[conv::TABLE, map::TABLE, matmul::TABLE, reference::TABLE, fused_reference::TABLE];
+const TABLES: &[&[Candidate]] = &[
+    conv::TABLE,
+    map::TABLE,
+    matmul::TABLE,
+    norm::TABLE,
+    pool::TABLE,
+    reduce::TABLE,
+    softmax::TABLE,
+    reference::TABLE,
+    fused_reference::TABLE,
+];

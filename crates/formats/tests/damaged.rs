@@ -1,8 +1,13 @@
 //! Damaged files: no reader may panic, hang or allocate more than a file's size explains.
 
-use gabor_formats::{npy, safetensors};
+use gabor_formats::{npy, onnx, safetensors};
 use gabor_tensor::rng::op::TEST;
 use gabor_tensor::{Stream, Tensor, Weights};
+
+/// Random changes per ONNX file; `GABOR_FUZZ_CASES` sets another number for a longer search.
+fn cases() -> u32 {
+    std::env::var("GABOR_FUZZ_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(2000)
+}
 
 /// Cuts the file at every length (or many), then changes it at random `cases` times.
 fn damage(bytes: &[u8], cases: u32, read: impl Fn(&[u8])) {
@@ -49,4 +54,13 @@ fn safetensors_files() {
     let metadata = [("k".to_string(), "v".to_string())].into_iter().collect();
     damage(&safetensors::write(&w, &metadata), 5000, |b| drop(safetensors::read(b)));
     damage(&safetensors::write_with_checksum(&w, &metadata), 3000, |b| drop(safetensors::read(b)));
+}
+
+#[test]
+fn onnx_files() {
+    let goldens = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    for name in ["torch_cnn_9", "torch_modern_14", "auto_pad", "old_softmax", "opset8", "opset21"] {
+        let bytes = std::fs::read(goldens.join(format!("{name}.onnx"))).unwrap();
+        damage(&bytes, cases(), |b| drop(onnx::import(b)));
+    }
 }

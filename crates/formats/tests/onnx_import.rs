@@ -116,3 +116,32 @@ fn mixed_samples_keep_their_batch_size() {
     let got = outputs(&net.graph, 1, &HashMap::from([("x".into(), normal(&[1, 3], 1))]), &net.weights);
     assert_eq!(got[0].shape(), [1, 1]);
 }
+
+#[test]
+fn all_refused_nodes_are_listed_at_once() {
+    let e = import(&std::fs::read(golden("refused.onnx")).unwrap()).unwrap_err();
+    let lines: Vec<String> = e.to_string().lines().map(str::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "onnx graph `refused`: 5 nodes cannot be imported",
+            "  n_e (Einsum): the operator is not supported",
+            "  n_pool (MaxPool): kernel_size 9 is larger than the padded input 5 + 0 + 0 = 5 in spatial dimension 0; \
+             right would be: kernel_size at most 5, or more padding",
+            "  f (com.example.FancyNorm): operators of domain com.example are not known",
+            "  n_l (LeakyRelu): attribute `beta` = 0.5 has no meaning at opset 13",
+            "  n_big (Resize): mode \"cubic\" with scales [1.0, 1.0, 2.0, 2.0] of [n, 4, 5, 5]; right would be: nearest \
+             with whole factors along spatial axes",
+        ]
+    );
+    assert_eq!(e.refusals().len(), 5);
+}
+
+#[test]
+fn files_that_are_no_models() {
+    let e = |bytes: &[u8]| import(bytes).unwrap_err().to_string();
+    assert!(e(b"").contains("names no opset of the standard operators"), "{}", e(b""));
+    assert!(e(b"\x89PNG\r\n\x1a\n").contains("damaged or no ONNX file"), "{}", e(b"\x89PNG\r\n\x1a\n"));
+    let external = e(&std::fs::read(golden("external.onnx")).unwrap());
+    assert!(external.starts_with("initialiser `w`: its elements lie in another file (external data)"), "{external}");
+}

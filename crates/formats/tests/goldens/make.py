@@ -230,5 +230,37 @@ def main():
     )
 
 
+    refused()
+
+
+def refused():
+    """Files that a reader has to refuse; they are not run."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4, 5, 5])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    nodes = [
+        node("Relu", ["x"], "r"),
+        node("Einsum", ["r"], "e", equation="nchw->nhwc"),
+        node("Softmax", ["e"], "lost"),
+        node("MaxPool", ["r"], "pool", kernel_shape=[9, 9]),
+        helper.make_node("FancyNorm", ["r"], ["f"], domain="com.example"),
+        node("LeakyRelu", ["r"], "l", alpha=0.1, beta=0.5),
+        node("Resize", ["r", "", "scales"], "big", mode="cubic"),
+        node("Add", ["r", "l"], "y"),
+    ]
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    graph = helper.make_graph(nodes, "refused", [x], [y], [scales])
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.example", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=7)
+    (HERE / "refused.onnx").write_bytes(model.SerializeToString())
+
+    w = helper.make_tensor("w", TensorProto.FLOAT, [4, 4, 1, 1], np.zeros(64, np.uint8).tobytes(), raw=True)
+    w.ClearField("raw_data")
+    w.data_location = TensorProto.EXTERNAL
+    w.external_data.add(key="location", value="weights.bin")
+    graph = helper.make_graph([node("Conv", ["x", "w"], "y")], "external", [x], [y], [w])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    (HERE / "external.onnx").write_bytes(model.SerializeToString())
+
+
 if __name__ == "__main__":
     main()

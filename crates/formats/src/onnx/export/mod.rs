@@ -227,7 +227,12 @@ fn write_node(
         }
     }
     let inner_needed = ancestors(&inner, wanted.into_iter());
+    let before = w.refusals.len();
     write_nodes(w, &inner, &inner_needed, &mut inner_names, depth + 1);
+    // A user knows the operation, not its parts.
+    if let Some(part) = w.refusals.drain(before..).next() {
+        return Err(Rule::new(format!("its part {}: {}", part.operation, part.reason)));
+    }
     for (v, to) in copies {
         let from = w.name_of(&inner, v, &mut inner_names);
         w.push("Identity", &node.name, vec![from], vec![to], Vec::new());

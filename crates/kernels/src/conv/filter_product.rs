@@ -277,19 +277,20 @@ impl Run<'_> {
         let k = self.k;
         let mut pair = 0;
         while pair < pairs {
-            let offsets = &k.pairs[pair..pairs.min(pair + 16)];
+            // Behind the last pair it is repeated; nobody reads that.
+            let offsets: [usize; 16] = std::array::from_fn(|i| k.pairs[(pair + i).min(pairs - 1)]);
             let mut q = 0;
             while q < k.columns {
                 // SAFETY: bands have room for whole vectors, the packed side for whole groups.
                 unsafe {
                     let mut v = [S::zero(); 16];
-                    for (v, offset) in v.iter_mut().zip(offsets) {
-                        *v = S::load(band.add(offset + q));
+                    for i in 0..16 {
+                        v[i] = S::load(band.add(offsets[i] + q));
                     }
                     let v = S::transpose(v);
                     let to = to.add(pair / 32 * k.group_len() + q * 32 + pair % 32);
-                    for (i, &v) in v.iter().enumerate() {
-                        S::store(to.add(i * 32), v);
+                    for i in 0..16 {
+                        S::store(to.add(i * 32), v[i]);
                     }
                 }
                 q += 16;

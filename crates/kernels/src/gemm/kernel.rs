@@ -326,7 +326,7 @@ unsafe fn pack_right<S: Simd16>(
     }
 }
 
-/// Turns `rows ≤ 16` rows of `k` elements into `k` rows of 16, 32 apart; zero where there is no row.
+/// Turns `rows ≤ 16` rows of `k` elements into `k` rows of 16, 32 apart; the last row is repeated where there is none.
 #[inline(always)]
 unsafe fn pack_transposed<S: Simd16>(from: *const f32, pitch: usize, rows: usize, k: usize, to: *mut f32) {
     let mut i = 0;
@@ -335,12 +335,21 @@ unsafe fn pack_transposed<S: Simd16>(from: *const f32, pitch: usize, rows: usize
         // SAFETY: as the caller promises.
         unsafe {
             let mut v = [S::zero(); 16];
-            for r in 0..rows {
-                v[r] = S::load_up_to(from.add(r * pitch + i), m);
-            }
-            let v = S::transpose(v);
-            for j in 0..m {
-                S::store(to.add((i + j) * 32), v[j]);
+            if m == 16 {
+                for r in 0..16 {
+                    v[r] = S::load(from.add(r.min(rows - 1) * pitch + i));
+                }
+                let v = S::transpose(v);
+                for j in 0..16 {
+                    S::store(to.add((i + j) * 32), v[j]);
+                }
+            } else {
+                for r in 0..16 {
+                    v[r] = S::load_part(from.add(r.min(rows - 1) * pitch + i), m);
+                }
+                for (j, v) in S::transpose(v).into_iter().enumerate().take(m) {
+                    S::store(to.add((i + j) * 32), v);
+                }
             }
         }
         i += m;

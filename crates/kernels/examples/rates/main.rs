@@ -1,4 +1,4 @@
-//! Rates of the fast kernels, in GFLOP/s and milliseconds: `cargo run --release --example rates [threads [name]]`.
+//! Rates of the fast kernels, in GFLOP/s and milliseconds: `cargo run --release --example rates [threads [name [isa]]]`.
 #![allow(clippy::print_stdout)]
 
 mod run;
@@ -11,7 +11,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let threads = args.get(1).and_then(|a| a.parse().ok()).unwrap_or(2);
     let only = args.get(2).cloned().unwrap_or_default();
-    let isa = Isa::best();
+    let isa = args.get(3).and_then(|a| Isa::from_name(a)).unwrap_or_else(Isa::best);
     println!("{isa}, {threads} threads");
     for (name, p) in [
         ("matmul 256", MatMul::new(256, 256, 256)),

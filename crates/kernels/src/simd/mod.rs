@@ -30,6 +30,7 @@ impl Isa {
     pub const PORTABLE: Isa = Isa(Set::Portable);
 
     /// The sets that this processor has, the best first. Never empty: the portable one ends the list.
+    #[allow(clippy::vec_init_then_push)] // Which sets are asked for depends on the architecture.
     pub fn available() -> Vec<Isa> {
         let mut list = Vec::new();
         #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,7 @@
 //! Rates of the fast kernels, in GFLOP/s and milliseconds: `cargo run --release --example rates [threads [name [isa]]]`.
 #![allow(clippy::print_stdout)]
 
+mod lenet;
 mod run;
 
 use gabor_kernels::{ConvFilterGradKernel, ConvKernel, Epilogue, Isa, MatMul, MatMulKernel};
@@ -33,6 +34,9 @@ fn main() {
             });
             program.report(name, threads, 2.0 * (p.m * p.n * p.k) as f64);
         }
+    }
+    if "lenet step".contains(&only) {
+        lenet::step(64, isa, threads);
     }
     for (name, n, ci, co, size, kernel, stride, pad, groups) in [
         ("lenet conv1 n=64", 64, 1, 6, 28, 5, 1, 2, 1),

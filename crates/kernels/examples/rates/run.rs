@@ -6,18 +6,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 /// A buffer that the kernels of a program write one after another.
-pub struct Buffer(UnsafeCell<Vec<f32>>);
+pub struct Buffer<T = f32>(UnsafeCell<Vec<T>>);
 
 // SAFETY: the executor's barriers keep writers and readers apart.
-unsafe impl Sync for Buffer {}
+unsafe impl<T: Send> Sync for Buffer<T> {}
 
-impl Buffer {
+impl<T: Copy + Default> Buffer<T> {
     pub fn new(len: usize) -> Self {
-        Buffer(UnsafeCell::new(vec![0.0; len]))
+        Buffer(UnsafeCell::new(vec![T::default(); len]))
     }
-    pub fn shared(&self) -> SharedMut<'_, f32> {
+    pub fn shared(&self) -> SharedMut<'_, T> {
         // SAFETY: as above.
         SharedMut::new(unsafe { &mut *self.0.get() })
+    }
+    pub fn read(&self) -> &[T] {
+        // SAFETY: as above.
+        unsafe { &*self.0.get() }
     }
 }
 

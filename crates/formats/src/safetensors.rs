@@ -126,7 +126,7 @@ pub fn read(bytes: &[u8]) -> Result<(Weights, Metadata)> {
     Ok((weights, metadata))
 }
 
-/// As [`write`], with a checksum over the whole file that [`read`] verifies.
+/// As [`write()`], with a checksum over the whole file that [`read()`] verifies.
 pub fn write_with_checksum(weights: &Weights, metadata: &Metadata) -> Vec<u8> {
     const ZERO: &str = "00000000";
     let mut metadata = metadata.clone();

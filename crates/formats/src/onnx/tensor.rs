@@ -24,15 +24,15 @@ pub(super) struct Known {
 
 impl Known {
     /// The tensor in a graph's element types.
-    pub(super) fn to_tensor(&self) -> Result<Tensor, Rule> {
-        let data = match &self.elements {
-            Elements::Float(v) => Data::F32(v.clone()),
-            Elements::Byte(v) => Data::U8(v.clone()),
+    pub(super) fn into_tensor(self) -> Result<Tensor, Rule> {
+        let data = match self.elements {
+            Elements::Float(v) => Data::F32(v),
+            Elements::Byte(v) => Data::U8(v),
             Elements::Int(v) => {
-                let fit = |&x: &i64| {
+                let fit = |x: i64| {
                     i32::try_from(x).map_err(|_| Rule::new(format!("the number {x} does not fit a 32-bit integer")))
                 };
-                Data::I32(v.iter().map(fit).collect::<Result<_, _>>()?)
+                Data::I32(v.into_iter().map(fit).collect::<Result<_, _>>()?)
             }
         };
         Tensor::new(&self.shape, data)
@@ -119,12 +119,13 @@ fn from_fields(t: &TensorProto<'_>) -> Result<(Elements, usize), Rule> {
 
 /// A tensor for a file.
 pub(super) fn write<'a>(name: impl Into<Text<'a>>, t: &Tensor) -> TensorProto<'a> {
-    let raw: Vec<u8> = match t.data() {
-        Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Data::U8(v) => v.clone(),
-    };
+    let mut raw = Vec::with_capacity(t.len() * t.dtype().size());
+    match t.data() {
+        Data::F32(v) => v.iter().for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
+        Data::F64(v) => v.iter().for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
+        Data::I32(v) => v.iter().for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
+        Data::U8(v) => raw.extend_from_slice(v),
+    }
     TensorProto {
         dims: t.shape().iter().map(|&d| d as i64).collect(),
         data_type: elem_of(t.dtype()),

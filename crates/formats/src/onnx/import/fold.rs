@@ -13,7 +13,10 @@ pub(super) fn table(o: &Op<'_, '_>, i: usize) -> Result<Option<Known>, Fail> {
 /// The elements at `base + Σ index·step` for every index of `shape`, in order.
 fn walk(k: &Known, shape: Vec<usize>, base: i64, steps: &[i64]) -> Result<Known, Rule> {
     let Elements::Int(from) = &k.elements else { return Err(Rule::new("elements that are no whole numbers")) };
-    let count = shape.iter().product();
+    let count: usize = shape.iter().product();
+    if count > from.len() {
+        return Err(Rule::new(format!("{count} elements of a constant of {}", from.len())));
+    }
     let mut index = vec![0usize; shape.len()];
     let mut v = Vec::with_capacity(count);
     for _ in 0..count {

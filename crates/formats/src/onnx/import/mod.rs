@@ -14,6 +14,9 @@ mod shapes;
 mod slices;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 use super::metadata::Metadata;
 use super::proto::{ModelProto, ValueInfoProto, elem, elem_name};
 use super::tensor::{self, Known};
@@ -117,8 +120,8 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
     };
     let mut weights = Weights::new();
     for (name, key) in used {
-        if let Some(known) = initializers.get(key) {
-            weights.insert(name, known.to_tensor().at(key)?);
+        if let Some(known) = initializers.remove(key.as_str()) {
+            weights.insert(name, known.into_tensor().at(&key)?);
         }
     }
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();

@@ -35,11 +35,11 @@ pub(super) struct Reader<'m> {
     /// Names that nodes do not take.
     reserved: HashSet<&'m str>,
     /// Parameters of the graph and the initialisers they come from.
-    used: Vec<(String, &'m str)>,
+    used: Vec<(String, String)>,
 }
 
 /// A graph, and its parameters' names with the initialisers they come from.
-type Done<'m> = (Graph, Vec<(String, &'m str)>);
+type Done = (Graph, Vec<(String, String)>);
 
 impl<'m> Reader<'m> {
     pub(super) fn new(
@@ -63,7 +63,7 @@ impl<'m> Reader<'m> {
     }
 
     /// Reads inputs, nodes and outputs.
-    pub(super) fn read(mut self, inputs: &[&'m ValueInfoProto<'m>], types: &[ValueType]) -> Result<Done<'m>> {
+    pub(super) fn read(mut self, inputs: &[&'m ValueInfoProto<'m>], types: &[ValueType]) -> Result<Done> {
         let place = format!("onnx graph `{}`", self.graph.name);
         for (info, ty) in inputs.iter().zip(types) {
             let added = self.graph.input(&info.name, ty.shape.clone(), ty.dtype);
@@ -154,8 +154,8 @@ impl<'m> Reader<'m> {
         let id = match self.item(name)? {
             Item::Value(v) => return Ok(v),
             Item::Initializer(key) => self.parameter(key, role)?,
-            Item::Constant(k) => self.graph.constant(k.to_tensor()?),
-            Item::Ints(i) => self.graph.constant(as_known(&i)?.to_tensor()?),
+            Item::Constant(k) => self.graph.constant(Known::clone(&k).into_tensor()?),
+            Item::Ints(i) => self.graph.constant(as_known(&i)?.into_tensor()?),
             Item::Lost | Item::Absent(_) => return Err(Fail::Lost),
         };
         self.items.insert(name, Item::Value(id));
@@ -164,7 +164,7 @@ impl<'m> Reader<'m> {
     fn parameter(&mut self, key: &'m str, role: Role) -> Result<ValueId, Fail> {
         let known = &self.initializers[key];
         if !matches!(known.elements, Elements::Float(_)) {
-            return Ok(self.graph.constant(known.to_tensor()?));
+            return Ok(self.graph.constant(known.clone().into_tensor()?));
         }
         // A node may have taken the name: then the parameter has a number behind it.
         let mut name = key.to_string();
@@ -179,7 +179,7 @@ impl<'m> Reader<'m> {
             _ => Parameter::bias(Initializer::Zeros),
         };
         let id = self.graph.parameter(&name, &known.shape, parameter)?;
-        self.used.push((name, key));
+        self.used.push((name, key.to_string()));
         Ok(id)
     }
     /// A name as numbers that are known now; `None` for a value of the graph.

@@ -101,6 +101,9 @@ fn reshape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         let from = Shape::fixed(&k.shape);
         let to = target_shape(&from, &target, false)?;
         let shape = to.known().ok_or_else(wrong)?;
+        if to.count() != from.count() {
+            return Err(Rule::new(format!("{from} cannot become {to}: the numbers of elements differ")).into());
+        }
         return o.set_known(Known { shape, elements: k.elements.clone() });
     }
     let x = o.x(0)?;

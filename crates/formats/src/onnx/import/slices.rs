@@ -204,7 +204,7 @@ fn pad(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         return Err(Rule::new(format!("{} numbers of padding for {} axes", pads.len(), axes.len())).into());
     }
     let limit = 1i64 << 31;
-    if pads.iter().any(|p| p.abs() >= limit) {
+    if pads.iter().any(|p| !(-limit..limit).contains(p)) {
         return Err(Rule::new(format!("padding {pads:?}")).right(format!("numbers below {limit}")).into());
     }
     // Negative padding takes elements away.

@@ -1,1 +1,88 @@
 //! Convolutional networks, from pixels to understanding.
+//!
+//! This crate is the one to depend on: it gathers the crates of the house under one roof and adds the two things that
+//! need them all, a [`Model`] (one `.onnx` file that predicts) and [`train_run`] (a training that leaves a run
+//! directory).
+//!
+//! ```
+//! use gabor::prelude::*;
+//!
+//! // A network, its weights, and the gradient of a loss by any of its values: graphs all the way.
+//! let net = Network::new("small", &[1, 8, 8], 10, |net| {
+//!     net.conv("conv1", conv(8, 3).pad(1))?.relu()?.max_pool(2)?;
+//!     net.flatten()?.linear("fc", 10)?;
+//!     Ok(())
+//! });
+//! let digits = gabor::data::digits();
+//! let test = digits.evaluation().unwrap().1.clone();
+//! let preprocessing = Preprocessing::for_dataset(&*test, [1, 8, 8]).unwrap();
+//! let mut model = Model::of_network(&net, net.initialize(0).unwrap(), preprocessing, test.classes().to_vec()).unwrap();
+//! let best = &model.top(&test.image(0).unwrap(), 1).unwrap()[0];
+//! assert!(best.probability > 0.0 && best.class.len() == 1);
+//! ```
+//!
+//! # Where to look
+//!
+//! | module | what |
+//! |---|---|
+//! | [`tensor`] | shapes, tensors, window geometry, random numbers |
+//! | [`graph`] | networks as graphs; the operations; how to add one |
+//! | [`nets`] | layers, initialisation, the lectures' notation, the zoo, the summary table |
+//! | [`data`] | data sets, decoding, preprocessing, augmentation, batches |
+//! | [`compile`] | differentiation, rewriting by rules, memory plans, the backend seam |
+//! | [`cpu`] | the CPU backend; how to add a kernel |
+//! | [`train`] | losses, optimisers, schedules, the loop, checkpoints |
+//! | [`formats`] | ONNX, safetensors, npy |
+//! | [`report`] | the report of a run as one page |
+//!
+//! # Examples
+//!
+//! Each is a short program: `cargo run --release -p gabor --example NAME`.
+//!
+//! | example | what it shows |
+//! |---|---|
+//! | `define` | a residual network of one's own, its table, the same from the lectures' notation |
+//! | `train` | training on the digits with own settings, events as they come, a model file |
+//! | `predict` | a model file names pictures |
+//! | `gradient` | the gradient of anything by anything, and its gradient again |
+//! | `custom_operation` | an operation by the `operation!` macro, and a kernel of one's own for it |
+#![forbid(unsafe_code)]
+
+pub use gabor_compile as compile;
+pub use gabor_cpu as cpu;
+pub use gabor_data as data;
+pub use gabor_formats as formats;
+pub use gabor_graph as graph;
+pub use gabor_nets as nets;
+pub use gabor_report as report;
+pub use gabor_tensor as tensor;
+pub use gabor_train as train;
+
+mod error;
+mod evaluate;
+mod files;
+mod model;
+mod page;
+mod raw;
+mod run;
+
+pub use error::{Error, Result};
+pub use evaluate::EvaluateOptions;
+pub use files::{read_limited, write_aside};
+pub use gabor_graph::operation;
+pub use model::{Model, Prediction};
+pub use page::{confusion, page};
+pub use raw::Gradients;
+pub use run::{Finished, read_events, resolve_directory, train_run};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{EvaluateOptions, Model, Prediction, train_run};
+    pub use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate, differentiate_with};
+    pub use gabor_cpu::{CpuBackend, CpuOptions};
+    pub use gabor_data::{Dataset, Image, Preprocessing};
+    pub use gabor_graph::{Graph, Parameter, ValueId};
+    pub use gabor_nets::{Mode, Net, Network, conv, network, pool};
+    pub use gabor_tensor::{DType, Shape, Tensor, Weights};
+    pub use gabor_train::{Config, Event};
+}

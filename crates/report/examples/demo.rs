@@ -27,7 +27,16 @@ fn main() -> std::io::Result<()> {
     };
     let weights: Vec<f32> = (0..6 * 25).map(|i| noise(i) as f32 - 0.5).collect();
     let row = |cells: [&str; 6]| LayerRow { cells: cells.map(String::from).to_vec() };
+    let hardest = Mistake {
+        picture: picture(9),
+        id: "digits[9]".into(),
+        predicted: "9".into(),
+        probability: 0.6,
+        truth: "9".into(),
+        truth_probability: Some(0.6),
+    };
     let report = Report {
+        hardest: vec![hardest],
         title: "lenet5-digits-1".into(),
         subtitle: "LeNet-5 on digits: 1,437 training and 360 test images of 1 × 8 × 8, 10 classes.".into(),
         figures: vec![

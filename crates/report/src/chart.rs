@@ -50,15 +50,16 @@ impl Chart<'_> {
         let y = YAxis::new(bounds(|p| p.1), self.scale);
         let px = |v: f64| LEFT + (v - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT);
         let py = |v: f64| HEIGHT - BOTTOM - y.position(v) * (HEIGHT - TOP - BOTTOM);
-        let mut out = format!("<figure class=\"chart\"><figcaption><b>{}</b>", escape(self.title));
+        let mut out = format!(
+            "<figure class=\"chart\"><figcaption><b>{}{}</b>",
+            escape(self.title),
+            if y.logarithmic { "<small>log</small>" } else { "" }
+        );
         for (i, curve) in self.curves.iter().enumerate().filter(|(i, _)| !curves[*i].is_empty()) {
             if self.curves.len() > 1 {
                 let class = self.color + i;
                 let _ = write!(out, "<span class=\"key c{class}\">{}</span>", escape(&curve.name));
             }
-        }
-        if y.logarithmic {
-            out += "<span class=\"aside\">log scale</span>";
         }
         out += "</figcaption>\n";
         let _ = writeln!(

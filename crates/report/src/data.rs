@@ -36,7 +36,7 @@ impl Curve {
     }
 }
 
-/// A prediction that went wrong.
+/// A prediction that went wrong, or nearly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
     /// What the network saw.
@@ -83,6 +83,8 @@ pub struct Report {
     pub evaluated_on: String,
     /// The worst mistakes, worst first.
     pub mistakes: Vec<Mistake>,
+    /// Right predictions of which the network was least certain, least certain first; for runs with few mistakes.
+    pub hardest: Vec<Mistake>,
     /// The first layer's name and its filters.
     pub filters: Option<(String, Vec<Picture>)>,
     /// Heads of the table of layers.

@@ -148,28 +148,49 @@ fn scores(c: &Confusion) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// The worst mistakes as pictures.
+/// The worst mistakes as pictures, and the hardest images where there are few mistakes.
 pub(crate) fn mistakes(r: &Report) -> String {
-    if r.mistakes.is_empty() {
-        return String::new();
+    let mut out = String::new();
+    if !r.mistakes.is_empty() {
+        out += "<section>\n<h2>Worst mistakes</h2>\n<p class=\"note\">Wrong predictions, those first that gave the true class \
+                the least probability: <b class=\"wrong\">predicted</b> above <b>true</b> class.</p>\n<ul class=\"mistakes\">\n";
+        for m in &r.mistakes {
+            let _ = writeln!(
+                out,
+                "<li title=\"{}\">{}<p><b class=\"wrong\">{}</b><span>{}</span></p><p><b>{}</b><span>{}</span></p></li>",
+                escape(&m.id),
+                image(&m.picture, &m.id),
+                escape(&m.predicted),
+                small_percent(m.probability),
+                escape(&m.truth),
+                m.truth_probability.map_or(String::new(), small_percent)
+            );
+        }
+        out += "</ul>\n</section>\n";
     }
-    let mut out = "<section>\n<h2>Worst mistakes</h2>\n<p class=\"note\">Wrong predictions, those first that gave the \
-                   true class the least probability.</p>\n<ul class=\"mistakes\">\n"
-        .to_string();
-    for m in &r.mistakes {
+    if !r.hardest.is_empty() {
+        let none = match (&r.confusion, r.mistakes.len()) {
+            (Some(c), 0) => format!("All {} {} images are told right. ", c.total(), escape(&r.evaluated_on)),
+            _ => String::new(),
+        };
         let _ = writeln!(
             out,
-            "<li title=\"{}\">{}<p><b class=\"wrong\">{}</b><span>{:.0} %</span></p>\
-             <p class=\"truth\"><b>{}</b><span>{}</span></p></li>",
-            escape(&m.id),
-            image(&m.picture, &m.id),
-            escape(&m.predicted),
-            m.probability * 100.0,
-            escape(&m.truth),
-            m.truth_probability.map_or(String::new(), small_percent)
+            "<section>\n<h2>Hardest images</h2>\n<p class=\"note\">{none}Right predictions of which the network was least \
+             certain.</p>\n<ul class=\"mistakes\">"
         );
+        for m in &r.hardest {
+            let _ = writeln!(
+                out,
+                "<li title=\"{}\">{}<p><b>{}</b><span>{}</span></p></li>",
+                escape(&m.id),
+                image(&m.picture, &m.id),
+                escape(&m.truth),
+                small_percent(m.probability)
+            );
+        }
+        out += "</ul>\n</section>\n";
     }
-    out + "</ul>\n<p class=\"note legend\"><b class=\"wrong\">predicted</b> and <b>true</b> class with their probabilities</p>\n</section>\n"
+    out
 }
 
 fn small_percent(p: f64) -> String {
@@ -242,23 +263,19 @@ pub(crate) fn origin(r: &Report) -> String {
         }
         out += "</dl>\n</section>\n";
     }
-    let mut columns = String::new();
     if !r.provenance.is_empty() {
-        columns += "<div>\n<h2>Provenance</h2>\n<dl class=\"pairs\">\n";
+        out += "<section>\n<h2>Provenance</h2>\n<dl class=\"pairs\">\n";
         for (k, v) in &r.provenance {
-            let _ = writeln!(columns, "<dt>{}</dt><dd>{}</dd>", escape(k), escape(v));
+            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(k), escape(v));
         }
-        columns += "</dl>\n</div>\n";
+        out += "</dl>\n</section>\n";
     }
     if !r.configuration.is_empty() {
         let _ = writeln!(
-            columns,
-            "<div>\n<h2>Configuration</h2>\n<pre class=\"scroll\">{}</pre>\n</div>",
+            out,
+            "<section>\n<h2>Configuration</h2>\n<pre class=\"settings\">{}</pre>\n</section>",
             escape(r.configuration.trim_end())
         );
-    }
-    if !columns.is_empty() {
-        let _ = writeln!(out, "<section class=\"split even\">\n{columns}</section>");
     }
     out
 }

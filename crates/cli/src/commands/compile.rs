@@ -1,0 +1,152 @@
+//! `gabor compile`: what becomes of a network.
+
+use crate::arguments::{Compute, Format, extents, is_file, network};
+use crate::failure::{Failure, Result};
+use crate::output;
+use clap::Args;
+use gabor::Model;
+use gabor::compile::{Backend, CompileOptions, Program, Report};
+use gabor::nets::Mode;
+use gabor::report::{bytes, count, table};
+use gabor::train::Config;
+use gabor::train::step::{Forward, step};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Show what compilation makes of a network
+///
+/// The numbers of the plan; with --explain also the rewritten graph, the rules that were applied, and for each node the
+/// kernel that was chosen, those that refused with their reasons, and where its results lie.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor compile resnet18 --explain
+  gabor compile lenet5 --train --batch 64 --explain
+  gabor compile runs/digits-lenet5-1/model.onnx --json
+
+JSON: `batch`, `nodes` (`node`, `kernel`, `refused`, `places`, `tasks`, `flops`, `prepared`), `applied` (`rule`, `node`),
+`arena_bytes`, `value_bytes`, `parameter_bytes`, `scratch_bytes`, `graph`.")]
+pub struct Arguments {
+    /// A network's name or description, or an .onnx file
+    net: String,
+    /// Print the whole plan
+    #[arg(long)]
+    explain: bool,
+    /// Batch size
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: u32,
+    /// The whole training step: forward, loss, backward, update
+    #[arg(long)]
+    train: bool,
+    /// Extents of the input
+    #[arg(long, value_name = "CxHxW", value_parser = extents)]
+    input: Option<[usize; 3]>,
+    /// Number of classes
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Compile without fusing operations
+    #[arg(long)]
+    no_fuse: bool,
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let graph = if is_file(&a.net) {
+        if a.train || a.input.is_some() || a.classes.is_some() {
+            return Err(Failure::Usage(format!(
+                "{}: a model file is compiled as it is; right would be: no --train, --input or --classes",
+                a.net
+            )));
+        }
+        Model::open(&a.net)?.graph().clone()
+    } else {
+        let net = network(&a.net, a.input, a.classes)?;
+        if a.train {
+            step(Forward::of(&net, Mode::Train)?, &Config::default().step_options()?)?
+        } else {
+            net.graph(Mode::Infer)?
+        }
+    };
+    let before = graph.nodes().len();
+    let options = CompileOptions { fuse: !a.no_fuse, ..Default::default() };
+    let program = Program::single("graph", graph.validate()?);
+    let report = a.compute.backend()?.compile(&program, &options)?.report(0, a.batch as usize)?;
+    if a.format.json {
+        return output::json(&to_json(&report));
+    }
+    let mut text = format!(
+        "{}: {before} nodes become {} kernels at batch {}\n\
+         arena {} (side by side the values would take {}), parameters {}, scratch {}\n",
+        a.net,
+        report.nodes.len(),
+        report.n,
+        bytes(report.arena_bytes as u64),
+        bytes(report.value_bytes as u64),
+        bytes(report.parameter_bytes as u64),
+        bytes(report.scratch_bytes as u64),
+    );
+    let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
+    for applied in &report.applied {
+        *rules.entry(applied.rule).or_default() += 1;
+    }
+    let rules: Vec<String> = rules.iter().map(|(rule, n)| format!("{rule} {n}×")).collect();
+    text += &format!("rules: {}\n", if rules.is_empty() { "none".into() } else { rules.join(", ") });
+    if a.explain {
+        text += &explain(&report);
+    }
+    output::text(&text)
+}
+
+fn explain(report: &Report) -> String {
+    let mut out = format!("\n{}\n{}", output::bold("rewritten graph"), report.graph.to_text());
+    out += &format!("\n{}\n", output::bold("applied rules"));
+    for applied in &report.applied {
+        out += &format!("  {} at {}\n", applied.rule, applied.node);
+    }
+    out += &format!("\n{}\n", output::bold("plan"));
+    let rows: Vec<Vec<String>> = (report.nodes.iter())
+        .map(|n| {
+            let when = if n.prepared { "once" } else { "" };
+            vec![
+                n.node.clone(),
+                n.kernel.clone(),
+                n.tasks.to_string(),
+                count(n.flops),
+                when.into(),
+                n.places.join(", "),
+            ]
+        })
+        .collect();
+    out += &table(
+        &["node", "kernel", "tasks", "FLOPs", "when", "results lie at"],
+        &[false, false, true, true, false, false],
+        &rows,
+    );
+    let refusals: Vec<String> = (report.nodes.iter())
+        .flat_map(|n| n.refused.iter().map(move |(kernel, reason)| format!("  {}: {kernel}: {reason}\n", n.node)))
+        .collect();
+    if !refusals.is_empty() {
+        out += &format!("\n{}\n{}", output::bold("refusals"), refusals.concat());
+    }
+    out
+}
+
+fn to_json(r: &Report) -> Value {
+    let nodes: Vec<Value> = (r.nodes.iter())
+        .map(|n| {
+            let refused: Vec<Value> = n.refused.iter().map(|(k, why)| json!({ "kernel": k, "reason": why })).collect();
+            json!({
+                "node": n.node, "kernel": n.kernel, "refused": refused, "places": n.places, "tasks": n.tasks,
+                "flops": n.flops, "prepared": n.prepared,
+            })
+        })
+        .collect();
+    let applied: Vec<Value> = r.applied.iter().map(|a| json!({ "rule": a.rule, "node": a.node })).collect();
+    json!({
+        "batch": r.n, "nodes": nodes, "applied": applied, "arena_bytes": r.arena_bytes, "value_bytes": r.value_bytes,
+        "parameter_bytes": r.parameter_bytes, "scratch_bytes": r.scratch_bytes, "graph": r.graph.to_text(),
+    })
+}

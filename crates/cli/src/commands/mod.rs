@@ -1,0 +1,10 @@
+//! One file per command.
+
+pub mod bench;
+pub mod compile;
+pub mod convert;
+pub mod eval;
+pub mod predict;
+pub mod run;
+pub mod summary;
+pub mod train;

@@ -1,0 +1,102 @@
+//! `gabor predict`: what pictures show.
+
+use crate::arguments::{Compute, Format};
+use crate::failure::{Failure, Result};
+use crate::output;
+use clap::Args;
+use gabor::data::{Limits, Preprocessing, decode_file};
+use gabor::{Model, Prediction};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Name what pictures show
+///
+/// Pictures may have any size and be grey or coloured (PNG, JPEG, BMP, GIF, WebP): the model file says how they become
+/// the network's input.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor predict model.onnx cat.jpg dog.png
+  gabor predict model.onnx *.png --top 1
+  gabor predict model.onnx cat.jpg --json | jq '.[0].top[0].class'
+
+JSON: a list with an entry per file: `file`, `top` (`class`, `index`, `probability`), or `file`, `error`.")]
+pub struct Arguments {
+    /// The model, an .onnx file
+    model: PathBuf,
+    /// Pictures
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// How many classes to show
+    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Preprocessing instead of the model's: `imagenet` or a JSON file
+    #[arg(long, value_name = "HOW")]
+    preprocessing: Option<String>,
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let mut model = Model::open(&a.model)?.on(a.compute.backend()?);
+    if let Some(how) = &a.preprocessing {
+        model = model.with_preprocessing(preprocessing(how)?);
+    }
+    let mut entries = Vec::new();
+    let mut failed = 0;
+    for (i, path) in a.images.iter().enumerate() {
+        let found = decode_file(path, &Limits::default()).map_err(gabor::Error::from);
+        // What a picture is to blame for must not keep the others from being named; the model's faults end it all.
+        let image = match found {
+            Ok(image) => image,
+            Err(e) => {
+                failed += 1;
+                output::error(&e.to_string());
+                entries.push(json!({ "file": path.display().to_string(), "error": e.to_string() }));
+                continue;
+            }
+        };
+        let top = model.top(&image, a.top as usize).map_err(|e| e.inside(a.model.display()))?;
+        if a.format.json {
+            entries.push(json!({ "file": path.display().to_string(), "top": to_json(&top) }));
+        } else {
+            output::text(&table(path, &top, i > 0))?;
+        }
+    }
+    if a.format.json {
+        output::json(&Value::from(entries))?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::Failed(format!("1 of {} pictures could not be read", a.images.len()))),
+        n => Err(Failure::Failed(format!("{n} of {} pictures could not be read", a.images.len()))),
+    }
+}
+
+/// Preprocessing by name or from a file.
+pub fn preprocessing(how: &str) -> Result<Preprocessing> {
+    if how == "imagenet" {
+        return Ok(Preprocessing::imagenet());
+    }
+    let bytes = gabor::read_limited(Path::new(how), 1 << 20)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Preprocessing::from_json(&text).map_err(|e| Failure::Failed(gabor::Error::from(e).inside(how).to_string()))
+}
+
+fn to_json(top: &[Prediction]) -> Vec<Value> {
+    top.iter().map(|p| json!({ "class": p.class, "index": p.index, "probability": p.probability })).collect()
+}
+
+fn table(path: &Path, top: &[Prediction], gap: bool) -> String {
+    let width = top.iter().map(|p| p.class.chars().count()).max().unwrap_or(0);
+    let mut out = if gap { "\n".to_string() } else { String::new() };
+    out += &format!("{}\n", output::bold(&path.display().to_string()));
+    for p in top {
+        let bar = "█".repeat((p.probability * 24.0).round() as usize);
+        out += format!("  {:6.2} %  {:width$}  {bar}", p.probability * 100.0, p.class).trim_end();
+        out.push('\n');
+    }
+    out
+}

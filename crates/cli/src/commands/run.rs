@@ -1,0 +1,161 @@
+//! `gabor run`: a model on raw tensors.
+
+use crate::arguments::{Compute, Format, pair};
+use crate::failure::{Failure, Result};
+use crate::output;
+use clap::Args;
+use gabor::Model;
+use gabor::formats::npy;
+use gabor::tensor::{DType, Tensor};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Largest tensor file that is read: 16 GiB.
+const LARGEST_FILE: u64 = 16 << 30;
+
+/// Run a model on raw tensors
+///
+/// Every output becomes DIR/NAME.npy. With --grad the gradients of Σ dy·y for every input and every weight become
+/// DIR/grad.NAME.npy. Characters of names that file names do not take become `_`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor run model.onnx --input images=x.npy --output out
+  gabor run model.onnx --input images=x.npy --output out --grad dy.npy
+  gabor run model.onnx --input a=a.npy --input b=b.npy --output out --grad logits=dy.npy
+
+JSON: `outputs` and `gradients`, each by name: `file`, `shape`, `dtype`.")]
+pub struct Arguments {
+    /// The model, an .onnx file
+    model: PathBuf,
+    /// An input of the model and the file that holds it
+    #[arg(long = "input", value_name = "NAME=FILE.npy", value_parser = pair)]
+    inputs: Vec<(String, String)>,
+    /// The directory for the results; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// dy, of the shape of the output y: FILE where the model has one output, else NAME=FILE
+    #[arg(long, value_name = "[NAME=]DY.npy")]
+    grad: Vec<String>,
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let model = Model::open(&a.model)?.on(a.compute.backend()?);
+    let inputs = read_inputs(&model, &a.inputs)?;
+    let seeds = a.grad.iter().map(|g| seed(&model, g)).collect::<Result<Vec<_>>>()?;
+    fn view(v: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
+        v.iter().map(|(k, t)| (k.as_str(), t)).collect()
+    }
+    let (outputs, gradients) =
+        (model.run_with_gradients(&view(&inputs), &view(&seeds))).map_err(|e| e.inside(a.model.display()))?;
+    std::fs::create_dir_all(&a.output).map_err(|e| gabor::Error::io(&a.output, "make the directory", &e))?;
+    let mut writer = Writer { directory: &a.output, taken: BTreeMap::new() };
+    let mut written = [Map::new(), Map::new()];
+    for (name, tensor) in &outputs {
+        writer.write(&mut written[0], name, &file_name(name), tensor)?;
+    }
+    for (name, tensor) in gradients.by_name.iter() {
+        writer.write(&mut written[1], name, &format!("grad.{}", file_name(name)), tensor)?;
+    }
+    let [outputs, gradients] = written;
+    if a.format.json {
+        return output::json(&json!({ "outputs": outputs, "gradients": gradients }));
+    }
+    let lines = outputs.values().chain(gradients.values());
+    output::text(
+        &lines
+            .map(|v| {
+                format!("{}  {}{}\n", v["file"].as_str().unwrap_or(""), v["dtype"].as_str().unwrap_or(""), v["shape"])
+            })
+            .collect::<String>(),
+    )
+}
+
+fn read_npy(path: &str) -> Result<Tensor> {
+    let bytes = gabor::read_limited(Path::new(path), LARGEST_FILE)?;
+    npy::read(&bytes).map_err(|e| Failure::Failed(gabor::Error::from(e).inside(path).to_string()))
+}
+
+/// The inputs, in the element types that the model wants.
+fn read_inputs(model: &Model, given: &[(String, String)]) -> Result<Vec<(String, Tensor)>> {
+    let mut all: Vec<(String, Tensor)> = Vec::new();
+    for (name, path) in given {
+        if all.iter().any(|(n, _)| n == name) {
+            return Err(Failure::Usage(format!("--input {name}={path}: the input is given twice")));
+        }
+        let tensor = read_npy(path)?;
+        let wanted = model.graph().inputs().find(|&v| model.graph().value(v).name == *name);
+        let dtype = wanted.map_or(tensor.dtype(), |v| model.graph().ty(v).dtype);
+        all.push((name.clone(), converted(tensor, dtype, path)));
+    }
+    Ok(all)
+}
+
+/// Doubles become floats, as NumPy makes the former by default; every other difference is the model's to refuse.
+fn converted(tensor: Tensor, wanted: DType, path: &str) -> Tensor {
+    if tensor.dtype() == DType::F64 && wanted == DType::F32 {
+        output::note(&format!("{path}: f64 is rounded to f32, which the model wants"));
+        return tensor.cast(DType::F32);
+    }
+    tensor
+}
+
+fn seed(model: &Model, text: &str) -> Result<(String, Tensor)> {
+    let outputs: Vec<&str> = model.graph().outputs().iter().map(|o| o.0.as_str()).collect();
+    let named = text.rsplit_once('=').filter(|(name, _)| outputs.contains(name));
+    let (name, path) = match (named, outputs.as_slice()) {
+        (Some((name, path)), _) => (name.to_string(), path),
+        (None, [only]) => (only.to_string(), text),
+        (None, all) => {
+            let rule = format!(
+                "--grad {text}: the model has {} outputs; right would be: NAME=FILE with one of {}",
+                all.len(),
+                all.join(", ")
+            );
+            return Err(Failure::Usage(rule));
+        }
+    };
+    let tensor = read_npy(path)?;
+    Ok((name, converted(tensor, DType::F32, path)))
+}
+
+/// A name as a file name: letters, digits, `.`, `-` and `_`.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).collect()
+}
+
+struct Writer<'a> {
+    directory: &'a Path,
+    /// File names and what they stand for.
+    taken: BTreeMap<String, String>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, list: &mut Map<String, Value>, name: &str, file: &str, tensor: &Tensor) -> Result<()> {
+        if let Some(other) = self.taken.insert(file.to_string(), name.to_string()) {
+            return Err(Failure::Failed(format!("{name}: its file {file}.npy is already taken by {other}")));
+        }
+        let path = self.directory.join(format!("{file}.npy"));
+        gabor::write_aside(&path, &npy::write(tensor))?;
+        let entry =
+            json!({ "file": path.display().to_string(), "shape": tensor.shape(), "dtype": tensor.dtype().name() });
+        list.insert(name.to_string(), entry);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_directory() {
+        assert_eq!(file_name("layer1.0/conv:w"), "layer1.0_conv_w");
+        assert_eq!(file_name("../../x"), ".._.._x");
+    }
+}

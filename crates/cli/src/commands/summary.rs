@@ -1,0 +1,119 @@
+//! `gabor summary`: the table of a network's layers.
+
+use crate::arguments::{Format, extents, is_file, network};
+use crate::failure::{Failure, Result};
+use crate::output;
+use clap::Args;
+use gabor::Model;
+use gabor::nets::{Mode, Summary, summary, zoo};
+use gabor::report::{count, table};
+use serde_json::{Value, json};
+
+/// Print the table of a network's layers
+///
+/// Layer, output, values held, parameters, floating-point operations, receptive field, and a forecast of memory. NET is a
+/// name of the zoo, a model file, or a description in the lectures' notation.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor summary vgg16
+  gabor summary resnet18 --input 3x64x64 --classes 10
+  gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
+  gabor summary runs/digits-lenet5-1/model.onnx
+  gabor summary --list
+
+JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`batch`, `inference`, `training`, bytes),
+`layers` (`name`, `kind`, `output`, `values`, `parameters`, `flops`, `receptive_field`), `notes`.")]
+pub struct Arguments {
+    /// A network's name or description, or an .onnx file
+    #[arg(required_unless_present = "list")]
+    net: Option<String>,
+    /// Extents of the input
+    #[arg(long, value_name = "CxHxW", value_parser = extents)]
+    input: Option<[usize; 3]>,
+    /// Number of classes
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Batch size of the forecast of memory
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    batch: u64,
+    /// List the networks of the zoo
+    #[arg(long, conflicts_with_all = ["net", "input", "classes"])]
+    list: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let Some(net) = &a.net else { return list(a.format.json) };
+    let s = if is_file(net) {
+        if a.input.is_some() || a.classes.is_some() {
+            return Err(Failure::Usage(format!(
+                "{net}: a model file has its own input and classes; right would be: no --input and no --classes"
+            )));
+        }
+        summary(Model::open(net)?.graph())
+    } else {
+        summary(&network(net, a.input, a.classes)?.graph(Mode::Infer)?)
+    };
+    if a.format.json { output::json(&to_json(&s, a.batch)) } else { output::text(&s.to_table(a.batch)) }
+}
+
+fn to_json(s: &Summary, batch: u64) -> Value {
+    let memory = s.memory(batch);
+    let layers: Vec<Value> = (s.layers.iter())
+        .map(|l| {
+            json!({
+                "name": l.name,
+                "kind": l.kind,
+                "output": l.output.0.iter().skip(1).map(|d| d.at(1)).collect::<Vec<_>>(),
+                "values": l.values,
+                "parameters": l.parameters,
+                "flops": l.flops,
+                "receptive_field": l.receptive_field,
+            })
+        })
+        .collect();
+    json!({
+        "name": s.name,
+        "parameters": s.parameters,
+        "weights": s.weights,
+        "state": s.state,
+        "values": s.values,
+        "flops": s.flops,
+        "memory": { "batch": batch, "inference": memory.inference, "training": memory.training },
+        "layers": layers,
+        "notes": s.notes,
+    })
+}
+
+fn list(as_json: bool) -> Result<()> {
+    if as_json {
+        let all: Vec<Value> = zoo::cards()
+            .map(|c| {
+                json!({
+                    "name": c.name, "aliases": c.aliases, "title": c.title, "paper": c.paper, "year": c.year,
+                    "parameters": c.parameters, "input": c.input, "classes": c.classes,
+                })
+            })
+            .collect();
+        return output::json(&Value::from(all));
+    }
+    let rows: Vec<Vec<String>> = zoo::cards()
+        .map(|c| {
+            let input: Vec<String> = c.input.iter().map(usize::to_string).collect();
+            vec![
+                c.name.into(),
+                c.year.to_string(),
+                count(c.parameters),
+                input.join("×"),
+                c.title.split_whitespace().collect::<Vec<_>>().join(" "),
+            ]
+        })
+        .collect();
+    output::text(&table(
+        &["network", "year", "parameters", "input", "what it is"],
+        &[false, true, true, false, false],
+        &rows,
+    ))
+}

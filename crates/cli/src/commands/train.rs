@@ -1,0 +1,284 @@
+//! `gabor train`: from pictures to a model.
+
+use crate::arguments::{Format, backend};
+use crate::commands::eval;
+use crate::failure::{Failure, Result};
+use crate::output;
+use crate::progress::Progress;
+use clap::Args;
+use gabor::report::{count, duration, percent};
+use gabor::train::{Config, Event, FnSink, RunOptions, Setup, Stop};
+use gabor::{Finished, train_run};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Train a network
+///
+/// Without arguments: LeNet-5 on the handwritten digits embedded in this program. A run leaves a directory with its
+/// settings, its numbers, checkpoints, model.onnx and report.html. The first Ctrl-C saves and stops, a second one aborts.
+#[derive(Args)]
+#[command(after_help = after_help())]
+pub struct Arguments {
+    /// Settings, and at most one configuration file
+    #[arg(value_name = "CONFIG.toml | KEY=VALUE")]
+    words: Vec<String>,
+    /// The data: `digits` or a directory (MNIST, CIFAR-10, or a folder per class)
+    #[arg(long, value_name = "PATH")]
+    data: Option<String>,
+    /// The network: a name of the zoo or a description
+    #[arg(long, value_name = "NET")]
+    net: Option<String>,
+    /// Go on with the run in this directory
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "net", "out"])]
+    resume: Option<PathBuf>,
+    /// The run directory (default: runs/DATA-NET-NUMBER)
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+    /// Threads that compute (default: all cores); results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    format: Format,
+}
+
+fn after_help() -> String {
+    let mut out = "\
+Examples:
+  gabor train
+  gabor train --data mnist epochs=10
+  gabor train --data photos --net resnet18 lr=0.002 augment=photos
+  gabor train mine.toml batch=128
+  gabor train --resume runs/digits-lenet5-1 epochs=100
+
+Settings come from a TOML file, then from the environment (GABOR_EPOCHS=3), then from the command line:
+"
+    .to_string();
+    let defaults = Config::default().entries();
+    for (key, (name, value)) in Config::KEYS.iter().zip(defaults) {
+        out += &format!("  {name} = {value}\n      {} ({})\n", key.doc.trim(), key.values);
+    }
+    out + "\nJSON: one line per event (`event` names its kind); the last has `run`, `model`, `top1`, `seconds`."
+}
+
+/// Set by the first Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let config = configuration(a)?;
+    let setup = Setup::new(&config)?;
+    let backend = backend(config.threads.0)?;
+    let directory = match &a.resume {
+        Some(run) => run.clone(),
+        None => gabor::resolve_directory(&setup, Path::new("runs"))?,
+    };
+    let weights = match &config.weights {
+        Some(path) if a.resume.is_none() => Some(read_weights(path)?),
+        _ => None,
+    };
+    stop_on_signals()?;
+    let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
+    let options = RunOptions {
+        directory: Some(directory.clone()),
+        resume: a.resume.is_some(),
+        stop: Some(&STOP),
+        weights,
+        ..Default::default()
+    };
+    let result = train_run(&setup, backend, options, &mut FnSink(|e: &Event| printer.event(e)));
+    printer.clear();
+    let finished = result?;
+    if !a.format.json {
+        output::text(&farewell(&setup, &finished, &directory))?;
+    }
+    Ok(())
+}
+
+fn configuration(a: &Arguments) -> Result<Config> {
+    let (files, mut words): (Vec<&String>, Vec<String>) = (
+        a.words.iter().filter(|w| !w.contains('=') && w.ends_with(".toml")).collect(),
+        a.words.iter().filter(|w| w.contains('=') || !w.ends_with(".toml")).cloned().collect(),
+    );
+    let file = match (files.as_slice(), &a.resume) {
+        ([], None) => None,
+        ([file], None) => Some(PathBuf::from(file)),
+        ([], Some(run)) => Some(run.join("config.toml")),
+        (_, None) => {
+            return Err(Failure::Usage(format!("{}: a second configuration file; right would be: one", files[1])));
+        }
+        (_, Some(_)) => {
+            return Err(Failure::Usage(format!(
+                "{}: a resumed run has its own configuration; right would be: KEY=VALUE",
+                files[0]
+            )));
+        }
+    };
+    if let Some(run) = a.resume.as_ref().filter(|r| !r.join("config.toml").is_file()) {
+        return Err(Failure::Failed(format!(
+            "{}: there is no run in this directory; right would be: the directory of a run that was begun",
+            run.display()
+        )));
+    }
+    let flags = [
+        ("data", a.data.clone()),
+        ("net", a.net.clone()),
+        ("run", a.out.clone()),
+        ("threads", a.threads.map(|t| t.to_string())),
+    ];
+    words.extend(flags.into_iter().filter_map(|(k, v)| v.map(|v| format!("{k}={v}"))));
+    let environment: Vec<(String, String)> =
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let of_words = |e: &gabor::train::Error| e.place().starts_with("argument");
+    let config = Config::load(file.as_deref(), environment, &words);
+    let config = config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })?;
+    config.validate()?;
+    Ok(config)
+}
+
+fn read_weights(path: &str) -> Result<gabor::tensor::Weights> {
+    let bytes = gabor::read_limited(Path::new(path), 64 << 30)?;
+    let read = gabor::formats::safetensors::read(&bytes);
+    Ok(read.map_err(|e| gabor::Error::from(e).inside(path))?.0)
+}
+
+/// The first signal asks the loop to save and stop, the second ends the process at once.
+fn stop_on_signals() -> Result<()> {
+    let handler = || {
+        if STOP.swap(true, Ordering::SeqCst) {
+            // 128 + SIGINT, as shells report it.
+            std::process::exit(130);
+        }
+        output::note("saving and stopping after this step; once more to abort");
+    };
+    ctrlc::set_handler(handler).map_err(|e| Failure::Failed(format!("signals: cannot be handled: {e}")))
+}
+
+/// Prints events: JSON lines, or a line now and then with a bar between.
+struct Printer {
+    json: bool,
+    progress: Option<Progress>,
+    epochs: u64,
+    /// Whether nobody reads any more; training goes on.
+    broken: bool,
+}
+
+impl Printer {
+    fn print(&mut self, text: &str) {
+        self.clear();
+        self.broken = self.broken || output::text(text).is_err();
+    }
+    fn clear(&mut self) {
+        if let Some(p) = &mut self.progress {
+            p.clear();
+        }
+    }
+    fn event(&mut self, event: &Event) {
+        if let Event::Warning { text } = event {
+            self.clear();
+            output::warning(text);
+        }
+        if self.json {
+            let line = serde_json::to_string(event).unwrap_or_default();
+            self.print(&(line + "\n"));
+            return;
+        }
+        match event {
+            Event::RunStarted {
+                net,
+                parameters,
+                input,
+                classes,
+                train,
+                validation,
+                test,
+                epochs,
+                steps_per_epoch,
+                batch,
+                resumed_from,
+                config,
+                run,
+            } => {
+                let input: Vec<String> = input.iter().map(usize::to_string).collect();
+                let data = config.get("data").map_or("", String::as_str);
+                let mut text = format!(
+                    "{} on {data}: {} training, {} validation and {} test images, {} classes\n\
+                     input {}, {} parameters, {epochs} epochs of {steps_per_epoch} steps of {batch}\nrun directory {run}\n",
+                    output::bold(net),
+                    count(*train),
+                    count(*validation),
+                    count(*test),
+                    classes.len(),
+                    input.join("×"),
+                    count(*parameters),
+                );
+                if *resumed_from > 0 {
+                    text += &format!("going on after step {}\n", count(*resumed_from));
+                }
+                text += "\nepoch   training loss  accuracy   validation loss  accuracy        lr     time\n";
+                self.epochs = *epochs;
+                self.progress = Some(Progress::new(*resumed_from, epochs * steps_per_epoch));
+                self.print(&text);
+            }
+            Event::Step { epoch, step, loss, images_per_second, .. } => {
+                let text = format!("epoch {}/{}  loss {loss:.3}", epoch + 1, self.epochs);
+                if let Some(p) = &mut self.progress {
+                    p.draw(*step, *images_per_second, &text);
+                }
+            }
+            Event::Epoch { epoch, train_loss, train_top1, validation_loss, validation_top1, lr, seconds, .. } => {
+                let number = epoch + 1;
+                // About twenty lines, the last among them.
+                let every = self.epochs.div_ceil(20).max(1);
+                if number % every != 0 && number != self.epochs {
+                    return;
+                }
+                let shown = |v: &Option<f64>, f: fn(f64) -> String| v.map_or("–".into(), f);
+                let text = format!(
+                    "{number:5} {train_loss:15.4}  {:>8} {:>17}  {:>8}  {lr:8.2e}  {:>7}\n",
+                    percent(*train_top1),
+                    shown(validation_loss, |v| format!("{v:.4}")),
+                    shown(validation_top1, percent),
+                    duration(*seconds)
+                );
+                self.print(&text);
+            }
+            Event::Note { text } => {
+                self.clear();
+                output::note(text);
+            }
+            Event::Stopped { reason, step, .. } => {
+                self.print(&format!("stopped at step {} ({})\n", count(*step), reason.replace('_', " ")));
+            }
+            Event::Evaluated { evaluation } => self.print(&format!("\n{}", eval::describe(evaluation))),
+            Event::Warning { .. } | Event::Checkpoint { .. } | Event::Finished { .. } => {}
+        }
+    }
+}
+
+/// Where everything is, and what to type next.
+fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
+    let run = directory.display();
+    let (outcome, seconds) = (&finished.outcome, duration(finished.outcome.state.seconds));
+    if outcome.stopped == Some(Stop::Interrupted) {
+        return format!(
+            "\nsaved after step {} in {seconds}; to go on:\n  gabor train --resume {run}\n",
+            count(outcome.state.step)
+        );
+    }
+    let mut out = format!("\n{} steps in {seconds}\n\n", count(outcome.state.step));
+    let mut line = |what: &str, path: &Option<PathBuf>| {
+        if let Some(path) = path {
+            out += &format!("{what:8}{}\n", path.display());
+        }
+    };
+    line("model", &finished.model_file);
+    line("report", &finished.report_file);
+    let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
+    let more = 2 * setup.config.epochs.0.unwrap_or(1);
+    let next = match outcome.stopped {
+        Some(Stop::MaxSteps) => format!("gabor train --resume {run} max_steps=none"),
+        _ => format!("gabor train --resume {run} epochs={more}"),
+    };
+    out + &format!(
+        "\nnext:\n  gabor predict {run}/model.onnx PICTURE.png\n  gabor eval {run}/model.onnx{data}\n  gabor summary {run}/model.onnx\n  {next}\n"
+    )
+}

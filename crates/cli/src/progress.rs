@@ -1,0 +1,85 @@
+//! A line of progress that is drawn again and again, on a terminal only.
+
+use gabor::report::{count, duration};
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+/// Shortest time between two drawings.
+const PAUSE: Duration = Duration::from_millis(90);
+const WIDTH: usize = 28;
+
+/// Progress through a known number of steps.
+pub struct Progress {
+    shown: bool,
+    colours: bool,
+    total: u64,
+    begun: Instant,
+    first: u64,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    /// Progress from step `first` to step `total`; silent where standard error is no terminal.
+    pub fn new(first: u64, total: u64) -> Self {
+        let shown = stderr().is_terminal();
+        let colours = crate::output::colours(shown);
+        Progress { shown, colours, total, begun: Instant::now(), first, last: None }
+    }
+    /// Draws the line; `rate` in images a second.
+    pub fn draw(&mut self, step: u64, rate: f64, text: &str) {
+        if !self.shown || self.last.is_some_and(|t| t.elapsed() < PAUSE) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let (done, bar) = bar(step, self.total);
+        let bar = if self.colours {
+            format!("\x1b[36m{}\x1b[2m{}\x1b[0m", bar.0, bar.1)
+        } else {
+            format!("{}{}", bar.0, bar.1)
+        };
+        let left = remaining(
+            self.begun.elapsed().as_secs_f64(),
+            step.saturating_sub(self.first),
+            self.total.saturating_sub(step),
+        );
+        let line = format!("{bar} {:3.0} %  {text}  {} images/s  {left}", done * 100.0, count(rate as u64));
+        let _ = write!(stderr(), "\r\x1b[2K{line}");
+        let _ = stderr().flush();
+    }
+    /// Takes the line away, so that text can be printed.
+    pub fn clear(&mut self) {
+        if self.shown && self.last.take().is_some() {
+            let _ = write!(stderr(), "\r\x1b[2K");
+            let _ = stderr().flush();
+        }
+    }
+}
+
+/// The part that is done, and the bar: what is done and what is left.
+fn bar(step: u64, total: u64) -> (f64, (String, String)) {
+    let done = (step as f64 / total.max(1) as f64).clamp(0.0, 1.0);
+    let full = (done * WIDTH as f64).round() as usize;
+    (done, ("━".repeat(full), "━".repeat(WIDTH - full)))
+}
+
+/// The time that is left, from the steps done in some seconds.
+fn remaining(seconds: f64, done: u64, left: u64) -> String {
+    if done == 0 {
+        return String::new();
+    }
+    format!("{} left", duration((seconds / done as f64 * left as f64).max(1.0).round()).replace(".0 s", " s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_and_times() {
+        assert_eq!(bar(5, 10).1.0.chars().count(), WIDTH / 2);
+        assert_eq!(bar(20, 10).1.1, "");
+        assert_eq!(bar(0, 0).0, 0.0);
+        assert_eq!(remaining(2.0, 4, 6), "3 s left");
+        assert_eq!(remaining(2.0, 0, 6), "");
+    }
+}

@@ -1,0 +1,328 @@
+//! A model: a network with weights, preprocessing and class names, as one `.onnx` file holds them.
+
+use crate::{Error, Result, files};
+use gabor_compile::{Backend, CompileOptions, Executable, Program};
+use gabor_cpu::CpuBackend;
+use gabor_data::{Image, Preprocessing};
+use gabor_formats::onnx;
+use gabor_graph::ops::Softmax;
+use gabor_graph::{Graph, ValueId};
+use gabor_nets::{Mode, Network};
+use gabor_tensor::{DType, Dim, Rule, Tensor, Weights};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Largest model file that is read: 16 GiB.
+const LARGEST_FILE: u64 = 16 << 30;
+
+/// One class with its probability.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The class's name; its index where the model has no names.
+    pub class: String,
+    /// The class's index, from 0.
+    pub index: usize,
+    /// Between 0 and 1; all classes together give 1.
+    pub probability: f32,
+}
+
+/// A network for inference with all that a prediction needs.
+///
+/// ```no_run
+/// let mut model = gabor::Model::open("runs/digits-lenet5-1/model.onnx").unwrap();
+/// let image = gabor::data::decode_file("seven.png".as_ref(), &Default::default()).unwrap();
+/// for p in model.top(&image, 5).unwrap() {
+///     println!("{:5.1} % {}", p.probability * 100.0, p.class);
+/// }
+/// ```
+pub struct Model {
+    pub(crate) graph: Graph,
+    pub(crate) weights: Weights,
+    preprocessing: Option<Preprocessing>,
+    classes: Vec<String>,
+    provenance: Option<String>,
+    metrics: Option<String>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) compiled: Option<Box<dyn Executable>>,
+}
+
+impl Model {
+    /// Reads a `.onnx` file.
+    ///
+    /// # Errors
+    /// A path that cannot be read; a file that is damaged, no model, or holds operators that are not known (all of them
+    /// are named).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = files::read_limited(path, LARGEST_FILE)?;
+        Self::from_onnx(&bytes).map_err(|e| e.inside(path.display()))
+    }
+    /// Reads the bytes of a `.onnx` file.
+    ///
+    /// # Errors
+    /// As [`open`](Model::open).
+    pub fn from_onnx(bytes: &[u8]) -> Result<Self> {
+        let onnx::Imported { graph, weights, metadata, .. } = onnx::import(bytes)?;
+        let preprocessing = match &metadata.preprocessing {
+            Some(text) => Some(Preprocessing::from_json(text)?),
+            None => None,
+        };
+        let mut model = Model::new(graph, weights)?;
+        model.preprocessing = preprocessing;
+        model.classes = metadata.classes;
+        model.provenance = metadata.provenance;
+        model.metrics = metadata.metrics;
+        Ok(model)
+    }
+    /// A graph with its weights, without preprocessing and names.
+    ///
+    /// # Errors
+    /// A parameter without a weight of its shape.
+    pub fn new(graph: Graph, weights: Weights) -> Result<Self> {
+        for (v, _) in graph.parameters() {
+            let (name, want) = (&graph.value(v).name, graph.shape(v).known().unwrap_or_default());
+            match weights.get(name).map(Tensor::shape) {
+                Some(shape) if shape == want => {}
+                Some(shape) => {
+                    let rule = Rule::new(format!("a weight of shape {shape:?}")).right(format!("{want:?}"));
+                    return Err(Error::new(name, rule));
+                }
+                None => return Err(Error::new(name, Rule::new("the weights do not hold this parameter"))),
+            }
+        }
+        Ok(Model {
+            graph,
+            weights,
+            preprocessing: None,
+            classes: Vec::new(),
+            provenance: None,
+            metrics: None,
+            backend: Arc::new(CpuBackend::default()),
+            compiled: None,
+        })
+    }
+    /// A network with its weights, its preprocessing and the names of its classes.
+    ///
+    /// # Errors
+    /// Weights of another network, or another number of names than classes.
+    pub fn of_network(
+        network: &Network,
+        weights: Weights,
+        preprocessing: Preprocessing,
+        classes: Vec<String>,
+    ) -> Result<Self> {
+        if classes.len() != network.classes() {
+            let rule = Rule::new(format!("{} names for {} classes", classes.len(), network.classes()));
+            return Err(Error::new(network.name(), rule.right("one name per class")));
+        }
+        let mut model = Model::new(network.graph(Mode::Infer)?, weights)?;
+        model.preprocessing = Some(preprocessing);
+        model.classes = classes;
+        Ok(model)
+    }
+    /// The model on another backend, for example one with fewer threads.
+    #[must_use]
+    pub fn on(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.backend = backend;
+        self.compiled = None;
+        self
+    }
+    /// The model with other preprocessing.
+    #[must_use]
+    pub fn with_preprocessing(mut self, preprocessing: Preprocessing) -> Self {
+        self.preprocessing = Some(preprocessing);
+        self
+    }
+    /// The model with other names for its classes.
+    #[must_use]
+    pub fn with_classes(mut self, classes: Vec<String>) -> Self {
+        self.classes = classes;
+        self
+    }
+    /// The model with notes on its training and on what it reached, both JSON.
+    #[must_use]
+    pub fn with_notes(mut self, provenance: String, metrics: Option<String>) -> Self {
+        self.provenance = Some(provenance);
+        self.metrics = metrics;
+        self
+    }
+    /// The graph; its parameters carry the names of the weights.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+    /// Parameters and running statistics.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+    /// How an image becomes the input, if the model says.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        self.preprocessing.as_ref()
+    }
+    /// Names of the classes; empty if unknown.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    /// How it was trained, as JSON.
+    pub fn provenance(&self) -> Option<&str> {
+        self.provenance.as_deref()
+    }
+    /// What it reached, as JSON.
+    pub fn metrics(&self) -> Option<&str> {
+        self.metrics.as_deref()
+    }
+    /// The model as the bytes of a `.onnx` file.
+    ///
+    /// # Errors
+    /// Operations that ONNX cannot say, all of them named.
+    pub fn to_onnx(&self) -> Result<Vec<u8>> {
+        let metadata = onnx::Metadata {
+            preprocessing: self.preprocessing.as_ref().map(Preprocessing::to_json),
+            classes: self.classes.clone(),
+            provenance: self.provenance.clone(),
+            metrics: self.metrics.clone(),
+            ..Default::default()
+        };
+        Ok(onnx::export(&self.graph, &self.weights, &metadata)?)
+    }
+    /// Writes the model as a `.onnx` file.
+    ///
+    /// # Errors
+    /// As [`to_onnx`](Model::to_onnx), or a path that cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        files::write_aside(path.as_ref(), &self.to_onnx()?)
+    }
+    /// All classes, the most probable first.
+    ///
+    /// # Errors
+    /// A model without preprocessing, that takes no pictures or gives no scores.
+    pub fn predict(&mut self, image: &Image<'_>) -> Result<Vec<Prediction>> {
+        let preprocessing = self.preprocessing.as_ref().ok_or_else(no_preprocessing)?;
+        let input = preprocessing.apply(image)?;
+        let [c, h, w] = preprocessing.input();
+        let logits = self.logits(&Tensor::f32(&[1, c, h, w], input)?)?;
+        let probabilities = softmax(logits.as_f32()?);
+        let mut all: Vec<Prediction> = (probabilities.into_iter().enumerate())
+            .map(|(index, probability)| Prediction { class: self.class(index), index, probability })
+            .collect();
+        all.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.index.cmp(&b.index)));
+        Ok(all)
+    }
+    /// The `k` most probable classes, the most probable first.
+    ///
+    /// # Errors
+    /// As [`predict`](Model::predict).
+    pub fn top(&mut self, image: &Image<'_>, k: usize) -> Result<Vec<Prediction>> {
+        let mut all = self.predict(image)?;
+        all.truncate(k);
+        Ok(all)
+    }
+    /// Scores `[n, classes]` (before softmax) of prepared images `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// A model that takes no pictures or gives no scores, or images of another shape.
+    pub fn logits(&mut self, images: &Tensor) -> Result<Tensor> {
+        let input = self.image_input()?;
+        let name = self.graph.value(input).name.clone();
+        let n = images.shape().first().copied().unwrap_or(0);
+        if self.compiled.is_none() {
+            let mut graph = self.graph.clone();
+            graph.clear_outputs();
+            graph.output(LOGITS, self.scores()?);
+            let program = Program::single("predict", graph.validate()?);
+            let mut run = self.backend.compile(&program, &CompileOptions::default())?;
+            for (name, tensor) in self.weights.iter().filter(|(name, _)| self.graph.find(name).is_some()) {
+                run.write(name, tensor)?;
+            }
+            self.compiled = Some(run);
+        }
+        match &mut self.compiled {
+            Some(run) => {
+                run.run(0, n, &[(&name, images)])?;
+                Ok(run.output(LOGITS)?.to_tensor())
+            }
+            None => Err(Error::new(&self.graph.name, Rule::new("the model is not compiled"))),
+        }
+    }
+    /// The name of a class.
+    pub(crate) fn class(&self, index: usize) -> String {
+        self.classes.get(index).cloned().unwrap_or_else(|| index.to_string())
+    }
+    /// The only input, which takes pictures.
+    pub(crate) fn image_input(&self) -> Result<ValueId> {
+        let all: Vec<ValueId> = self.graph.inputs().collect();
+        match all[..] {
+            [x] if self.graph.ty(x).dtype == DType::F32 && self.graph.shape(x).rank() == 4 => Ok(x),
+            _ => {
+                let list: Vec<String> = all.iter().map(|&v| self.describe(v)).collect();
+                let rule = Rule::new("the model does not take pictures").given(format!("inputs {}", list.join(", ")));
+                Err(Error::new(&self.graph.name, rule.right("one input of shape [n, c, h, w]")))
+            }
+        }
+    }
+    /// Scores of the classes before softmax: the output `logits`, or the only one of shape `[n, classes]`; where a softmax
+    /// makes it, what goes into that.
+    pub(crate) fn scores(&self) -> Result<ValueId> {
+        let outputs = self.graph.outputs();
+        let named = outputs.iter().find(|o| o.0 == LOGITS).or(if outputs.len() == 1 { outputs.first() } else { None });
+        let fits = |v: ValueId| self.graph.shape(v).rank() == 2 && self.graph.ty(v).dtype == DType::F32;
+        let Some(&(_, v)) = named.filter(|o| fits(o.1)) else {
+            let list: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.0, self.graph.ty(o.1))).collect();
+            let rule = Rule::new("the model gives no scores of classes").given(format!("outputs {}", list.join(", ")));
+            return Err(Error::new(&self.graph.name, rule.right("one output of shape [n, classes]")));
+        };
+        let before = self.graph.producer(v).filter(|node| node.op::<Softmax>().is_some());
+        Ok(before.map_or(v, |node| node.inputs[0]))
+    }
+    /// Number of classes.
+    ///
+    /// # Errors
+    /// A model that gives no scores.
+    pub fn class_count(&self) -> Result<usize> {
+        match self.graph.shape(self.scores()?).0[1] {
+            Dim::Fixed(c) => Ok(c),
+            Dim::Batch(_) => Err(Error::new(&self.graph.name, Rule::new("the number of classes depends on the batch"))),
+        }
+    }
+    pub(crate) fn describe(&self, v: ValueId) -> String {
+        format!("{} {}", self.graph.value(v).name, self.graph.ty(v))
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Model {{ name: {:?}, parameters: {}, classes: {} }}",
+            self.graph.name,
+            self.weights.elements(),
+            self.classes.len()
+        )
+    }
+}
+
+/// Name of the output that scores are read from.
+const LOGITS: &str = "logits";
+
+pub(crate) fn no_preprocessing() -> Error {
+    let rule = Rule::new("the model does not say how a picture becomes its input");
+    Error::from(rule.right("a model with the metadata entry gabor.preprocessing, or preprocessing of your own"))
+}
+
+/// Probabilities of scores, computed in f64.
+fn softmax(scores: &[f32]) -> Vec<f32> {
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let e: Vec<f64> = scores.iter().map(|&s| f64::from(s - most).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    e.iter().map(|v| (v / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let p = softmax(&[1000.0, 1000.0, -1000.0]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+    }
+}

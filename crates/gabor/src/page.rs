@@ -1,0 +1,271 @@
+//! What a report says of a run.
+
+use crate::{Model, Result};
+use gabor_data::Dataset;
+use gabor_graph::Source;
+use gabor_graph::ops::Conv;
+use gabor_nets::summary;
+use gabor_report::{
+    Confusion, Curve, Figure, LayerRow, Mistake, Picture, Report, bytes, count, duration, filters, percent,
+};
+use gabor_train::{Evaluation, Event, Outcome, Setup};
+use std::path::Path;
+
+/// How many of the hardest images are shown.
+const SHOWN: usize = 16;
+/// Evaluation sets of more images are not searched for them.
+const MOST_IMAGES: usize = 2000;
+
+/// The confusion matrix of an evaluation.
+pub fn confusion(e: &Evaluation) -> Confusion {
+    Confusion { classes: e.classes.iter().map(|c| c.class.clone()).collect(), counts: e.confusion.clone() }
+}
+
+/// The report of a run, from what it trained, its model, how it ended and its events.
+///
+/// # Errors
+/// Images of mistakes that cannot be read again.
+pub fn page(setup: &Setup, model: &mut Model, outcome: &Outcome, events: &[Event], directory: &Path) -> Result<Report> {
+    let mut r = Report {
+        title: directory.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned()),
+        subtitle: subtitle(setup),
+        learning_rate: Curve::new("", learning_rate(events)),
+        best_epoch: outcome.state.best.map(|b| b.epoch as f64 + 1.0),
+        filters: first_filters(model),
+        configuration: configuration(setup),
+        provenance: provenance(setup, outcome),
+        commands: commands(setup, directory),
+        ..Default::default()
+    };
+    curves(&mut r, events);
+    layers(&mut r, model);
+    if let Some(e) = &outcome.evaluation {
+        r.confusion = Some(confusion(e));
+        r.evaluated_on = e.split.clone();
+        let right = (e.top1 * e.count as f64).round() as u64;
+        let of = format!("{} of {}", count(right), count(e.count));
+        r.figures.push(Figure::new(format!("{} accuracy", e.split), percent(e.top1), of));
+        if e.classes.len() > 10 {
+            r.figures.push(Figure::new("top-5 accuracy", percent(e.top5), ""));
+        }
+        r.figures.push(Figure::new(format!("{} loss", e.split), format!("{:.4}", e.loss), "cross-entropy"));
+        r.mistakes = mistakes(setup, model, e)?;
+        r.hardest = hardest(setup, model, r.mistakes.len())?;
+    }
+    let parameters = summary(model.graph()).parameters;
+    r.figures.push(Figure::new("parameters", count(parameters), bytes(parameters * 4)));
+    let steps = format!("{} steps of {}", count(outcome.state.step), setup.config.batch);
+    r.figures.push(Figure::new("epochs", outcome.state.epoch.to_string(), steps));
+    let images = outcome.state.step as f64 * setup.config.batch as f64;
+    let rate = if outcome.state.seconds > 0.0 { images / outcome.state.seconds } else { 0.0 };
+    let rate = format!("{} images/s", count(rate as u64));
+    r.figures.push(Figure::new("time", duration(outcome.state.seconds), rate));
+    Ok(r)
+}
+
+fn subtitle(setup: &Setup) -> String {
+    let title = setup.network.card().map_or(setup.network.name(), |c| c.title);
+    let len = |d: &Option<std::sync::Arc<dyn gabor_data::Dataset>>| d.as_ref().map_or(0, |d| d.len() as u64);
+    let parts = [
+        ("training", len(&setup.splits.train)),
+        ("validation", len(&setup.splits.validation)),
+        ("test", len(&setup.splits.test)),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|p| p.1 > 0).map(|(n, c)| format!("{} {n}", count(*c))).collect();
+    let [c, h, w] = setup.preprocessing.input();
+    let classes = setup.splits.classes().len();
+    format!("{title}, on {}: {} images, input {c} × {h} × {w}, {classes} classes.", setup.config.data, parts.join(", "))
+}
+
+/// Points at the ends of epochs; of a run with few of them also points in between.
+fn curves(r: &mut Report, events: &[Event]) {
+    let mut lines: [Vec<(f64, f64)>; 4] = Default::default();
+    let epochs = events.iter().filter(|e| matches!(e, Event::Epoch { .. })).count();
+    for event in events {
+        match event {
+            Event::Epoch { epoch, train_loss, train_top1, validation_loss, validation_top1, .. } => {
+                let x = *epoch as f64 + 1.0;
+                if epochs >= 5 {
+                    lines[0].push((x, *train_loss));
+                    lines[1].push((x, *train_top1));
+                }
+                lines[2].extend(validation_loss.map(|v| (x, v)));
+                lines[3].extend(validation_top1.map(|v| (x, v)));
+            }
+            Event::Step { epoch, step_in_epoch, steps_per_epoch, loss, top1, .. } if epochs < 5 => {
+                let x = *epoch as f64 + *step_in_epoch as f64 / (*steps_per_epoch).max(1) as f64;
+                lines[0].push((x, *loss));
+                lines[1].push((x, *top1));
+            }
+            _ => {}
+        }
+    }
+    let [a, b, c, d] = lines;
+    r.loss = vec![Curve::new("training", a), Curve::new("validation", c)];
+    r.accuracy = vec![Curve::new("training", b), Curve::new("validation", d)];
+}
+
+fn learning_rate(events: &[Event]) -> Vec<(f64, f64)> {
+    let point = |e: &Event| match e {
+        Event::Step { epoch, step_in_epoch, steps_per_epoch, lr, .. } => {
+            Some((*epoch as f64 + *step_in_epoch as f64 / (*steps_per_epoch).max(1) as f64, *lr))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(point).collect()
+}
+
+fn layers(r: &mut Report, model: &Model) {
+    let s = summary(model.graph());
+    r.layer_columns =
+        ["layer", "operation", "output", "values", "parameters", "FLOPs", "receptive field"].map(String::from).to_vec();
+    let product = |v: Vec<usize>| v.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
+    let shown = |v: u64| if v == 0 { "–".to_string() } else { count(v) };
+    for l in &s.layers {
+        let extents = l.output.0.iter().skip(1).map(|d| d.at(1)).collect();
+        let field = if l.receptive_field.is_empty() { "all".into() } else { product(l.receptive_field.clone()) };
+        let cells = vec![
+            l.name.clone(),
+            l.kind.clone(),
+            product(extents),
+            shown(l.values),
+            shown(l.parameters),
+            shown(l.flops),
+            field,
+        ];
+        r.layers.push(LayerRow { cells });
+    }
+    r.layer_notes.push(format!(
+        "In all {} parameters, {} values held and {} floating-point operations for an image.",
+        count(s.parameters),
+        count(s.values),
+        count(s.flops)
+    ));
+    r.layer_notes.extend(s.notes);
+}
+
+/// The filters of the first convolution that reads a weight directly.
+fn first_filters(model: &Model) -> Option<(String, Vec<Picture>)> {
+    let g = model.graph();
+    let node = g.nodes().iter().find(|n| n.op::<Conv>().is_some())?;
+    let weight = g.value(*node.inputs.get(1)?);
+    if !matches!(weight.source, Source::Parameter(_)) {
+        return None;
+    }
+    let tensor = model.weights().get(&weight.name)?;
+    let shape: [usize; 4] = tensor.shape().try_into().ok()?;
+    let pictures = filters(tensor.as_f32().ok()?, shape);
+    Some((node.name.clone(), pictures)).filter(|f| !f.1.is_empty())
+}
+
+/// Mistakes as the network saw them, with the probability that the true class got.
+fn mistakes(setup: &Setup, model: &mut Model, e: &Evaluation) -> Result<Vec<Mistake>> {
+    let Ok((_, data)) = setup.splits.evaluation() else { return Ok(Vec::new()) };
+    let all = e.mistakes.iter().map(|m| shown(setup, model, &**data, m.index));
+    Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// Where mistakes are few and images not many: right predictions of which the network is least certain.
+fn hardest(setup: &Setup, model: &mut Model, mistakes: usize) -> Result<Vec<Mistake>> {
+    let Ok((_, data)) = setup.splits.evaluation() else { return Ok(Vec::new()) };
+    if mistakes >= SHOWN / 2 || data.len() > MOST_IMAGES {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    for (i, &label) in data.labels().iter().enumerate() {
+        let best = model.top(&data.image(i)?, 1)?;
+        all.extend(best.iter().filter(|p| p.index == label as usize).map(|p| (p.probability, i)));
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let all = all.iter().take(SHOWN).map(|&(_, i)| shown(setup, model, &**data, i));
+    Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// An image as the network saw it, and what it made of it.
+fn shown(setup: &Setup, model: &mut Model, data: &dyn Dataset, index: usize) -> Result<Option<Mistake>> {
+    let sample = data.sample(index)?;
+    let seen = setup.preprocessing.prepared(&sample.image)?;
+    let picture = Picture::new(seen.width(), seen.height(), seen.channels(), seen.data().to_vec());
+    let all = model.predict(&sample.image)?;
+    let truth = all.iter().find(|p| p.index == sample.label as usize);
+    Ok(picture.zip(all.first()).map(|(picture, best)| Mistake {
+        picture,
+        id: sample.id.clone(),
+        predicted: best.class.clone(),
+        probability: f64::from(best.probability),
+        truth: truth.map_or_else(|| sample.label.to_string(), |t| t.class.clone()),
+        truth_probability: truth.map(|t| f64::from(t.probability)),
+    }))
+}
+
+/// The settings as `key = value`, without their pages.
+fn configuration(setup: &Setup) -> String {
+    let entries = setup.config.entries();
+    let width = entries.iter().map(|(k, _)| k.len()).max().unwrap_or(0);
+    entries.iter().map(|(k, v)| format!("{k:width$} = {v}\n")).collect()
+}
+
+fn provenance(setup: &Setup, outcome: &Outcome) -> Vec<(String, String)> {
+    let mut out = vec![
+        ("made by".to_string(), format!("gabor {}", env!("CARGO_PKG_VERSION"))),
+        ("date".into(), date()),
+        ("data".into(), setup.config.data.clone()),
+        ("network".into(), setup.network.name().to_string()),
+        ("seed".into(), setup.config.seed.to_string()),
+        ("stopped".into(), outcome.stopped.map_or("after the last epoch", |s| s.name()).to_string()),
+    ];
+    if let Some(card) = setup.network.card() {
+        out.push(("paper".into(), format!("{} ({})", card.paper, card.year)));
+    }
+    if setup.config.data == "digits" {
+        let credit = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak 1998, UCI Machine Learning \
+                      Repository, doi 10.24432/C50P49, CC BY 4.0";
+        out.push(("credit".into(), credit.into()));
+    }
+    out
+}
+
+fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
+    let run = directory.display();
+    let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
+    vec![
+        (format!("gabor predict {run}/model.onnx image.png"), "name a picture".into()),
+        (format!("gabor eval {run}/model.onnx{data}"), "measure it again".into()),
+        (format!("gabor summary {run}/model.onnx"), "see its layers".into()),
+        (format!("gabor train --resume {run} epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)), "train on".into()),
+    ]
+}
+
+/// Today in UTC as `2026-03-01 14:05 UTC`.
+fn date() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, minutes) = ((now / 86_400) as i64, now % 86_400 / 60);
+    let (y, m, d) = civil(days);
+    format!("{y}-{m:02}-{d:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar: years begin in March, so that the
+/// leap day comes last.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::civil;
+
+    #[test]
+    fn days_and_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_513), (2026, 3, 1));
+    }
+}

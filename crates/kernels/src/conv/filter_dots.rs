@@ -1,5 +1,6 @@
 //! The filter gradient for few filters: every pair of a filter and a tap is a dot product along the pixels.
 
+use super::cut::ROW;
 use super::filter::join;
 use super::lattice::{Lattice, Region, fill_bands};
 use crate::gemm::{DotTile, dot_tile, reduce_lanes};
@@ -51,12 +52,12 @@ impl DotFilterGrad {
         let lattice = Lattice::forward(&g.window)?;
         let (rows, channels, taps) = (g.co / g.groups, g.ci / g.groups, g.window.kernel_len());
         let counts: [usize; 3] = std::array::from_fn(|d| lattice.axes[d].count);
-        let [d, h, w] = counts;
+        let [d, h, all] = counts;
         // A block of pixels: as many rows (or whole planes) as make a thousand columns, evenly dealt.
-        let row = w + lattice.axes[2].reach;
-        let most = (1024 / row).max(1);
         let even = |extent: usize, most: usize| extent.div_ceil(extent.div_ceil(most.max(1)));
-        let block = if h <= most { [even(d, (most / h).max(1)), h, w] } else { [1, even(h, most), w] };
+        let w = even(all, ROW);
+        let most = (ROW / (w + lattice.axes[2].reach)).max(1);
+        let block = if h <= most && w == all { [even(d, (most / h).max(1)), h, w] } else { [1, even(h, most), w] };
         let extents = lattice.extents(block);
         let channel_len = lattice.bands() * extents.iter().product::<usize>();
         let columns = whole(((block[0] - 1) * extents[1] + block[1] - 1) * extents[2] + w);
@@ -236,8 +237,9 @@ impl Run<'_> {
             for at in all * part / k.parts..all * (part + 1) / k.parts {
                 let (block, batch) = (at % blocks, at / blocks);
                 let images = batch * k.images..((batch + 1) * k.images).min(k.n);
-                let (bd, bh) = (block / k.blocks[1] * k.block[0], block % k.blocks[1] * k.block[1]);
-                let from = [bd, bh, 0];
+                let (bw, rest) = (block % k.blocks[2], block / k.blocks[2]);
+                let (bh, bd) = (rest % k.blocks[1], rest / k.blocks[1]);
+                let from = [bd * k.block[0], bh * k.block[1], bw * k.block[2]];
                 let len = std::array::from_fn(|d| (k.target[d] - from[d]).min(k.block[d]));
                 let region = Region { from, len };
                 for (i, image) in images.clone().enumerate() {
@@ -286,7 +288,8 @@ impl Run<'_> {
                 for th in 0..region.len[1] {
                     let row = (plane * depth + region.from[0] + td) * height + region.from[1] + th;
                     let at = (td * k.extents[1] + th) * k.extents[2];
-                    copy::<S>(self.dy.as_ptr().add(row * width), to.add(at), width);
+                    let from = self.dy.as_ptr().add(row * width + region.from[2]);
+                    copy::<S>(from, to.add(at), region.len[2]);
                 }
             }
         }

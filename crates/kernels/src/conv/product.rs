@@ -195,13 +195,14 @@ impl Kernel for Run<'_> {
         let tasks = k.phases[0];
         for unit in k.units * self.task / tasks..k.units * (self.task + 1) / tasks {
             // Order of the units: blocks of a plane, then images, groups, row blocks.
-            let (bh, rest) = (unit % cut.blocks[1], unit / cut.blocks[1]);
+            let (bw, rest) = (unit % cut.blocks[2], unit / cut.blocks[2]);
+            let (bh, rest) = (rest % cut.blocks[1], rest / cut.blocks[1]);
             let (bd, rest) = (rest % cut.blocks[0], rest / cut.blocks[0]);
             let batches = k.n.div_ceil(cut.images);
             let (b, rest) = (rest % batches * cut.images, rest / batches);
             let (group, r) = (rest % k.groups, rest / k.groups);
             for piece in &k.pieces {
-                let at = [bd * cut.block[0], bh * cut.block[1], 0];
+                let at = [bd * cut.block[0], bh * cut.block[1], bw * cut.block[2]];
                 let axes = &piece.lattice.axes;
                 let len: [usize; 3] = std::array::from_fn(|d| axes[d].count.saturating_sub(at[d]).min(cut.block[d]));
                 if len.contains(&0) {

@@ -76,6 +76,15 @@ impl Storage for Disk {
     }
 }
 
+/// Replaces a file in one step: whoever dies in between leaves the old one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let aside = PathBuf::from(name);
+    let done = Disk.write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
+    done.map_err(|e| Error::io(path, "write", &e))
+}
+
 /// A run's checkpoints.
 pub struct Checkpoints {
     directory: PathBuf,

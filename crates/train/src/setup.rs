@@ -146,9 +146,9 @@ impl Setup {
     }
 }
 
-/// Few images are gone through often, many less often: 60 · (1000 / images)^0.4, between 3 and 100.
+/// Few images are gone through often, many less often: 32 · (1000 / images)^¼, between 3 and 100.
 fn default_epochs(images: usize) -> usize {
-    let epochs = 60.0 * libm::pow(1000.0 / images.max(1) as f64, 0.4);
+    let epochs = 32.0 * libm::pow(1000.0 / images.max(1) as f64, 0.25);
     (epochs.round() as usize).clamp(3, 100)
 }
 

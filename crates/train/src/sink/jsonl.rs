@@ -21,13 +21,10 @@ impl Jsonl {
     pub fn open(path: &Path, step: u64) -> Result<Self> {
         let keep = if step == 0 { Vec::new() } else { kept(path, step)? };
         let fail = |e: std::io::Error| Error::io(path, "write", &e);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path).map_err(fail)?;
-        let mut file = BufWriter::new(file);
-        for line in keep {
-            writeln!(file, "{line}").map_err(fail)?;
-        }
-        file.flush().map_err(fail)?;
-        Ok(Jsonl { path: path.to_path_buf(), file })
+        let text: String = keep.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        crate::checkpoint::replace(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
+        Ok(Jsonl { path: path.to_path_buf(), file: BufWriter::new(file) })
     }
     /// The events of a file; lines that are none are passed over.
     ///

@@ -206,8 +206,7 @@ impl<'a> Run<'a> {
         }
         let files = match (opened, options.directory) {
             (Some((checkpoints, lock)), Some(directory)) => {
-                let path = directory.join("config.toml");
-                std::fs::write(&path, config.to_toml()).map_err(|e| Error::io(&path, "write", &e))?;
+                crate::checkpoint::replace(&directory.join("config.toml"), config.to_toml().as_bytes())?;
                 let jsonl = Jsonl::open(&directory.join("metrics.jsonl"), state.step)?;
                 let tensorboard = TensorBoard::create(&directory)?;
                 Some(Files { directory, checkpoints, jsonl, tensorboard, _lock: lock })

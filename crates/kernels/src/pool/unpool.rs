@@ -83,6 +83,9 @@ fn scatter(dy: &[f32], switches: &[i32], dx: &mut [f32]) {
     }
 }
 
+/// The bits of 2²³ as a float.
+const EXPONENT: u32 = 0x4B00_0000;
+
 /// Writes a plane if every switch lies in its own window of 2 × 2, as those of a pooling do; says whether it did.
 #[inline(always)]
 unsafe fn quads<S: Simd16>(q: Quads, dy: &[f32], switches: &[i32], dx: &mut [f32]) -> bool {
@@ -105,13 +108,13 @@ unsafe fn quads<S: Simd16>(q: Quads, dy: &[f32], switches: &[i32], dx: &mut [f32
                 let from = row * q.columns + o;
                 let d = S::load_up_to(dy.as_ptr().add(from), m);
                 let s = S::load_up_to(switches.as_ptr().add(from).cast(), m);
-                // One more than the distance from the window's first element. Equal integers are equal as floats too,
-                // and no other float than its own equals that of a small positive integer.
-                let s = S::sub_int(s, S::add_int(lanes, S::bits((at as u32).wrapping_sub(1))));
+                // The distance from the window's first element, with the exponent of 2²³ mixed in: then a small integer
+                // is a normal float, which only its own bits equal (subnormal ones are slow to compare).
+                let s = S::xor(S::sub_int(s, S::add_int(lanes, S::bits(at as u32))), S::bits(EXPONENT));
                 let mut found = zero;
-                for (i, first) in [1, q.width + 1].into_iter().enumerate() {
-                    let left = S::eq(s, S::bits(first as u32));
-                    let right = S::eq(s, S::bits(first as u32 + 1));
+                for (i, first) in [0, q.width].into_iter().enumerate() {
+                    let left = S::eq(s, S::bits(EXPONENT ^ first as u32));
+                    let right = S::eq(s, S::bits(EXPONENT ^ (first as u32 + 1)));
                     found = S::select(left, one, S::select(right, one, found));
                     let pair = S::interleave(S::select(left, d, zero), S::select(right, d, zero));
                     store_two::<S>(to.add(i * q.width), pair, m);

@@ -20,6 +20,7 @@ mod pool;
 mod reduce;
 pub mod reference;
 mod shared;
+mod shuffle;
 mod simd;
 mod softmax;
 mod split;
@@ -35,5 +36,6 @@ pub use norm::{
 pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
 pub use reduce::ReduceKernel;
 pub use shared::{SharedMut, Work};
+pub use shuffle::{CastKernel, ConcatKernel, OneHotKernel, PadKernel, RandomUniformKernel, StridedKernel};
 pub use simd::Isa;
 pub use softmax::SoftmaxKernel;

@@ -77,3 +77,10 @@ impl<'a, T> SharedMut<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
 }
+
+impl<'a> SharedMut<'a, i32> {
+    /// The same memory as floats of the same bits, for kernels that only move elements.
+    pub fn as_f32(self) -> SharedMut<'a, f32> {
+        SharedMut { start: self.start.cast(), len: self.len, life: PhantomData }
+    }
+}

@@ -9,6 +9,7 @@ mod norm;
 mod pool;
 mod reduce;
 mod reference;
+mod shuffle;
 mod softmax;
 mod tasks;
 
@@ -27,6 +28,7 @@ const TABLES: &[&[Candidate]] = &[
     norm::TABLE,
     pool::TABLE,
     reduce::TABLE,
+    shuffle::TABLE,
     softmax::TABLE,
     reference::TABLE,
     fused_reference::TABLE,

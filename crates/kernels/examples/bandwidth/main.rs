@@ -9,9 +9,10 @@ mod run;
 use gabor_kernels::reference::BatchNorm;
 use gabor_kernels::{
     AvgPoolGradKernel, AvgPoolKernel, BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs,
-    BatchNormKernel, BatchNormOutputs, Isa, MaxPoolKernel, MaxUnpoolKernel, SharedMut,
+    BatchNormKernel, BatchNormOutputs, CastKernel, Isa, MaxPoolKernel, MaxUnpoolKernel, RandomUniformKernel,
+    ReduceKernel, SharedMut, SoftmaxKernel, StridedKernel,
 };
-use gabor_tensor::{Padding, PoolDivisor, WindowOptions};
+use gabor_tensor::{Padding, PoolDivisor, Reduction, WindowOptions};
 use run::{Buffer, Program, data};
 
 /// What every measurement needs.
@@ -54,6 +55,79 @@ fn main() {
     ] {
         norm(&b, name, BatchNorm { n, c, s, eps: 1e-5, momentum: 0.1 });
     }
+    reductions(&b);
+    for (name, shape, axis) in [
+        ("softmax 64x10", vec![64, 10], 1),
+        ("softmax 256x1000", vec![256, 1000], 1),
+        ("softmax 4x21x128x128", vec![4, 21, 128, 128], 1),
+    ] {
+        for log in [false, true] {
+            let len = shape.iter().product();
+            let (x, y, kernel) = (data(len), Buffer::new(len), SoftmaxKernel::new(&shape, axis, log, b.isa));
+            let mut program = Program::default();
+            // SAFETY: tasks of one kernel, here and below.
+            program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, &x, y.shared()) });
+            b.report(&format!("{}{name}", if log { "log " } else { "" }), &program, 2 * len);
+        }
+    }
+    copies(&b);
+}
+
+fn reductions(b: &Bench) {
+    for (name, shape, axes) in [
+        ("sum 64x10 rows", vec![64, 10], vec![1]),
+        ("sum 256x4096 rows", vec![256, 4096], vec![1]),
+        ("sum 64x120 columns", vec![64, 120], vec![0]),
+        ("sum 4096x256 columns", vec![4096, 256], vec![0]),
+        ("sum 64x6x28x28 channels", vec![64, 6, 28, 28], vec![0, 2, 3]),
+        ("sum 16x64x56x56 channels", vec![16, 64, 56, 56], vec![0, 2, 3]),
+        ("sum 16x512x7x7 channels", vec![16, 512, 7, 7], vec![0, 2, 3]),
+        ("sum of all of 1M", vec![1 << 20], vec![0]),
+    ] {
+        for kind in [Reduction::Sum, Reduction::Max] {
+            let name = if kind == Reduction::Max { name.replace("sum", "max") } else { name.to_string() };
+            let len: usize = shape.iter().product();
+            let kernel = ReduceKernel::new(kind, &shape, &axes, b.isa).expect("a form");
+            let (x, y) = (data(len), Buffer::new(len));
+            let mut program = Program::default();
+            program.add(&kernel, |phase, task, workspace, _| {
+                // SAFETY: the program keeps phases apart.
+                unsafe { kernel.run(phase, task, &x, y.shared(), workspace) }
+            });
+            b.report(&name, &program, len);
+        }
+    }
+}
+
+fn copies(b: &Bench) {
+    let transpose = |shape: &[usize], perm: &[usize]| StridedKernel::transpose(shape, perm, b.isa).expect("few axes");
+    let broadcast = |from: &[usize], to: &[usize]| StridedKernel::broadcast(from, to, b.isa).expect("few axes");
+    for (name, kernel, from, to) in [
+        ("transpose 64x400", transpose(&[64, 400], &[1, 0]), 25_600, 25_600),
+        ("transpose 1024x1024", transpose(&[1024, 1024], &[1, 0]), 1 << 20, 1 << 20),
+        ("nhwc to nchw 16x56x56x64", transpose(&[16, 56, 56, 64], &[0, 3, 1, 2]), 16 * 3136 * 64, 16 * 3136 * 64),
+        ("swap 64x100x49", transpose(&[64, 100, 49], &[1, 0, 2]), 313_600, 313_600),
+        ("repeat channels 16x64x56x56", broadcast(&[64, 1, 1], &[16, 64, 56, 56]), 64, 16 * 3136 * 64),
+        ("repeat rows 4096x256", broadcast(&[256], &[4096, 256]), 256, 1 << 20),
+        ("repeat a number 64x10", broadcast(&[], &[64, 10]), 1, 640),
+    ] {
+        let (x, y) = (data(from), Buffer::new(to));
+        let mut program = Program::default();
+        // SAFETY: tasks of one kernel, here and below.
+        program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, &x, y.shared()) });
+        b.report(name, &program, from + to);
+    }
+    let (x, y) = (vec![7u8; 1 << 20], Buffer::new(1 << 20));
+    let kernel = CastKernel::new(1 << 20, b.isa);
+    let mut program = Program::default();
+    // SAFETY: as above.
+    program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, &x, f32::from, y.shared()) });
+    b.report("bytes to floats 1M", &program, 5 << 18);
+    let kernel = RandomUniformKernel::new(1 << 20, 1, b.isa);
+    let mut program = Program::default();
+    // SAFETY: as above.
+    program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, 1, 2, y.shared()) });
+    b.report("random 1M", &program, 1 << 20);
 }
 
 fn pool(b: &Bench, name: &str, planes: usize, size: usize, k: usize, s: usize, p: usize) {

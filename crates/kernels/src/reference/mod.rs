@@ -23,6 +23,7 @@ pub use conv::{conv, conv_filter_grad, conv_input_grad};
 pub(crate) use index::each_index;
 pub use map::{binary, broadcast_shape, broadcast_to, unary};
 pub use matmul::matmul;
+pub(crate) use pad::source as pad_source;
 pub use pad::{pad, pad_grad};
 pub(crate) use pool::divisors as pool_divisors;
 pub use pool::{avg_pool, avg_pool_grad, max_pool, max_pool_gather, max_unpool};

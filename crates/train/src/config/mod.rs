@@ -238,7 +238,10 @@ impl Config {
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         for ((name, text), key) in self.entries().into_iter().zip(Self::KEYS) {
-            let bare = text.parse::<bool>().is_ok() || text.parse::<f64>().is_ok_and(f64::is_finite);
+            // Bare is what TOML reads back to the very same text.
+            let bare = text.parse::<bool>().is_ok()
+                || text.parse::<i64>().is_ok_and(|v| v.to_string() == text)
+                || text.parse::<f64>().is_ok_and(|v| v.to_string() == text && text.contains('.'));
             let value = if bare { text } else { toml::Value::String(text).to_string() };
             out += &format!("#{} ({})\n{name} = {value}\n", key.doc, key.values);
         }
@@ -389,6 +392,72 @@ mod tests {
         plain.apply_toml(&Config::default().to_toml(), "config.toml").unwrap();
         assert_eq!(plain, Config::default());
         Config::default().validate().unwrap();
+    }
+
+    /// Random text, much of it close to what is right, never panics, and what is accepted reads back to the same.
+    #[test]
+    fn any_text_is_answered() {
+        const PIECES: &[&str] = &[
+            "epochs",
+            "=",
+            "3",
+            "-1",
+            "1e400",
+            "NaN",
+            "inf",
+            "none",
+            "auto",
+            "\n",
+            "\"",
+            "[",
+            "]",
+            ",",
+            ":",
+            "+",
+            "step",
+            "warmup",
+            "cosine",
+            "milestones",
+            "conv*",
+            "0.1",
+            "x",
+            "×",
+            "3x8x8",
+            "lr",
+            "schedule",
+            "augment",
+            "rotate",
+            "mirror",
+            "#",
+            "'",
+            "18446744073709551616",
+            "é",
+            "freeze",
+            "input",
+            "lr_factors",
+            "\u{0}",
+            "plateau",
+            "one-cycle",
+            " ",
+        ];
+        let mut stream = gabor_tensor::Stream::new(11, 0, 0, gabor_tensor::rng::op::TEST);
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let text: String = (0..1 + stream.below(6)).map(|_| PIECES[stream.below(PIECES.len())]).collect();
+            let _ = text.parse::<Schedule>();
+            let _ = parse_augmentation(&text);
+            let mut c = Config::default();
+            let _ = c.apply_toml(&text, "text");
+            let key = Config::KEYS[stream.below(Config::KEYS.len())].name;
+            if c.set(key, &text).is_ok() {
+                let _ = c.validate();
+                let mut again = Config::default();
+                again.apply_toml(&c.to_toml(), "again").unwrap();
+                assert_eq!(again, c, "{key} = {text}");
+                accepted += 1;
+            }
+        }
+        assert!(accepted > 500, "{accepted}");
     }
 
     #[test]

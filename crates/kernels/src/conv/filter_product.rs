@@ -6,7 +6,7 @@
 use super::filter::join;
 use super::lattice::{Lattice, Region, fill_bands};
 use crate::gemm::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
-use crate::memory::{LINE, Pieces, copy, whole};
+use crate::memory::{LINE, Pieces, copy, whole, zero};
 use crate::shared::TASK;
 use crate::simd::{Kernel, Simd16};
 use crate::{Isa, SharedMut, Work};
@@ -223,6 +223,11 @@ impl Run<'_> {
         unsafe {
             let to = if k.parts > 1 { self.workspace.as_ptr().add(part * k.len()) } else { self.dw.as_ptr() };
             let to = to.add((group * k.rows * k.channels + channels.start) * taps);
+            if begin == end {
+                for row in rows.clone() {
+                    zero::<S>(to.add(row * ldc), pairs);
+                }
+            }
             for at in begin..end {
                 let (block_at, batch) = (at % blocks, at / blocks);
                 let images = batch * k.images..((batch + 1) * k.images).min(k.n);

@@ -87,7 +87,12 @@ impl Model {
                     let rule = Rule::new(format!("a weight of shape {shape:?}")).right(format!("{want:?}"));
                     return Err(Error::new(name, rule));
                 }
-                None => return Err(Error::new(name, Rule::new("the weights do not hold this parameter"))),
+                None => {
+                    return Err(Error::new(
+                        name,
+                        Rule::new("the weights do not hold this parameter").right(format!("one of shape {want:?}")),
+                    ));
+                }
             }
         }
         Ok(Model {

@@ -62,12 +62,17 @@ pub fn train_run(
         (model_file, report_file) = (Some(path), Some(report));
     }
     if let Some(evaluation) = outcome.evaluation.as_ref().filter(|_| outcome.stopped != Some(Stop::Interrupted)) {
-        sink.event(&Event::Finished {
-            run: model_file.as_deref().and_then(Path::parent).map_or(String::new(), |p| p.display().to_string()),
+        let run = model_file.as_deref().and_then(Path::parent);
+        let event = Event::Finished {
+            run: run.map_or(String::new(), |p| p.display().to_string()),
             model: model_file.as_ref().map(|p| p.display().to_string()),
             top1: evaluation.top1,
             seconds: outcome.state.seconds,
-        })?;
+        };
+        if let Some(run) = run {
+            Jsonl::open(&run.join("metrics.jsonl"), u64::MAX)?.event(&event)?;
+        }
+        sink.event(&event)?;
     }
     Ok(Finished { outcome, model, model_file, report_file })
 }

@@ -23,6 +23,6 @@ fn log_softmax(p: &Problem<'_>) -> Prepared {
 fn lines(p: &Problem<'_>, axis: usize, log: bool) -> Box<dyn crate::Kernel> {
     tasks(SoftmaxKernel::new(&p.inputs[0], axis, log, p.isa), |k, c| {
         // SAFETY: the contract of the call is the kernel's.
-        unsafe { k.run(c.task, c.io.f32(0), c.io.out_f32(0)) }
+        unsafe { k.run(c.task, c.io.f32(0), c.io.out_f32(0), c.scratch) }
     })
 }

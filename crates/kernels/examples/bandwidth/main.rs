@@ -66,7 +66,7 @@ fn main() {
             let (x, y, kernel) = (data(len), Buffer::new(len), SoftmaxKernel::new(&shape, axis, log, b.isa));
             let mut program = Program::default();
             // SAFETY: tasks of one kernel, here and below.
-            program.add(&kernel, |_, task, _, _| unsafe { kernel.run(task, &x, y.shared()) });
+            program.add(&kernel, |_, task, _, scratch| unsafe { kernel.run(task, &x, y.shared(), scratch) });
             b.report(&format!("{}{name}", if log { "log " } else { "" }), &program, 2 * len);
         }
     }

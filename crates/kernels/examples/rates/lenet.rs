@@ -148,9 +148,9 @@ pub fn step(n: usize, isa: Isa, threads: usize) {
     }
     let (logits, probabilities) = (values[3], buffer(n * 10));
     let k = Arc::new(SoftmaxKernel::new(&[n, 10], 1, false, isa));
-    net.program.add(&*k.clone(), move |_, task, _, _| {
+    net.program.add(&*k.clone(), move |_, task, _, scratch| {
         // SAFETY: see above.
-        unsafe { k.run(task, logits.read(), probabilities.shared()) }
+        unsafe { k.run(task, logits.read(), probabilities.shared(), scratch) }
     });
     let mut dy = probabilities;
     for i in (0..3).rev() {

@@ -1,4 +1,4 @@
-//! Random numbers, sixteen blocks at a time.
+//! Random numbers, many blocks at a time.
 
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::memory::{LINE, Pieces};
 use crate::pointwise::math;
 use crate::simd::{Kernel, Simd16, tree};
 use crate::split::{share, tasks};
@@ -39,21 +40,24 @@ impl SoftmaxKernel {
     /// Runs one task: reads `x`, writes its part of `y`.
     ///
     /// # Safety
-    /// Nothing but other tasks of this kernel may touch `y` meanwhile.
+    /// Nothing but other tasks of this kernel may touch `y` meanwhile; `scratch` belongs to this call.
     ///
     /// # Panics
     /// If a slice is shorter than its extents demand.
-    pub unsafe fn run(&self, task: usize, x: &[f32], y: SharedMut<'_, f32>) {
+    pub unsafe fn run(&self, task: usize, x: &[f32], y: SharedMut<'_, f32>, scratch: &mut [f32]) {
         let total = self.outer * self.len * self.inner;
-        assert!(x.len() >= total && y.len() >= total);
+        assert!(x.len() >= total && y.len() >= total && scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint lines; the rest is the caller's promise.
-        unsafe { self.isa.call(Run { kernel: self, task, x, y }) }
+        unsafe { self.isa.call(Run { kernel: self, task, x, y, scratch }) }
     }
 }
 
 impl Work for SoftmaxKernel {
     fn phases(&self) -> &[usize] {
         &self.tasks
+    }
+    fn scratch_len(&self) -> usize {
+        if self.inner == 1 { 0 } else { LINE + 16 * self.len }
     }
 }
 
@@ -62,6 +66,7 @@ struct Run<'a> {
     task: usize,
     x: &'a [f32],
     y: SharedMut<'a, f32>,
+    scratch: &'a mut [f32],
 }
 
 impl Kernel for Run<'_> {
@@ -77,12 +82,13 @@ impl Kernel for Run<'_> {
                     line::<S>(&self.x[at..at + k.len], self.y.part(at, k.len), k.log);
                 }
             } else {
+                let block = Pieces::new(self.scratch).take(16 * k.len).as_mut_ptr();
                 let blocks = k.inner.div_ceil(16);
                 for unit in share(self.task, k.tasks[0], k.outer * blocks) {
                     let first = unit % blocks * 16;
                     let at = unit / blocks * k.len * k.inner + first;
                     let m = (k.inner - first).min(16);
-                    lines::<S>(k, self.x.as_ptr().add(at), self.y.as_ptr().add(at), m);
+                    lines::<S>(k, self.x.as_ptr().add(at), self.y.as_ptr().add(at), block, m);
                 }
             }
         }
@@ -140,39 +146,35 @@ unsafe fn line<S: Simd16>(x: &[f32], y: &mut [f32], log: bool) {
     }
 }
 
-/// The lines of `m ≤ 16` neighbours.
+/// The lines of `m ≤ 16` neighbours, which lie far apart in memory and close together in `block`.
 #[inline(always)]
-unsafe fn lines<S: Simd16>(k: &SoftmaxKernel, x: *const f32, y: *mut f32, m: usize) {
-    // SAFETY: the caller promises that the lines exist.
+unsafe fn lines<S: Simd16>(k: &SoftmaxKernel, x: *const f32, y: *mut f32, block: *mut f32, m: usize) {
+    // SAFETY: the caller promises that the lines exist, and `len` vectors at `block`.
     unsafe {
         let mut max = S::splat(f32::NEG_INFINITY);
         for i in 0..k.len {
-            max = S::max(S::load_up_to(x.add(i * k.inner), m), max);
+            let v = S::load_up_to(x.add(i * k.inner), m);
+            S::store(block.add(16 * i), v);
+            max = S::max(v, max);
         }
         let mut sums = Sums::ZERO;
         for i in 0..k.len {
-            let e = math::exp::<S>(S::sub(S::load_up_to(x.add(i * k.inner), m), max));
+            let at = block.add(16 * i);
+            let v = S::sub(S::load(at), max);
+            let e = math::exp::<S>(v);
+            S::store(at, if k.log { v } else { e });
             sums.add(&S::lanes(e));
-            if !k.log {
-                S::store_up_to(y.add(i * k.inner), e, m);
-            }
         }
         let mut lanes = [0.0; 16];
         for (l, &sum) in lanes.iter_mut().zip(&sums.0) {
             *l = if k.log { sum as f32 } else { (1.0 / sum) as f32 };
         }
         let scale = S::load(lanes.as_ptr());
-        if k.log {
-            let less = math::log::<S>(scale);
-            for i in 0..k.len {
-                let v = S::sub(S::load_up_to(x.add(i * k.inner), m), max);
-                S::store_up_to(y.add(i * k.inner), S::sub(v, less), m);
-            }
-        } else {
-            for i in 0..k.len {
-                let to = y.add(i * k.inner);
-                S::store_up_to(to, S::mul(S::load_up_to(to, m), scale), m);
-            }
+        let less = math::log::<S>(scale);
+        for i in 0..k.len {
+            let v = S::load(block.add(16 * i));
+            let v = if k.log { S::sub(v, less) } else { S::mul(v, scale) };
+            S::store_up_to(y.add(i * k.inner), v, m);
         }
     }
 }

@@ -36,7 +36,7 @@ fn softmax_equals_the_reference() {
                 let mut y = vec![7.0; len];
                 let to = SharedMut::new(&mut y);
                 // SAFETY: tasks of one kernel.
-                run_all(&k, order as u64, |_, task, _, _| unsafe { k.run(task, &x, to) });
+                run_all(&k, order as u64, |_, task, _, scratch| unsafe { k.run(task, &x, to, scratch) });
                 for (a, b) in y.iter().zip(&want) {
                     // Differences from the maximum are rounded, to 2e-6 below 32, and the exponential feels that.
                     let tolerance = if log { 1e-6 * b.abs() + 2e-6 } else { 4e-6 * b.abs() + 1e-37 };
@@ -55,6 +55,6 @@ fn a_line_of_minus_infinity_is_nan() {
     let k = SoftmaxKernel::new(&[1, 20], 1, false, Isa::best());
     let mut y = [7.0; 20];
     // SAFETY: a single task.
-    unsafe { k.run(0, &[f32::NEG_INFINITY; 20], SharedMut::new(&mut y)) };
+    unsafe { k.run(0, &[f32::NEG_INFINITY; 20], SharedMut::new(&mut y), &mut []) };
     assert!(y.iter().all(|v| v.is_nan()));
 }

@@ -1,6 +1,6 @@
 //! Computations on slices: a readable reference of each primitive, then the fast ones.
 //!
-//! Begin reading at [`reference`]: it says what every primitive means. The fast kernels are prepared from the extents
+//! Begin reading at [`mod@reference`]: it says what every primitive means. The fast kernels are prepared from the extents
 //! of a problem and an [`Isa`], say through [`Work`] how they are cut into tasks and how much memory they want, and are
 //! then run task by task by an executor. They allocate nothing while they run.
 

@@ -40,7 +40,7 @@ pub fn slice<T: Copy>(x: &[T], shape: &[usize], starts: &[usize], steps: &[isize
     });
 }
 
-/// The adjoint of [`slice`]: zeros of shape `shape` with `dy` added at the places that the slice was taken from.
+/// The adjoint of [`slice()`]: zeros of shape `shape` with `dy` added at the places that the slice was taken from.
 pub fn embed<R: Real>(dy: &[R], dy_shape: &[usize], starts: &[usize], steps: &[isize], shape: &[usize], dx: &mut [R]) {
     dx.fill(R::ZERO);
     let mut from = dy.iter();

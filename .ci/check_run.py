@@ -15,7 +15,7 @@ print("top-1 accuracy on the test digits", result["top1"], "in", round(result["s
 assert result["top1"] >= 0.98, "the digits want 98 %"
 
 run = pathlib.Path(result["run"])
-for name in ("config.toml", "metrics.jsonl", "model.onnx", "report.html", "checkpoints/last"):
+for name in ("config.toml", "metrics.jsonl", "model.onnx", "report.html", "checkpoints/last.safetensors"):
     assert (run / name).exists(), f"the run directory has no {name}"
 report = (run / "report.html").read_text()
 assert "src=\"http" not in report and "href=\"http" not in report.split("</style>")[0], "the report is not self-contained"

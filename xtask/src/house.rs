@@ -46,7 +46,7 @@ pub const CRATES: &[Crate] = &[
         may: &[Unsafe, Threads],
     },
     Crate { folder: "nets", may_use: &["tensor", "graph"], tests_may_use: &["compile", "cpu"], may: &[] },
-    Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["testkit", "cpu"], may: &[] },
+    Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["nets", "testkit", "cpu"], may: &[] },
     Crate { folder: "data", may_use: &["tensor"], tests_may_use: &[], may: &[Files, Threads] },
     Crate {
         folder: "train",

@@ -229,7 +229,7 @@ fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
     let run = directory.display();
     let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
     vec![
-        (format!("gabor predict {run}/model.onnx image.png"), "name a picture".into()),
+        (format!("gabor predict {run}/model.onnx {run}/sample.png"), "name a picture".into()),
         (format!("gabor eval {run}/model.onnx{data}"), "measure it again".into()),
         (format!("gabor summary {run}/model.onnx"), "see its layers".into()),
         (format!("gabor train --resume {run} epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)), "train on".into()),

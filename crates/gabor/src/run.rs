@@ -1,7 +1,8 @@
-//! A training from configuration to a complete run directory: checkpoints, `model.onnx`, `report.html`.
+//! A training from configuration to a complete run directory: checkpoints, `model.onnx`, `report.html`, `sample.png`.
 
 use crate::{Error, Model, Result, files, page};
 use gabor_compile::Backend;
+use gabor_report::Picture;
 use gabor_tensor::{Rule, Tensor};
 use gabor_train::{Event, Jsonl, Outcome, RunOptions, Setup, Sink, Stop, train};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ pub fn train_run(
         let report = directory.join("report.html");
         let shown = page::page(setup, &mut model, &outcome, &events, &directory)?;
         files::write_aside(&report, shown.to_html().as_bytes())?;
+        write_sample(setup, &directory)?;
         (model_file, report_file) = (Some(path), Some(report));
     }
     if let Some(evaluation) = outcome.evaluation.as_ref().filter(|_| outcome.stopped != Some(Stop::Interrupted)) {
@@ -75,6 +77,14 @@ pub fn train_run(
         sink.event(&event)?;
     }
     Ok(Finished { outcome, model, model_file, report_file })
+}
+
+/// The first evaluation image as `sample.png`, so that there is a picture to try the model on.
+fn write_sample(setup: &Setup, directory: &Path) -> Result<()> {
+    let Ok((_, data)) = setup.splits.evaluation() else { return Ok(()) };
+    let image = data.image(0)?;
+    let picture = Picture::new(image.width(), image.height(), image.channels(), image.data().to_vec());
+    picture.map_or(Ok(()), |p| files::write_aside(&directory.join("sample.png"), &p.to_png()))
 }
 
 /// The events of a run so far, from its `metrics.jsonl`.

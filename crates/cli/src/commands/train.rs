@@ -273,12 +273,18 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
     line("model", &finished.model_file);
     line("report", &finished.report_file);
     let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
-    let more = 2 * setup.config.epochs.0.unwrap_or(1);
-    let next = match outcome.stopped {
-        Some(Stop::MaxSteps) => format!("gabor train --resume {run} max_steps=none"),
-        _ => format!("gabor train --resume {run} epochs={more}"),
+    let settings = match outcome.stopped {
+        Some(Stop::MaxSteps) => "max_steps=none".to_string(),
+        _ => format!("epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)),
     };
+    let gabor = own_name();
     out + &format!(
-        "\nnext:\n  gabor predict {run}/model.onnx PICTURE.png\n  gabor eval {run}/model.onnx{data}\n  gabor summary {run}/model.onnx\n  {next}\n"
+        "\nnext:\n  {gabor} predict {run}/model.onnx {run}/sample.png\n  {gabor} eval {run}/model.onnx{data}\n  \
+         {gabor} summary {run}/model.onnx\n  {gabor} train --resume {run} {settings}\n"
     )
+}
+
+/// How this program was called, so that the next commands can be copied.
+fn own_name() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or("gabor".into())
 }

@@ -2,7 +2,7 @@
 //!
 //! [`CpuBackend`] compiles a program: rules rewrite each graph, every node gets the first kernel of its candidate table
 //! that accepts it, values are placed in one arena by their lifetimes, and a plan is a list of kernel calls on fixed
-//! addresses. [`reference`] is the readable interpreter that judges it. Begin reading at [`CpuBackend`], then
+//! addresses. [`mod@reference`] is the readable interpreter that judges it. Begin reading at [`CpuBackend`], then
 //! `plan.rs`, then `candidates/`.
 //!
 //! `unsafe` is confined to three places: `buffer.rs` (memory), `pool.rs` (threads) and the candidates' kernel calls;

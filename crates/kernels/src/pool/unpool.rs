@@ -176,3 +176,36 @@ impl Work for MaxPoolGatherKernel {
         &self.tasks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gabor_tensor::WindowOptions;
+
+    struct Try<'a>(Quads, &'a [f32], &'a [i32], &'a mut [f32]);
+
+    impl Kernel for Try<'_> {
+        type Out = bool;
+        #[inline(always)]
+        unsafe fn run<S: Simd16>(self) -> bool {
+            // SAFETY: whole planes.
+            unsafe { quads::<S>(self.0, self.1, self.2, self.3) }
+        }
+    }
+
+    #[test]
+    fn switches_of_a_pooling_take_the_short_way() {
+        for size in [4, 10, 14, 28, 33, 64] {
+            let window = WindowOptions::new(&[2, 2]).stride(&[2, 2]).resolve(&[size, size]).unwrap();
+            let x: Vec<f32> = crate::check::uniform(size as u64, size * size).iter().map(|v| v.max(0.0)).collect();
+            let (mut y, mut switches) = (vec![0.0; window.output_len()], vec![0; window.output_len()]);
+            crate::reference::max_pool(&window, 1, &x, &mut y, &mut switches);
+            let mut dx = vec![f32::NAN; size * size];
+            for isa in Isa::available() {
+                let q = Quads::new(&window).expect("windows of 2 × 2");
+                // SAFETY: whole planes.
+                assert!(unsafe { isa.call(Try(q, &y, &switches, &mut dx)) }, "{size} {isa}");
+            }
+        }
+    }
+}

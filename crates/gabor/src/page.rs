@@ -74,7 +74,9 @@ fn subtitle(setup: &Setup) -> String {
     let parts: Vec<String> = parts.iter().filter(|p| p.1 > 0).map(|(n, c)| format!("{} {n}", count(*c))).collect();
     let [c, h, w] = setup.preprocessing.input();
     let classes = setup.splits.classes().len();
-    format!("{title}, on {}: {} images, input {c} × {h} × {w}, {classes} classes.", setup.config.data, parts.join(", "))
+    let data =
+        Path::new(&setup.config.data).file_name().map_or(setup.config.data.clone(), |n| n.to_string_lossy().into());
+    format!("{title}, on {data}: {} images, input {c} × {h} × {w}, {classes} classes.", parts.join(", "))
 }
 
 /// Points at the ends of epochs; of a run with few of them also points in between.

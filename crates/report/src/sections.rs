@@ -64,9 +64,20 @@ pub(crate) fn confusion(r: &Report) -> String {
     )
 }
 
-/// How strongly a count is coloured: the square root lets single mistakes be seen.
-fn strength(count: u64, row: u64) -> f64 {
+/// How strongly right predictions are coloured: by their part of the class.
+fn right(count: u64, row: u64) -> f64 {
     (count as f64 / row.max(1) as f64).sqrt()
+}
+
+/// How strongly mistakes are coloured: against the most frequent one, or 2 % of the class where all are rare, so that
+/// they are seen however many images there are.
+fn wrong(count: u64, row: u64, most: u64) -> f64 {
+    0.1 + 0.65 * (count as f64 / (most as f64).max(row as f64 * 0.02).max(1.0)).sqrt().min(1.0)
+}
+
+/// The count of the most frequent mistake.
+fn most_wrong(c: &Confusion) -> u64 {
+    c.worst_pairs(1).first().map_or(0, |p| p.2)
 }
 
 fn cells(c: &Confusion) -> String {
@@ -75,12 +86,13 @@ fn cells(c: &Confusion) -> String {
         let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(name));
     }
     out += "</tr></thead>\n<tbody>\n";
+    let most = most_wrong(c);
     for (t, row) in c.counts.iter().enumerate() {
         let sum: u64 = row.iter().sum();
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&c.classes[t]));
         for (p, &count) in row.iter().enumerate() {
             let kind = if t == p { "right" } else { "wrong" };
-            let v = strength(count, sum);
+            let v = if t == p { right(count, sum) } else { wrong(count, sum, most) };
             if count == 0 {
                 out += "<td>\u{b7}</td>";
                 continue;
@@ -101,12 +113,16 @@ fn cells(c: &Confusion) -> String {
 
 /// Many classes: a picture of one pixel per cell, and the pairs that are taken for each other.
 fn heat_map(c: &Confusion) -> String {
-    let n = c.classes.len();
+    let (n, most) = (c.classes.len(), most_wrong(c));
     let mut data = Vec::with_capacity(n * n * 3);
     for (t, row) in c.counts.iter().enumerate() {
         let sum: u64 = row.iter().sum();
         for (p, &count) in row.iter().enumerate() {
-            let v = strength(count, sum);
+            let v = match count {
+                0 => 0.0,
+                _ if t == p => right(count, sum),
+                _ => wrong(count, sum, most),
+            };
             let full: [f64; 3] = if t == p { [0.0, 114.0, 178.0] } else { [213.0, 94.0, 0.0] };
             data.extend(full.map(|f| (255.0 + (f - 255.0) * v).round() as u8));
         }

@@ -93,6 +93,9 @@ pub fn run(a: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Variables that the project's own tests read, under the prefix of settings.
+const NOT_SETTINGS: &[&str] = &["GABOR_PYTHON", "GABOR_ZOO", "GABOR_FUZZ_CASES"];
+
 fn configuration(a: &Arguments) -> Result<Config> {
     let (files, mut words): (Vec<&String>, Vec<String>) = (
         a.words.iter().filter(|w| !w.contains('=') && w.ends_with(".toml")).collect(),
@@ -125,8 +128,10 @@ fn configuration(a: &Arguments) -> Result<Config> {
         ("threads", a.threads.map(|t| t.to_string())),
     ];
     words.extend(flags.into_iter().filter_map(|(k, v)| v.map(|v| format!("{k}={v}"))));
-    let environment: Vec<(String, String)> =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .filter(|(k, _)| !NOT_SETTINGS.contains(&k.as_str()))
+        .collect();
     let of_words = |e: &gabor::train::Error| e.place().starts_with("argument");
     let config = Config::load(file.as_deref(), environment, &words);
     let config = config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })?;

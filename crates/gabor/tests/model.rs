@@ -1,0 +1,97 @@
+//! Models: scores and softmax, what a file must say, classes that must agree, whole runs.
+
+use gabor::data::{Color, Image, digits};
+use gabor::prelude::*;
+use gabor::train::{RunOptions, Setup};
+use std::sync::Arc;
+
+fn small() -> (Network, Weights) {
+    let net = Network::new("small", &[1, 8, 8], 10, |net| net.flatten()?.linear("fc", 10).map(|_| ()));
+    let weights = net.initialize(3).unwrap();
+    (net, weights)
+}
+
+fn picture() -> Image<'static> {
+    Image::new(5, 9, Color::Rgb, (0..135u8).collect::<Vec<_>>()).unwrap()
+}
+
+fn names() -> Vec<String> {
+    (0..10).map(|c| c.to_string()).collect()
+}
+
+#[test]
+fn a_file_predicts_what_the_network_predicts() {
+    let (net, weights) = small();
+    let preprocessing = Preprocessing::exact([1, 8, 8]).unwrap();
+    let mut model = Model::of_network(&net, weights, preprocessing, names()).unwrap();
+    let own = model.predict(&picture()).unwrap();
+    let mut read = Model::from_onnx(&model.to_onnx().unwrap()).unwrap();
+    assert_eq!(read.predict(&picture()).unwrap(), own);
+    assert_eq!(read.top(&picture(), 3).unwrap(), own[..3]);
+    assert!(own.windows(2).all(|w| w[0].probability >= w[1].probability));
+    let sum: f32 = own.iter().map(|p| p.probability).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    assert_eq!((read.classes(), read.class_count().unwrap()), (model.classes(), 10));
+}
+
+#[test]
+fn a_softmax_at_the_end_is_not_applied_twice() {
+    let (net, weights) = small();
+    let plain = Model::new(net.graph(Mode::Infer).unwrap(), weights.clone()).unwrap();
+    let mut graph = net.graph(Mode::Infer).unwrap();
+    let logits = graph.output_value("logits").unwrap();
+    let y = graph.softmax(logits, 1).unwrap();
+    graph.clear_outputs();
+    graph.output("probabilities", y);
+    let soft = Model::new(graph, weights).unwrap();
+    let p = Preprocessing::exact([1, 8, 8]).unwrap();
+    let (mut plain, mut soft) = (plain.with_preprocessing(p.clone()), soft.with_preprocessing(p));
+    assert_eq!(plain.predict(&picture()).unwrap(), soft.predict(&picture()).unwrap());
+}
+
+#[test]
+fn what_a_model_lacks_is_said() {
+    let (net, weights) = small();
+    let mut bare = Model::new(net.graph(Mode::Infer).unwrap(), weights.clone()).unwrap();
+    let e = bare.predict(&picture()).unwrap_err().to_string();
+    assert!(e.starts_with("the model does not say how a picture becomes its input; right would be: "), "{e}");
+    let e = Model::new(net.graph(Mode::Infer).unwrap(), Weights::new()).unwrap_err().to_string();
+    assert_eq!(e, "fc.weight: the weights do not hold this parameter; right would be: one of shape [10, 64]");
+    let p = Preprocessing::exact([1, 8, 8]).unwrap();
+    let e = Model::of_network(&net, weights.clone(), p.clone(), names()[..9].to_vec()).unwrap_err().to_string();
+    assert!(e.contains("9 names for 10 classes"), "{e}");
+    let mut other = names();
+    other.swap(3, 4);
+    let model = Model::of_network(&net, weights, p, other).unwrap();
+    let splits = digits();
+    let test = splits.evaluation().unwrap().1.clone();
+    let e = model.eval(test, &EvaluateOptions::default()).unwrap_err().to_string();
+    assert!(e.contains("class 3 is `4` in the model and `3` in the data"), "{e}");
+}
+
+#[test]
+fn evaluation_and_prediction_agree() {
+    let (net, weights) = small();
+    let splits = digits();
+    let test = splits.evaluation().unwrap().1.clone();
+    let p = Preprocessing::for_dataset(&*test, [1, 8, 8]).unwrap();
+    let mut model = Model::of_network(&net, weights, p, names()).unwrap();
+    let e = model.eval(test.clone(), &EvaluateOptions { batch: 50, ..Default::default() }).unwrap();
+    let mut right = 0;
+    for (i, &label) in test.labels().iter().enumerate() {
+        right += u64::from(model.top(&test.image(i).unwrap(), 1).unwrap()[0].index == label as usize);
+    }
+    assert_eq!((e.count, (e.top1 * 360.0).round() as u64), (360, right));
+}
+
+#[test]
+fn a_run_without_a_directory_writes_nothing_and_gives_a_model() {
+    let config = Config::load(None, [], &["net=mlp", "epochs=1", "max_steps=2"]).unwrap();
+    let setup = Setup::new(&config).unwrap();
+    let backend = Arc::new(CpuBackend::default());
+    let mut events: Vec<Event> = Vec::new();
+    let finished = gabor::train_run(&setup, backend, RunOptions::default(), &mut events).unwrap();
+    assert!(finished.model_file.is_none() && finished.report_file.is_none());
+    assert!(finished.model.provenance().unwrap().contains("\"steps\":2"));
+    assert!(matches!(events.last(), Some(Event::Finished { model: None, .. })));
+}

@@ -1,8 +1,10 @@
 //! A pool of threads that spin for a moment before they sleep.
 //!
 //! A training step is hundreds of parallel regions of a few microseconds; waking a sleeping thread costs more than many
-//! of them. Workers therefore watch a counter for a while after each region. Tasks are handed out by one counter;
-//! which thread runs which task never changes a result, because a task's work depends on its number alone.
+//! of them. Workers therefore watch a counter for a while after each region. Each thread begins with its own share of
+//! the tasks, so that from kernel to kernel the same part of the data stays in the same core's cache, and then helps
+//! the others with theirs. Which thread runs which task never changes a result, because a task's work depends on its
+//! number alone.
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -22,13 +24,21 @@ struct Shared {
     state: AtomicU64,
     /// Workers that have left the region.
     left: AtomicUsize,
-    /// The next task.
-    next: AtomicUsize,
-    /// The region's job and number of tasks; written only while no worker is inside.
-    job: UnsafeCell<Option<(*const Job, usize)>>,
+    /// Each thread's share of the tasks.
+    shares: Vec<Share>,
+    /// The region's job; written only while no worker is inside.
+    job: UnsafeCell<Option<*const Job>>,
     sleeping: Vec<AtomicBool>,
     stop: AtomicBool,
     failed: AtomicBool,
+}
+
+/// The next task of a share, and its end; alone on its cache line.
+#[repr(align(64))]
+#[derive(Default)]
+struct Share {
+    next: AtomicUsize,
+    end: AtomicUsize,
 }
 
 // SAFETY: `job` is written by the owner of the pool alone, while no worker is inside a region (it waits for all that
@@ -50,7 +60,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(CLOSED),
             left: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
+            shares: (0..=extra).map(|_| Share::default()).collect(),
             job: UnsafeCell::new(None),
             sleeping: (0..extra).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
@@ -88,9 +98,14 @@ impl Pool {
         // function returns only when all of them have left. No worker is inside now: the last region was waited for.
         unsafe {
             let job = std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Job>(job);
-            *s.job.get() = Some((job, tasks));
+            *s.job.get() = Some(job);
         }
-        s.next.store(0, Ordering::Relaxed);
+        let threads = self.threads();
+        for (i, share) in s.shares.iter().enumerate() {
+            // Shares of threads that the system refused are empty.
+            share.next.store((i * tasks / threads).min(tasks), Ordering::Relaxed);
+            share.end.store(((i + 1) * tasks / threads).min(tasks), Ordering::Relaxed);
+        }
         s.left.store(0, Ordering::Relaxed);
         let region = (s.state.load(Ordering::Relaxed) >> 32) + 1;
         s.state.store(region << 32, Ordering::SeqCst);
@@ -101,7 +116,7 @@ impl Pool {
         }
         // The region is closed and waited for even if a task panics on this thread.
         let wait = Wait(s);
-        s.tasks(job, tasks, 0);
+        s.tasks(job, 0);
         drop(wait);
         assert!(!s.failed.load(Ordering::Relaxed), "a task of the thread pool panicked");
     }
@@ -134,13 +149,17 @@ impl Drop for Leave<'_> {
 }
 
 impl Shared {
-    fn tasks(&self, job: &(dyn Fn(usize, usize) + Sync), tasks: usize, thread: usize) {
-        loop {
-            let t = self.next.fetch_add(1, Ordering::Relaxed);
-            if t >= tasks {
-                break;
+    fn tasks(&self, job: &(dyn Fn(usize, usize) + Sync), thread: usize) {
+        for i in 0..self.shares.len() {
+            let share = &self.shares[(thread + i) % self.shares.len()];
+            let end = share.end.load(Ordering::Relaxed);
+            // Looked at first, so that an empty share costs no write.
+            while share.next.load(Ordering::Relaxed) < end {
+                let t = share.next.fetch_add(1, Ordering::Relaxed);
+                if t < end {
+                    job(t, thread);
+                }
             }
-            job(t, thread);
         }
     }
 
@@ -157,9 +176,9 @@ impl Shared {
                 seen = region;
                 let leave = Leave(self);
                 // SAFETY: this thread has entered the region, so its job is alive until this thread leaves.
-                if let Some((job, tasks)) = unsafe { *self.job.get() } {
+                if let Some(job) = unsafe { *self.job.get() } {
                     // SAFETY: as above.
-                    self.tasks(unsafe { &*job }, tasks, worker + 1);
+                    self.tasks(unsafe { &*job }, worker + 1);
                 }
                 drop(leave);
                 spins = 0;

@@ -1,4 +1,5 @@
 //! Chores of the workspace, one word each. Begin reading at [`house`]: the table of crates and what each may do.
+#![forbid(unsafe_code)]
 // A chore talks to the person at the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

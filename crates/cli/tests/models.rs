@@ -39,7 +39,7 @@ fn predictions_are_those_of_the_library() {
 #[test]
 fn evaluation_is_that_of_the_training() {
     let p = Place::new("eval");
-    let last = p.done(&["train", "--net", "mlp", "--out", "model", "max_steps=6", "epochs=2", "--json"]);
+    let last = p.done(&["train", "--net", "mlp", "--out", "model", "epochs=2", "--json"]);
     let last = json(last.lines().last().unwrap());
     let keys: Vec<&String> = last.as_object().unwrap().keys().collect();
     assert!(["run", "model", "top1", "seconds"].iter().all(|k| keys.iter().any(|have| have == k)), "{keys:?}");

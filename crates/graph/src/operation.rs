@@ -207,7 +207,7 @@ impl Problem {
 
 /// Declares an operation: its struct, registry name, input names and documented attributes.
 ///
-/// ```ignore
+/// ```text
 /// operation! {
 ///     /// y = a·x: every element times a constant.
 ///     pub struct Scale("scale", ["x"]) {

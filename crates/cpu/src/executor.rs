@@ -293,10 +293,12 @@ impl CpuExecutable {
         }
         for &(p, v) in &plan.copies {
             let from = ready.slots[v.0 as usize];
+            // An old value of a parameter that an earlier copy has overwritten.
+            let start = plan.echo(v).map_or(from.start.cast_const(), |at| ready.kept.read_at(at));
             let to = &mut self.parameters[ready.parameters[p]].memory;
             // SAFETY: equal types were checked when the update was added; the value and the parameter do not overlap,
             // or are the same place (a parameter that is updated to itself), which `copy` allows.
-            unsafe { std::ptr::copy(from.start, to.at(0), from.len * from.dtype.size()) };
+            unsafe { std::ptr::copy(start, to.at(0), from.len * from.dtype.size()) };
         }
         for &p in &plan.updated {
             self.parameters[ready.parameters[p]].version += 1;

@@ -49,7 +49,8 @@ pub struct Plan {
     pub prepared: Vec<Step>,
     /// Steps of every run.
     pub steps: Vec<Step>,
-    /// After the steps: outputs that are an input, or the old value of a parameter, and where they are kept.
+    /// After the steps: outputs that are an input, outputs and updates that are the old value of a parameter, and
+    /// where they are kept.
     pub echoes: Vec<(ValueId, usize)>,
     /// After that: parameters that are copied from a value.
     pub copies: Vec<(usize, ValueId)>,
@@ -86,7 +87,7 @@ impl Plan {
         let chosen = draft.choose(backend)?;
         draft.lay_out(chosen, n, applied)
     }
-    /// Where an output that is an input or an old parameter is kept.
+    /// Where a value that is an input or an old parameter is kept.
     pub fn echo(&self, v: ValueId) -> Option<usize> {
         self.echoes.iter().find(|e| self.places[e.0.0 as usize] == self.places[v.0 as usize]).map(|e| e.1)
     }
@@ -214,10 +215,14 @@ impl<'a> Draft<'a> {
         }
 
         let mut echoes: Vec<(ValueId, usize)> = Vec::new();
-        for v in graph.outputs().iter().map(|o| self.root(o.1)) {
+        let changes = |v| graph.updates().iter().any(|&(p, _)| p == v);
+        let named = graph.outputs().iter().map(|o| (self.root(o.1), true));
+        // A parameter that takes the old value of another one, which may be overwritten before.
+        let crossing = graph.updates().iter().map(|&(p, v)| (self.root(v), p)).filter(|&(v, p)| v != p);
+        for (v, is_output) in named.chain(crossing.map(|(v, _)| (v, false))) {
             let passes = match places[v.0 as usize] {
-                Location::Input(_) => true,
-                Location::Parameter(_) => graph.updates().iter().any(|&(p, _)| p == v),
+                Location::Input(_) => is_output,
+                Location::Parameter(_) => changes(v),
                 _ => false,
             };
             if passes

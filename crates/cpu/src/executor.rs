@@ -97,6 +97,9 @@ impl CpuExecutable {
     /// The plan for an entry and batch size, made at its first use.
     fn plan(&mut self, entry: usize, n: usize) -> Result<usize> {
         if let Some(&at) = self.plan_of.get(&(entry, n)) {
+            // A larger plan that did not get its memory has left none.
+            let grown = grow_arena(&mut self.arena, &mut self.last, self.plans[at].plan.arena);
+            grown.map_err(|r| Error::new(&self.program.entries()[entry].0, r))?;
             return Ok(at);
         }
         let Some((name, graph)) = self.program.entries().get(entry) else {
@@ -109,12 +112,7 @@ impl CpuExecutable {
         }
         let plan = Plan::new(&self.backend, graph, n, &self.options)?;
         let out_of_memory = |r: Rule| Error::new(name, r);
-        if plan.arena > self.arena.len() {
-            // Freed first: the old and the new arena need not fit side by side. Outputs of the last run go with it.
-            self.arena = Buffer::default();
-            self.last = None;
-            self.arena = Buffer::new(plan.arena).map_err(out_of_memory)?;
-        }
+        grow_arena(&mut self.arena, &mut self.last, plan.arena).map_err(out_of_memory)?;
         let scratch = (plan.scratch * 4).next_multiple_of(64) * self.pool.threads();
         if scratch > self.scratch.len() {
             self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
@@ -199,6 +197,7 @@ impl CpuExecutable {
                 let rule = Rule::new(format!("the input is {}{:?}", t.dtype(), t.shape()));
                 return Err(Error::new(name, rule.right(format!("{}{shape:?}", ty.dtype))));
             }
+            check_len(name, t)?;
             let start = start_of(t).cast_mut();
             ready.slots[v.0 as usize].start = start;
             for &(step, i) in &ready.input_uses[k] {
@@ -212,6 +211,27 @@ impl CpuExecutable {
         }
         Ok(())
     }
+}
+
+/// Makes the arena large enough for a plan.
+fn grow_arena(arena: &mut Buffer, last: &mut Option<usize>, bytes: usize) -> Result<(), Rule> {
+    if bytes > arena.len() {
+        // Freed first: the old and the new arena need not fit side by side. Outputs of the last run go with it.
+        *arena = Buffer::default();
+        *last = None;
+        *arena = Buffer::new(bytes)?;
+    }
+    Ok(())
+}
+
+/// A tensor's elements can be replaced without its shape; kernels rely on both.
+fn check_len(name: &str, t: &Tensor) -> Result<()> {
+    let want: usize = t.shape().iter().product();
+    if t.len() == want {
+        return Ok(());
+    }
+    let rule = Rule::new(format!("a tensor of shape {:?} with {} elements", t.shape(), t.len()));
+    Err(Error::new(name, rule.right(format!("{want} elements"))))
 }
 
 /// Runs steps one after the other, each on all threads that it has tasks for.
@@ -349,6 +369,7 @@ impl Executable for CpuExecutable {
             let rule = Rule::new(format!("a tensor {}{:?}", tensor.dtype(), tensor.shape()));
             return Err(Error::new(parameter, rule.right(format!("{}", p.ty))));
         }
+        check_len(parameter, tensor)?;
         p.memory.write(tensor);
         p.version += 1;
         Ok(())

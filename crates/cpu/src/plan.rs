@@ -73,8 +73,10 @@ pub struct Plan {
 impl Plan {
     /// Plans a graph for batch size `n`.
     pub fn new(backend: &CpuBackend, graph: &ValidGraph, n: usize, options: &CompileOptions) -> Result<Plan> {
+        check_sizes(graph, n)?;
         let supports = |op: &dyn gabor_graph::Operation| backend.candidates(op.name()).next().is_some();
         let (graph, applied) = optimise(graph.clone(), n, &supports, &rules::standard(options.fuse))?;
+        check_sizes(&graph, n)?;
         for v in graph.value_ids() {
             let value = graph.value(v);
             if !is_supported(value.ty.dtype) {
@@ -95,6 +97,12 @@ impl Plan {
     pub fn len(&self, v: ValueId) -> usize {
         self.shapes[v.0 as usize].iter().product()
     }
+}
+
+/// No value is so large that the number of its bytes overflows: addresses are computed from these numbers.
+fn check_sizes(graph: &Graph, n: usize) -> Result<()> {
+    let check = |v: &gabor_graph::Value| v.ty.shape.check_len_at(n).map_err(|r| Error::new(&v.name, r));
+    graph.values().iter().try_for_each(check)
 }
 
 struct Chosen {

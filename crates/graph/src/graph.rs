@@ -161,14 +161,14 @@ impl Graph {
     /// A value that is given with every run.
     ///
     /// # Errors
-    /// A name that is taken.
+    /// A name that is taken, or a shape of more than 2⁴⁰ elements.
     pub fn input(&mut self, name: &str, shape: Shape, dtype: DType) -> Result<ValueId> {
         self.add_value(name, ValueType { shape, dtype }, Source::Input)
     }
     /// A value of 32-bit floats that is kept between runs.
     ///
     /// # Errors
-    /// A name that is taken, or an extent of 0.
+    /// A name that is taken, an extent of 0, or a shape of more than 2⁴⁰ elements.
     pub fn parameter(&mut self, name: &str, shape: &[usize], parameter: Parameter) -> Result<ValueId> {
         if shape.contains(&0) {
             return Err(Error::new(name, Rule::new(format!("a parameter of shape {shape:?} has an extent of 0"))));
@@ -215,7 +215,9 @@ impl Graph {
             ));
             return Err(self.error_here(operation.name(), rule, &[]));
         }
-        let outputs = operation.infer(&types).map_err(|rule| self.error_here(operation.name(), rule, inputs))?;
+        let sized = |types: Vec<ValueType>| types.iter().try_for_each(|ty| ty.shape.check_len_at(1)).map(|()| types);
+        let outputs =
+            operation.infer(&types).and_then(sized).map_err(|rule| self.error_here(operation.name(), rule, inputs))?;
         let name = self.node_name(operation.name());
         let id = NodeId(self.nodes.len() as u32);
         let notes = operation.notes();
@@ -389,6 +391,7 @@ impl Graph {
         if self.names.contains_key(name) {
             return Err(Error::new(name, Rule::new("the name is taken").right("another name")));
         }
+        ty.shape.check_len_at(1).map_err(|rule| Error::new(name, rule))?;
         self.names.insert(name.to_string(), 1);
         Ok(self.push_value(name.to_string(), ty, source))
     }

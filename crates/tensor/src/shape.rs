@@ -1,5 +1,6 @@
 //! Shapes whose batch size is a symbol until compilation.
 
+use crate::Rule;
 use std::fmt;
 
 /// One extent of a shape: a number, or a multiple of the batch size `n`.
@@ -85,11 +86,32 @@ impl Shape {
     pub fn is_batched(&self) -> bool {
         self.0.iter().any(|d| matches!(d, Dim::Batch(_)))
     }
+    /// Checks that a tensor of this shape at batch size `n` has at most 2⁴⁰ elements, so that no product of extents and
+    /// sizes of elements overflows.
+    ///
+    /// # Errors
+    /// More elements, or an extent above that number.
+    pub fn check_len_at(&self, n: usize) -> Result<(), Rule> {
+        const MOST: usize = 1 << 40;
+        let fits = |v: &usize| *v <= MOST;
+        let len = self.0.iter().try_fold(1usize, |len, d| {
+            let (extent, times) = match *d {
+                Dim::Fixed(v) => (v, 1),
+                Dim::Batch(k) => (k, n),
+            };
+            // An extent of 0 does not excuse the others: strides are their products.
+            let extent = extent.checked_mul(times).filter(fits)?;
+            len.checked_mul(extent.max(1)).filter(fits)
+        });
+        let at = if self.is_batched() { format!(" at n = {n}") } else { String::new() };
+        let rule = || Rule::new(format!("a tensor of shape {self}{at} is too large"));
+        len.map(|_| ()).ok_or_else(|| rule().right(format!("at most {MOST} elements")))
+    }
     /// `(k, e)` such that the number of elements is `k · nᵉ`.
     pub fn count(&self) -> (usize, u32) {
         self.0.iter().fold((1, 0), |(k, e), d| match d {
-            Dim::Fixed(v) => (k * v, e),
-            Dim::Batch(b) => (k * b, e + 1),
+            Dim::Fixed(v) => (k.saturating_mul(*v), e),
+            Dim::Batch(b) => (k.saturating_mul(*b), e + 1),
         })
     }
     /// NumPy's broadcasting of two shapes, aligned at the right; `None` where they do not fit.

@@ -64,8 +64,12 @@ impl Tensor {
         Tensor { shape: Vec::new(), data: Data::F32(vec![v]) }
     }
     /// Zeros of the given type.
+    ///
+    /// # Panics
+    /// If there is no memory for that many elements, as any vector does.
     pub fn zeros(shape: &[usize], dtype: DType) -> Self {
-        let n = shape.iter().product();
+        // Too many elements must not wrap to few: the allocation then refuses.
+        let n = shape.iter().copied().fold(1, usize::saturating_mul);
         let data = match dtype {
             DType::F32 => Data::F32(vec![0.0; n]),
             DType::F64 => Data::F64(vec![0.0; n]),
@@ -80,7 +84,12 @@ impl Tensor {
     }
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        match &self.data {
+            Data::F32(v) => v.len(),
+            Data::F64(v) => v.len(),
+            Data::I32(v) => v.len(),
+            Data::U8(v) => v.len(),
+        }
     }
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {

@@ -239,15 +239,15 @@ impl Window {
     }
     /// Elements of one input plane.
     pub fn input_len(&self) -> usize {
-        self.axes.iter().map(|a| a.input).product()
+        product(self.axes.iter().map(|a| a.input))
     }
     /// Elements of one output plane.
     pub fn output_len(&self) -> usize {
-        self.axes.iter().map(|a| a.output).product()
+        product(self.axes.iter().map(|a| a.output))
     }
     /// Elements of the window.
     pub fn kernel_len(&self) -> usize {
-        self.axes.iter().map(|a| a.kernel).product()
+        product(self.axes.iter().map(|a| a.kernel))
     }
     /// The options that give this window again over the same input (padding explicit).
     pub fn options(&self) -> WindowOptions {
@@ -288,6 +288,11 @@ impl Window {
             })
             .collect()
     }
+}
+
+/// A product that stays at the largest number where it would overflow: a shape of that extent is refused.
+fn product(extents: impl Iterator<Item = usize>) -> usize {
+    extents.fold(1, usize::saturating_mul)
 }
 
 impl fmt::Display for Window {
@@ -350,11 +355,11 @@ impl ConvGeometry {
         if !ci.is_multiple_of(groups) || !co.is_multiple_of(groups) {
             return Err(Rule::new(format!("groups {groups} must divide {ci} input channels and {co} filters")));
         }
-        if weight[1] * groups != ci {
+        if weight[1].saturating_mul(groups) != ci {
             return Err(Rule::new(format!(
                 "{ci} input channels, weight {weight:?} with {groups} group{} wants {}",
                 if groups == 1 { "" } else { "s" },
-                weight[1] * groups
+                weight[1].saturating_mul(groups)
             ))
             .right(format!("a weight of shape {:?}", [&[co, ci / groups], &weight[2..]].concat())));
         }
@@ -397,7 +402,8 @@ impl ConvGeometry {
             }
             Padding::Same => (0..d)
                 .map(|i| {
-                    let p = (dilation[i] * (weight[2 + i].max(1) - 1) + 1).saturating_sub(stride[i]);
+                    let reach = dilation[i].saturating_mul(weight[2 + i].max(1) - 1).saturating_add(1);
+                    let p = reach.saturating_sub(stride[i]);
                     (p / 2, p - p / 2)
                 })
                 .collect(),
@@ -414,9 +420,11 @@ impl ConvGeometry {
                 )));
             }
             let (n, k) = (input[i], weight[2 + i]);
-            if n == 0 || k == 0 || [n, k, pads[i].0, pads[i].1].iter().any(|&v| v >= LIMIT) {
-                return Err(Rule::new(format!("extents must be between 1 and {LIMIT}"))
-                    .given(format!("input {n}, kernel_size {k}, padding {:?}", pads[i])));
+            if n == 0 || k == 0 || [n, k, stride[i], dilation[i], pads[i].0, pads[i].1].iter().any(|&v| v >= LIMIT) {
+                return Err(Rule::new(format!("extents must be between 1 and {LIMIT}")).given(format!(
+                    "input {n}, kernel_size {k}, stride {}, dilation {}, padding {:?}",
+                    stride[i], dilation[i], pads[i]
+                )));
             }
             let full = (n - 1) * stride[i] + dilation[i] * (k - 1) + 1 + extra[i];
             match full.checked_sub(pads[i].0 + pads[i].1) {
@@ -430,7 +438,7 @@ impl ConvGeometry {
             }
         }
         let options = WindowOptions { padding: Padding::Explicit(pads), ceil_mode: false, ..options.clone() };
-        let co = weight[1] * groups;
+        let co = weight[1].saturating_mul(groups);
         let geometry = ConvGeometry::new(co, &output, weight, groups, &options)?;
         if geometry.window.output() != input {
             return Err(Rule::new(format!(
@@ -454,7 +462,8 @@ impl ConvGeometry {
     }
     /// Multiply-adds for one image, padding counted as if it were data.
     pub fn macs(&self) -> u64 {
-        (self.co * (self.ci / self.groups)) as u64 * (self.window.kernel_len() * self.window.output_len()) as u64
+        let extents = [self.co, self.ci / self.groups, self.window.kernel_len(), self.window.output_len()];
+        product(extents.into_iter()) as u64
     }
 }
 

@@ -7,7 +7,7 @@ use gabor_graph::{Graph, Initializer, Parameter, ValueId};
 use gabor_tensor::{Binary, DType, Dim, Padding, Reduction, Shape, Stream, Tensor, Unary, WindowOptions, rng::op};
 use std::collections::HashMap;
 
-const GRAPHS: u64 = 300;
+const GRAPHS: u64 = 400;
 
 fn pick<T: Copy>(s: &mut Stream, of: &[T]) -> T {
     of[s.below(of.len())]

@@ -24,7 +24,7 @@ impl Operation for Embed {
         want_type("x", x, DType::F32)?;
         want_axis(self.axis, &x.shape)?;
         let n = x.shape.0[self.axis].fixed().filter(|&n| n > 0);
-        let last = n.map(|n| self.start + (n - 1) * self.step);
+        let last = n.map(|n| self.start.saturating_add((n - 1).saturating_mul(self.step)));
         if self.step == 0 || last.is_none_or(|l| l >= self.len) {
             return Err(Rule::new(format!(
                 "axis {} of {} placed from {} step {} does not fit into {} elements",

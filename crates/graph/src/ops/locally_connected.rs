@@ -34,7 +34,7 @@ impl Operation for LocallyConnected {
         want_type("w", &inputs[1], DType::F32)?;
         let (n, c) = want_spatial("x", &inputs[0].shape, &self.window.input())?;
         let (outputs, kernel) = (self.window.output_len(), self.window.kernel_len());
-        let columns = c.fixed().map(|c| c * kernel);
+        let columns = c.fixed().map(|c| c.saturating_mul(kernel));
         match inputs[1].shape.dims() {
             &[Dim::Fixed(o), co @ Dim::Fixed(_), Dim::Fixed(r)] if o == outputs && Some(r) == columns => {
                 Ok(vec![ValueType::f32(spatial_shape(n, co, self.window.output()))])

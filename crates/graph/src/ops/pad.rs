@@ -24,7 +24,7 @@ pub(super) fn check(mode: PadMode, pads: &[(usize, usize)], dims: &[Dim]) -> Res
     }
     for (i, (&(b, e), d)) in pads.iter().zip(dims).enumerate() {
         let most = match (mode, d) {
-            _ if b + e == 0 => continue,
+            _ if b == 0 && e == 0 => continue,
             (_, Dim::Batch(_)) => {
                 return Err(Rule::new(format!("axis {i} depends on the batch size and takes no padding")));
             }
@@ -47,7 +47,7 @@ impl Operation for Pad {
         check(self.mode, &self.pads, x.shape.dims())?;
         for (d, (b, e)) in x.shape.0.iter_mut().zip(&self.pads) {
             if let Dim::Fixed(n) = d {
-                *n += b + e;
+                *n = n.saturating_add(*b).saturating_add(*e);
             }
         }
         Ok(vec![x])

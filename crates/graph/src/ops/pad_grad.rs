@@ -24,7 +24,7 @@ impl Operation for PadGrad {
         for (d, (b, e)) in dy.shape.0.iter_mut().zip(&self.pads) {
             if let Dim::Fixed(n) = d {
                 *n = n
-                    .checked_sub(b + e)
+                    .checked_sub(b.saturating_add(*e))
                     .filter(|&n| n > 0)
                     .ok_or_else(|| Rule::new(format!("{n} elements with padding {b}:{e} taken away")))?;
             }

@@ -21,7 +21,7 @@ impl Operation for Unfold {
         let (n, c) = want_spatial("x", &inputs[0].shape, &self.window.input())?;
         let c = c.fixed().ok_or_else(|| Rule::new("the number of channels is unknown"))?;
         let (k, o) = (self.window.kernel_len(), self.window.output_len());
-        Ok(vec![ValueType::f32(Shape(vec![n, Dim::Fixed(c * k), Dim::Fixed(o)]))])
+        Ok(vec![ValueType::f32(Shape(vec![n, Dim::Fixed(c.saturating_mul(k)), Dim::Fixed(o)]))])
     }
     fn notes(&self) -> Vec<String> {
         self.window.notes()

@@ -35,7 +35,7 @@ impl UpsampleNearest {
         };
         let split = g.reshape(x, &pairs(&|i| [input[i], 1]))?;
         let repeated = g.broadcast(split, &pairs(&|i| [input[i], scale[i]]))?;
-        let output = input.iter().zip(&scale).map(|(n, s)| n * s).collect();
+        let output = input.iter().zip(&scale).map(|(n, s)| n.saturating_mul(*s)).collect();
         g.reshape(repeated, &spatial_shape(lead[0], lead[1], output))
     }
 }
@@ -45,7 +45,7 @@ impl Operation for UpsampleNearest {
         want_type("x", &inputs[0], DType::F32)?;
         let shape = &inputs[0].shape;
         let (input, scale) = self.sizes(shape)?;
-        let output = input.iter().zip(&scale).map(|(n, s)| n * s).collect();
+        let output = input.iter().zip(&scale).map(|(n, s)| n.saturating_mul(*s)).collect();
         Ok(vec![ValueType::f32(spatial_shape(shape.0[0], shape.0[1], output))])
     }
     fn decompose(&self, g: &mut Graph, inputs: &[ValueId]) -> Option<Result<Vec<ValueId>, Error>> {

@@ -310,7 +310,7 @@ const LOGITS: &str = "logits";
 
 pub(crate) fn no_preprocessing() -> Error {
     let rule = Rule::new("the model does not say how a picture becomes its input");
-    Error::from(rule.right("a model with the metadata entry gabor.preprocessing, or preprocessing of your own (with the command: --preprocessing)"))
+    Error::from(rule.right("a model with the metadata entry gabor.preprocessing, or preprocessing of your own (with the command: --preprocessing imagenet, or a JSON file as the key gabor.preprocessing holds it)"))
 }
 
 /// Probabilities of scores, computed in f64.

@@ -173,13 +173,52 @@ fn make_network(config: &Config, splits: &Splits) -> Result<Network> {
         (options.channels, options.input) = (Some(c), Some(vec![h, w]));
         return network(&config.net, &options).map_err(place);
     }
-    let net = network(&config.net, &options).map_err(place)?;
+    let shape = splits.train()?.shape();
+    let net = match network(&config.net, &options) {
+        Ok(net) => net,
+        // A description may leave the extents to the data.
+        Err(e) => {
+            let [c, h, w] = natural(shape);
+            let given = zoo::Options { channels: Some(c), input: Some(vec![h, w]), ..options.clone() };
+            return network(&config.net, &given)
+                .map_err(|second| place(if e.rule().rule.contains("extents are not known") { second } else { e }));
+        }
+    };
+    let colour = net.input().first() == Some(&1) && shape.is_some_and(|s| s[0] == 3);
     // A network for grey pictures sees the colours of coloured ones.
-    if net.input().first() == Some(&1) && splits.train()?.shape().is_some_and(|s| s[0] == 3) {
-        options.channels = Some(3);
-        return network(&config.net, &options).map_err(place);
+    options.channels = colour.then_some(3);
+    if let (&[c, h, w], Some([_, own_h, own_w])) = (net.input(), shape)
+        && h * w > MOST_ENLARGED * own_h * own_w
+        && own_h.min(own_w) >= SMALL
+    {
+        // Pictures much smaller than the published input stay as they are, where the network can be built for them.
+        let own = zoo::Options {
+            channels: Some(options.channels.unwrap_or(c)),
+            input: Some(vec![own_h, own_w]),
+            ..options.clone()
+        };
+        if let Ok(net) = network(&config.net, &own)
+            && net.graph(gabor_nets::Mode::Infer).is_ok()
+        {
+            return Ok(net);
+        }
     }
-    Ok(net)
+    if colour { network(&config.net, &options).map_err(place) } else { Ok(net) }
+}
+
+/// Pictures are enlarged to a network's published input up to this many times their area.
+const MOST_ENLARGED: usize = 4;
+/// Pictures with fewer rows or columns than this are always enlarged.
+const SMALL: usize = 16;
+
+/// The extents that a description without its own gets: the data's, 28 × 28 for very small pictures, 224 × 224 for
+/// photographs of any size.
+fn natural(shape: Option<[usize; 3]>) -> [usize; 3] {
+    match shape {
+        Some([c, h, w]) if h.min(w) < SMALL => [c, 28, 28],
+        Some(shape) => shape,
+        None => [3, 224, 224],
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +236,35 @@ mod tests {
         assert!((15..20).contains(&default_epochs(54_000)));
         // A resolved configuration resolves to itself.
         assert_eq!(Setup::new(&s.config).unwrap().config, s.config);
+    }
+
+    #[test]
+    fn extents_come_from_the_data() {
+        let input = |words: &[&str]| {
+            let c = Config::load(None, [], words).unwrap();
+            Setup::new(&c).unwrap().config.input.0.unwrap().0
+        };
+        assert_eq!(input(&["net=INPUT -> [CONV3-4 -> RELU -> POOL]*2 -> FC"]), [1, 28, 28]);
+        assert_eq!(input(&["net=INPUT 1x16x16 -> CONV3-4 -> RELU -> FC"]), [1, 16, 16]);
+        assert_eq!(input(&["net=INPUT -> CONV3-4 -> FC", "input=1x12x12"]), [1, 12, 12]);
+        assert_eq!(natural(Some([3, 32, 32])), [3, 32, 32]);
+        assert_eq!(natural(None), [3, 224, 224]);
+        let options =
+            |own| Setup::with_data(&Config::load(None, [], &["net=resnet18", "val=0"]).unwrap(), own).unwrap();
+        let pictures = |h: usize, w: usize| {
+            let d = gabor_data::MemoryDataset::new(
+                "test",
+                h,
+                w,
+                gabor_data::Color::Rgb,
+                vec![7; 6 * h * w],
+                vec![0, 1],
+                vec!["a".into(), "b".into()],
+            );
+            let d: Arc<dyn Dataset> = Arc::new(d.unwrap());
+            Splits { train: Some(d.clone()), test: Some(d), ..gabor_data::digits() }
+        };
+        assert_eq!(options(pictures(32, 40)).config.input.0.unwrap().0, [3, 32, 40]);
     }
 
     #[test]

@@ -65,6 +65,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 pub fn run(a: &Arguments) -> Result<()> {
     let config = configuration(a)?;
+    // Before the data are read, which may take a while.
+    stop_on_signals()?;
     let setup = Setup::new(&config)?;
     let backend = backend(config.threads.0)?;
     let directory = match &a.resume {
@@ -75,7 +77,6 @@ pub fn run(a: &Arguments) -> Result<()> {
         Some(path) if a.resume.is_none() => Some(read_weights(path)?),
         _ => None,
     };
-    stop_on_signals()?;
     let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
     let options = RunOptions {
         directory: Some(directory.clone()),

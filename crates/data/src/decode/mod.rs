@@ -95,7 +95,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
 }
 
 fn damaged(format: Format, e: impl Display) -> Rule {
-    Rule::new(format!("damaged, truncated or unsupported {format:?}")).given(e.to_string()).right("an intact file")
+    Rule::new(format!("damaged, truncated or unsupported {format:?}"))
+        .given(e.to_string().trim().to_string())
+        .right("an intact file")
 }
 
 /// Pixels of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) interleaved channels; alpha is laid over white.

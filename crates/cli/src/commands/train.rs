@@ -254,7 +254,17 @@ impl Printer {
             Event::Stopped { reason, step, .. } => {
                 self.print(&format!("stopped at step {} ({})\n", count(*step), reason.replace('_', " ")));
             }
-            Event::Evaluated { evaluation } => self.print(&format!("\n{}", eval::describe(evaluation))),
+            Event::Evaluated { evaluation } => {
+                self.print(&format!("\n{}", eval::describe(evaluation)));
+                // A guess at random has the accuracy of one class among all; twice that is next to nothing learned.
+                let guess = 1.0 / evaluation.confusion.len().max(1) as f64;
+                if evaluation.confusion.len() > 4 && evaluation.top1 < 2.0 * guess {
+                    output::note(&format!(
+                        "little better than guessing ({}): more epochs, or a lower lr if the loss went up",
+                        percent(guess)
+                    ));
+                }
+            }
             Event::Warning { .. } | Event::Checkpoint { .. } | Event::Finished { .. } => {}
         }
     }
@@ -266,8 +276,9 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
     let (outcome, seconds) = (&finished.outcome, duration(finished.outcome.state.seconds));
     if outcome.stopped == Some(Stop::Interrupted) {
         return format!(
-            "\nsaved after step {} in {seconds}; to go on:\n  gabor train --resume {run}\n",
-            count(outcome.state.step)
+            "\nsaved after step {} in {seconds}; to go on:\n  {} train --resume {run}\n",
+            count(outcome.state.step),
+            own_name()
         );
     }
     let mut out = format!("\n{} steps in {seconds}\n\n", count(outcome.state.step));

@@ -189,9 +189,9 @@ impl CpuExecutable {
             let shape = &ready.plan.shapes[v.0 as usize];
             let Some((_, t)) = inputs.iter().find(|(n, _)| n == name) else {
                 let names: Vec<_> = inputs.iter().map(|(n, _)| *n).collect();
-                let rule =
-                    Rule::new(format!("the input {ty} is missing")).given(format!("inputs {}", names.join(", ")));
-                return Err(Error::new(name, rule));
+                let rule = Rule::new(format!("the input {ty} is missing"));
+                let given = if names.is_empty() { "no inputs".into() } else { format!("inputs {}", names.join(", ")) };
+                return Err(Error::new(name, rule.given(given)));
             };
             if t.shape() != shape || t.dtype() != ty.dtype {
                 let rule = Rule::new(format!("the input is {}{:?}", t.dtype(), t.shape()));

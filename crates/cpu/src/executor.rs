@@ -53,6 +53,8 @@ struct Ready {
     parameters: Vec<usize>,
     /// Versions of the parameters that prepared values were made from.
     seen: Vec<u64>,
+    /// Whether the prepared steps have run; what they made lies in the plan's own memory and stays.
+    prepared: bool,
     /// Base of the arena when the addresses were computed.
     arena_base: *mut u8,
 }
@@ -147,6 +149,7 @@ impl CpuExecutable {
             inputs,
             parameters,
             seen,
+            prepared: false,
             arena_base: std::ptr::null_mut(),
         };
         self.plans.push(ready);
@@ -297,13 +300,13 @@ impl CpuExecutable {
         let plan = &ready.plan;
         let arena = self.arena.at(0);
         let version = |p: &usize| self.parameters[ready.parameters[*p]].version;
-        let stale = plan.prepared_from.iter().zip(&ready.seen).any(|(p, &seen)| version(p) != seen)
-            || (!plan.prepared.is_empty() && plan.prepared_from.is_empty());
-        if stale {
+        let changed = plan.prepared_from.iter().zip(&ready.seen).any(|(p, &seen)| version(p) != seen);
+        if !ready.prepared || changed {
             execute(&plan.prepared, &ready.prepared_slots, arena, &mut self.scratch, &mut self.pool, &mut |_| {});
             for (p, seen) in plan.prepared_from.iter().zip(&mut ready.seen) {
                 *seen = self.parameters[ready.parameters[*p]].version;
             }
+            ready.prepared = true;
         }
         execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool, done);
         for &(v, at) in &plan.echoes {

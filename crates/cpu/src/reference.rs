@@ -247,14 +247,18 @@ fn kernel<R: Float>(name: &str) -> Option<fn(&Call<'_>) -> Outputs> {
 
 fn matmul<R: Float>(c: &Call<'_>) -> Outputs {
     let op = c.op::<MatMul>()?;
-    let (a, b) = (c.shape(0)?, c.shape(1)?);
+    let p = product(op, c.shape(0)?, c.shape(1)?);
+    let (a, b) = (c.floats::<R>(0)?, c.floats(1)?);
+    c.one(|y| kernels::matmul(&p, a, b, y))
+}
+
+/// The sizes of a matrix product of concrete shapes.
+pub(crate) fn product(op: &MatMul, a: &[usize], b: &[usize]) -> Product {
     let r = a.len();
     let (m, k) = if op.transpose_a { (a[r - 1], a[r - 2]) } else { (a[r - 2], a[r - 1]) };
     let n = if op.transpose_b { b[r - 2] } else { b[r - 1] };
     let batch = if r == 3 { a[0] } else { 1 };
-    let p = Product { batch, m, n, k, transpose_a: op.transpose_a, transpose_b: op.transpose_b };
-    let (a, b) = (c.floats::<R>(0)?, c.floats(1)?);
-    c.one(|y| kernels::matmul(&p, a, b, y))
+    Product { batch, m, n, k, transpose_a: op.transpose_a, transpose_b: op.transpose_b }
 }
 
 fn max_pool<R: Float>(c: &Call<'_>) -> Outputs {
@@ -266,7 +270,7 @@ fn max_pool<R: Float>(c: &Call<'_>) -> Outputs {
 }
 
 /// Starts and steps of a slice along one axis.
-fn along(rank: usize, axis: usize, start: usize, step: usize) -> (Vec<usize>, Vec<isize>) {
+pub(crate) fn along(rank: usize, axis: usize, start: usize, step: usize) -> (Vec<usize>, Vec<isize>) {
     let (mut starts, mut steps) = (vec![0; rank], vec![1; rank]);
     starts[axis] = start;
     steps[axis] = step as isize;
@@ -296,7 +300,7 @@ fn concat<R: Float>(c: &Call<'_>) -> Outputs {
 }
 
 /// Extents of a normalisation over `[n, c, …]`.
-fn extents(shape: &[usize], eps: f64, momentum: f64) -> kernels::BatchNorm {
+pub(crate) fn extents(shape: &[usize], eps: f64, momentum: f64) -> kernels::BatchNorm {
     kernels::BatchNorm { n: shape[0], c: shape[1], s: shape[2..].iter().product(), eps, momentum }
 }
 

@@ -3,9 +3,10 @@
 //! For operations that only move data, and for those that no network spends its time in, they are the final choice.
 
 use crate::kernel::{Candidate, Io, Prepared, Problem, whole};
+pub(super) use crate::reference::{along, extents, product};
 use gabor_graph::Operation;
 use gabor_graph::ops::*;
-use gabor_kernels::{MatMul as Product, reference as kernels};
+use gabor_kernels::reference as kernels;
 use gabor_tensor::DType;
 
 macro_rules! table {
@@ -86,15 +87,6 @@ fn conv_filter_grad(p: &Problem<'_>) -> Prepared {
     Ok(whole(move |io| kernels::conv_filter_grad(&g, n, io.f32(0), io.f32(1), out(io, 0))))
 }
 
-/// The sizes of a matrix product of concrete shapes.
-pub(super) fn product(o: &MatMul, a: &[usize], b: &[usize]) -> Product {
-    let r = a.len();
-    let (m, k) = if o.transpose_a { (a[r - 1], a[r - 2]) } else { (a[r - 2], a[r - 1]) };
-    let n = if o.transpose_b { b[r - 2] } else { b[r - 1] };
-    let batch = if r == 3 { a[0] } else { 1 };
-    Product { batch, m, n, k, transpose_a: o.transpose_a, transpose_b: o.transpose_b }
-}
-
 fn matmul(p: &Problem<'_>) -> Prepared {
     let product = product(&op::<MatMul>(p)?, &p.inputs[0], &p.inputs[1]);
     Ok(whole(move |io| kernels::matmul(&product, io.f32(0), io.f32(1), out(io, 0))))
@@ -171,13 +163,6 @@ fn concat(p: &Problem<'_>) -> Prepared {
         }
     }))
 }
-/// Starts and steps of a slice along one axis.
-fn along(rank: usize, axis: usize, start: usize, step: usize) -> (Vec<usize>, Vec<isize>) {
-    let (mut starts, mut steps) = (vec![0; rank], vec![1; rank]);
-    starts[axis] = start;
-    steps[axis] = step as isize;
-    (starts, steps)
-}
 fn slice(p: &Problem<'_>) -> Prepared {
     let (o, from, to) = (op::<Slice>(p)?, p.inputs[0].clone(), p.outputs[0].clone());
     let (starts, steps) = along(from.len(), o.axis, o.start, o.step);
@@ -211,11 +196,6 @@ fn softmax(p: &Problem<'_>) -> Prepared {
 fn log_softmax(p: &Problem<'_>) -> Prepared {
     let (axis, shape) = (op::<LogSoftmax>(p)?.axis, p.inputs[0].clone());
     Ok(whole(move |io| kernels::log_softmax(io.f32(0), &shape, axis, out(io, 0))))
-}
-
-/// Extents of a normalisation over `[n, c, …]`.
-pub(super) fn extents(shape: &[usize], eps: f64, momentum: f64) -> kernels::BatchNorm {
-    kernels::BatchNorm { n: shape[0], c: shape[1], s: shape[2..].iter().product(), eps, momentum }
 }
 
 fn batch_norm(p: &Problem<'_>) -> Prepared {

@@ -7,6 +7,7 @@
 // Loops over lanes and registers index several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
+pub mod blocked;
 #[cfg(test)]
 mod check;
 mod conv;

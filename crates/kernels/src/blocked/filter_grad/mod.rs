@@ -1,0 +1,1 @@
+//! Filter gradients: sums over pixels.

@@ -1,0 +1,1 @@
+//! The first layer: few channels in plain order in, blocked channels out.

@@ -1,0 +1,202 @@
+//! From plain to blocked order and back.
+
+use super::layout::{Blocked, LANES};
+use super::packing::Packing;
+use crate::shared::MOST_TASKS;
+use crate::simd::{Kernel, Simd16};
+use crate::{Isa, SharedMut, Work};
+
+/// Elements worth a task of their own.
+const TASK: usize = 1 << 15;
+
+/// Planes of 16 channels are dealt to tasks.
+fn deal(e: &Blocked) -> usize {
+    let most = (e.n * e.blocks()).clamp(1, MOST_TASKS);
+    (e.len() / TASK).clamp(1, most)
+}
+
+/// Plain to blocked.
+#[derive(Clone, Debug)]
+pub struct Block {
+    extents: Blocked,
+    isa: Isa,
+    phases: [usize; 1],
+}
+
+impl Block {
+    /// Of a tensor of these extents.
+    pub fn new(extents: Blocked, isa: Isa) -> Self {
+        Block { extents, isa, phases: [deal(&extents)] }
+    }
+}
+
+impl Work for Block {
+    fn phases(&self) -> &[usize] {
+        &self.phases
+    }
+}
+
+impl Packing for Block {
+    fn key(&self) -> String {
+        "blocked".into()
+    }
+    fn packed_len(&self) -> usize {
+        self.extents.len()
+    }
+    unsafe fn pack(
+        &self,
+        _phase: usize,
+        task: usize,
+        from: &[f32],
+        to: SharedMut<'_, f32>,
+        _workspace: SharedMut<'_, f32>,
+        _scratch: &mut [f32],
+    ) {
+        let e = self.extents;
+        assert!(from.len() >= e.n * e.c * e.plane && to.len() >= e.len());
+        let (total, tasks) = (e.n * e.blocks(), self.phases[0]);
+        for i in total * task / tasks..total * (task + 1) / tasks {
+            let (n, b) = (i / e.blocks(), i % e.blocks());
+            let planes = &from[(n * e.c + b * LANES) * e.plane..];
+            // SAFETY: the block of one image, which no other task writes.
+            let to = unsafe { to.part(e.start(n, b), e.plane * LANES) };
+            let run = Interleave { from: planes.as_ptr(), to: to.as_mut_ptr(), lanes: e.lanes(b), plane: e.plane };
+            // SAFETY: `lanes` planes lie at `from`, the block at `to`.
+            unsafe { self.isa.call(run) }
+        }
+    }
+}
+
+/// Blocked to plain.
+#[derive(Clone, Debug)]
+pub struct Unblock {
+    extents: Blocked,
+    isa: Isa,
+    phases: [usize; 1],
+}
+
+impl Unblock {
+    /// Of a tensor of these extents.
+    pub fn new(extents: Blocked, isa: Isa) -> Self {
+        Unblock { extents, isa, phases: [deal(&extents)] }
+    }
+    /// Runs one task.
+    ///
+    /// # Safety
+    /// Nothing else may touch `to` meanwhile but other tasks.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its extents demand.
+    pub unsafe fn run(&self, task: usize, from: &[f32], to: SharedMut<'_, f32>) {
+        let e = self.extents;
+        assert!(from.len() >= e.len() && to.len() >= e.n * e.c * e.plane);
+        let (total, tasks) = (e.n * e.blocks(), self.phases[0]);
+        for i in total * task / tasks..total * (task + 1) / tasks {
+            let (n, b) = (i / e.blocks(), i % e.blocks());
+            let from = &from[e.start(n, b)..];
+            // SAFETY: the planes of these channels, which no other task writes.
+            let to = unsafe { to.part((n * e.c + b * LANES) * e.plane, e.lanes(b) * e.plane) };
+            let run = Separate { from: from.as_ptr(), to: to.as_mut_ptr(), lanes: e.lanes(b), plane: e.plane };
+            // SAFETY: the block lies at `from`, `lanes` planes at `to`.
+            unsafe { self.isa.call(run) }
+        }
+    }
+}
+
+impl Work for Unblock {
+    fn phases(&self) -> &[usize] {
+        &self.phases
+    }
+}
+
+/// `lanes` planes become vectors of 16 lanes.
+struct Interleave {
+    from: *const f32,
+    to: *mut f32,
+    lanes: usize,
+    plane: usize,
+}
+
+impl Kernel for Interleave {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd16>(self) {
+        let mut i = 0;
+        while i < self.plane {
+            let m = (self.plane - i).min(LANES);
+            // SAFETY: never beyond the planes and the block.
+            unsafe {
+                let mut rows = [S::zero(); LANES];
+                for (r, row) in rows.iter_mut().enumerate().take(self.lanes) {
+                    *row = S::load_up_to(self.from.add(r * self.plane + i), m);
+                }
+                for (p, v) in S::transpose(rows).into_iter().enumerate().take(m) {
+                    S::store(self.to.add((i + p) * LANES), v);
+                }
+            }
+            i += m;
+        }
+    }
+}
+
+/// The reverse of [`Interleave`].
+struct Separate {
+    from: *const f32,
+    to: *mut f32,
+    lanes: usize,
+    plane: usize,
+}
+
+impl Kernel for Separate {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd16>(self) {
+        let mut i = 0;
+        while i < self.plane {
+            let m = (self.plane - i).min(LANES);
+            // SAFETY: never beyond the block and the planes.
+            unsafe {
+                let mut pixels = [S::zero(); LANES];
+                for (p, v) in pixels.iter_mut().enumerate().take(m) {
+                    *v = S::load(self.from.add((i + p) * LANES));
+                }
+                for (r, v) in S::transpose(pixels).into_iter().enumerate().take(self.lanes) {
+                    S::store_up_to(self.to.add(r * self.plane + i), v, m);
+                }
+            }
+            i += m;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{run_all, uniform};
+
+    #[test]
+    fn there_and_back() {
+        for (n, c, plane) in [(1, 1, 1), (2, 16, 9), (3, 35, 50), (1, 64, 784), (2, 7, 17)] {
+            let e = Blocked { n, c, plane };
+            let x = uniform(1, n * c * plane);
+            for isa in Isa::available() {
+                let (mut blocked, mut back) = (vec![f32::NAN; e.len()], vec![f32::NAN; x.len()]);
+                let block = Block::new(e, isa);
+                let to = SharedMut::new(&mut blocked);
+                // SAFETY: `run_all` keeps tasks apart.
+                run_all(&block, 1, |p, t, w, s| unsafe { block.pack(p, t, &x, to, w, s) });
+                for (i, &v) in blocked.iter().enumerate() {
+                    let (lane, pixel, b) = (i % 16, i / 16 % plane, i / 16 / plane);
+                    let (image, channel) = (b / e.blocks(), b % e.blocks() * 16 + lane);
+                    let want = if channel < c { x[(image * c + channel) * plane + pixel] } else { 0.0 };
+                    assert_eq!(v, want);
+                }
+                let unblock = Unblock::new(e, isa);
+                let to = SharedMut::new(&mut back);
+                // SAFETY: as above.
+                run_all(&unblock, 1, |_, t, _, _| unsafe { unblock.run(t, &blocked, to) });
+                assert_eq!(back, x);
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::backend::CpuBackend;
 use crate::buffer::{Buffer, start_of};
+use crate::forms::FormId;
 use crate::kernel::{Io, Slot};
 use crate::plan::{Location, Plan, Step};
 use crate::pool::Pool;
@@ -121,7 +122,8 @@ impl CpuExecutable {
         }
         let mut kept = Buffer::new(plan.kept).map_err(out_of_memory)?;
         for v in plan.graph.value_ids() {
-            if let (Source::Constant(t), Location::Kept(at)) = (&plan.graph.value(v).source, plan.places[v.0 as usize])
+            if let Source::Constant(t) = &plan.graph.value(v).source
+                && let Location::Kept(at) = plan.places[plan.plain[&v].at()]
             {
                 let bytes = t.len() * t.dtype().size();
                 // SAFETY: the plan reserved that many bytes there for this constant.
@@ -133,8 +135,8 @@ impl CpuExecutable {
         let seen = vec![0; plan.prepared_from.len()];
         let mut input_uses = vec![Vec::new(); inputs.len()];
         for (s, step) in plan.steps.iter().enumerate() {
-            for (i, v) in step.inputs.iter().enumerate() {
-                if let Location::Input(k) = plan.places[v.0 as usize] {
+            for (i, f) in step.inputs.iter().enumerate() {
+                if let Location::Input(k) = plan.places[f.at()] {
                     input_uses[k].push((s, i));
                 }
             }
@@ -165,19 +167,19 @@ impl CpuExecutable {
             return;
         }
         let plan = &ready.plan;
-        ready.slots = (plan.graph.value_ids())
-            .map(|v| {
-                let start = match plan.places[v.0 as usize] {
+        ready.slots = (plan.forms.iter().zip(&plan.places))
+            .map(|(form, place)| {
+                let start = match *place {
                     Location::Input(_) | Location::Unplaced => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
                     Location::Parameter(p) => self.parameters[ready.parameters[p]].memory.at(0),
                     Location::Kept(offset) => ready.kept.at(offset),
                     Location::Arena(offset) => self.arena.at(offset),
                 };
-                Slot { start, len: plan.len(v), dtype: plan.graph.ty(v).dtype }
+                Slot { start, len: form.len, dtype: form.dtype }
             })
             .collect();
         let slots = &ready.slots;
-        let of = |ids: &[ValueId]| ids.iter().map(|v| slots[v.0 as usize]).collect::<Vec<_>>();
+        let of = |ids: &[FormId]| ids.iter().map(|f| slots[f.at()]).collect::<Vec<_>>();
         ready.step_slots = plan.steps.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
         ready.prepared_slots = plan.prepared.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
         ready.arena_base = base;
@@ -202,7 +204,7 @@ impl CpuExecutable {
             }
             check_len(name, t)?;
             let start = start_of(t).cast_mut();
-            ready.slots[v.0 as usize].start = start;
+            ready.slots[ready.plan.plain[v].at()].start = start;
             for &(step, i) in &ready.input_uses[k] {
                 ready.step_slots[step].0[i].start = start;
             }
@@ -309,15 +311,15 @@ impl CpuExecutable {
             ready.prepared = true;
         }
         execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool, done);
-        for &(v, at) in &plan.echoes {
-            let from = ready.slots[v.0 as usize];
+        for &(f, at) in &plan.echoes {
+            let from = ready.slots[f.at()];
             // SAFETY: the plan reserved the value's bytes there; inputs are borrowed until this function returns.
             unsafe { std::ptr::copy_nonoverlapping(from.start, ready.kept.at(at), from.len * from.dtype.size()) };
         }
-        for &(p, v) in &plan.copies {
-            let from = ready.slots[v.0 as usize];
+        for &(p, f) in &plan.copies {
+            let from = ready.slots[f.at()];
             // An old value of a parameter that an earlier copy has overwritten.
-            let start = plan.echo(v).map_or(from.start.cast_const(), |at| ready.kept.read_at(at));
+            let start = plan.echo(f).map_or(from.start.cast_const(), |at| ready.kept.read_at(at));
             let to = &mut self.parameters[ready.parameters[p]].memory;
             // SAFETY: equal types were checked when the update was added; the value and the parameter do not overlap,
             // or are the same place (a parameter that is updated to itself), which `copy` allows.
@@ -346,8 +348,9 @@ impl Executable for CpuExecutable {
             let rule = Rule::new("the graph has no such output").right(format!("one of {}", names.join(", ")));
             return Err(Error::new(name, rule));
         };
-        let slot = ready.slots[v.0 as usize];
-        let start = ready.plan.echo(v).map_or(slot.start.cast_const(), |at| ready.kept.read_at(at));
+        let f = ready.plan.plain[&v];
+        let slot = ready.slots[f.at()];
+        let start = ready.plan.echo(f).map_or(slot.start.cast_const(), |at| ready.kept.read_at(at));
         let shape = &ready.plan.shapes[v.0 as usize];
         // SAFETY: the value lives until the next run, which needs `&mut self`; its length and type are the plan's.
         Ok(unsafe {
@@ -400,7 +403,7 @@ impl Executable for CpuExecutable {
             })?;
         }
         let plan = &self.plans[at].plan;
-        Ok(plan.steps.iter().map(|s| plan.graph.node(s.node).name.clone()).zip(best).collect())
+        Ok(plan.steps.iter().map(|s| s.name.clone()).zip(best).collect())
     }
 }
 

@@ -1,9 +1,33 @@
 //! What a kernel of the backend is, and the table row that offers it.
 
 use gabor_graph::{Node, Operation};
+use gabor_kernels::blocked::Packing;
 use gabor_kernels::{Isa, SharedMut, Work};
 use gabor_tensor::DType;
 use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// The order in which a kernel reads the elements of a tensor.
+#[derive(Clone)]
+pub enum Order {
+    /// Rows in order: `[N, C, H, W]` as it is written.
+    Plain,
+    /// Blocks of 16 channels, see [`gabor_kernels::blocked`].
+    Blocked,
+    /// An order of the kernel's own, made from the plain one: packed or transformed filters.
+    Packed(Arc<dyn Packing>),
+}
+
+/// In which order a value lies when a candidate is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Rows in order.
+    Plain,
+    /// Blocks of 16 channels.
+    Blocked,
+    /// In either order without a copy.
+    Either,
+}
 
 /// A node with concrete sizes: what a candidate is asked to compute.
 pub struct Problem<'a> {
@@ -13,6 +37,15 @@ pub struct Problem<'a> {
     pub inputs: Vec<Vec<usize>>,
     /// Extents of the outputs.
     pub outputs: Vec<Vec<usize>>,
+    /// In which order each input lies. A kernel may ask for another one; the plan then copies.
+    pub stored: Vec<Stored>,
+    /// Which inputs stay the same from run to run: constants, weights that the graph does not change, and what follows
+    /// from them. Their packed forms are made once.
+    pub fixed: Vec<bool>,
+    /// Which outputs something reads.
+    pub read: Vec<bool>,
+    /// Whether fast algorithms with larger rounding errors are forbidden.
+    pub strict: bool,
     /// Instructions to use.
     pub isa: Isa,
 }
@@ -21,6 +54,10 @@ impl Problem<'_> {
     /// The operation as its concrete type, if it is one.
     pub fn op<O: Operation>(&self) -> Option<&O> {
         self.node.op::<O>()
+    }
+    /// Whether an input lies in blocked order only, so that a kernel that follows its inputs goes on in it.
+    pub fn any_blocked(&self) -> bool {
+        self.stored.contains(&Stored::Blocked)
     }
 }
 
@@ -42,7 +79,15 @@ pub type Prepared = Result<Box<dyn Kernel>, String>;
 pub trait Kernel: Send + Sync {
     /// Tasks, phases and working memory.
     fn work(&self) -> &dyn Work;
-    /// Whether an output may lie where an input of equal type lies (element-wise kernels).
+    /// The order in which input `i` is read.
+    fn reads(&self, _i: usize) -> Order {
+        Order::Plain
+    }
+    /// Whether output `i` is written in blocked order.
+    fn writes_blocked(&self, _i: usize) -> bool {
+        false
+    }
+    /// Whether an output may lie where an input of equal type and order lies (element-wise kernels).
     fn in_place(&self) -> bool {
         false
     }
@@ -98,6 +143,17 @@ impl<'a> Io<'a> {
         assert!(s.dtype == DType::F32, "input {i} holds {}, not f32", s.dtype);
         s.start.cast()
     }
+    /// Input `i`, of floats or integers, as floats of the same bits: for kernels that only move elements.
+    pub fn bits(&self, i: usize) -> &'a [f32] {
+        let s = self.inputs[i];
+        assert!(s.dtype.size() == 4, "input {i} holds {}, not 4 bytes each", s.dtype);
+        // SAFETY: valid by the contract of `new`; any 4 bytes are a float.
+        unsafe { std::slice::from_raw_parts(s.start.cast(), s.len) }
+    }
+    /// Output `i`, of floats or integers, as floats of the same bits.
+    pub fn out_bits(&self, i: usize) -> SharedMut<'a, f32> {
+        if self.outputs[i].dtype == DType::I32 { self.out_i32(i).as_f32() } else { self.out_f32(i) }
+    }
     /// Input `i`, of integers.
     pub fn i32(&self, i: usize) -> &'a [i32] {
         self.slice(i, DType::I32)
@@ -133,6 +189,37 @@ impl<'a> Io<'a> {
         assert!(s.dtype == dtype, "output {i} holds {}, not {dtype}", s.dtype);
         // SAFETY: valid by the contract of `new`; the type was checked.
         SharedMut::new(unsafe { std::slice::from_raw_parts_mut(s.start.cast(), s.len) })
+    }
+}
+
+/// A kernel that reads or writes other orders than the plain one: `reads` for each input (plain where the list ends),
+/// `writes_blocked` for all outputs.
+pub fn ordered(kernel: Box<dyn Kernel>, reads: Vec<Order>, writes_blocked: bool) -> Box<dyn Kernel> {
+    Box::new(Ordered { kernel, reads, writes_blocked })
+}
+
+struct Ordered {
+    kernel: Box<dyn Kernel>,
+    reads: Vec<Order>,
+    writes_blocked: bool,
+}
+
+impl Kernel for Ordered {
+    fn work(&self) -> &dyn Work {
+        self.kernel.work()
+    }
+    fn reads(&self, i: usize) -> Order {
+        self.reads.get(i).cloned().unwrap_or(Order::Plain)
+    }
+    fn writes_blocked(&self, _i: usize) -> bool {
+        self.writes_blocked
+    }
+    fn in_place(&self) -> bool {
+        self.kernel.in_place()
+    }
+    unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, workspace: SharedMut<'_, f32>, scratch: &mut [f32]) {
+        // SAFETY: the same contract.
+        unsafe { self.kernel.run(phase, task, io, workspace, scratch) }
     }
 }
 

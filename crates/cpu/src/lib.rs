@@ -12,6 +12,7 @@ mod backend;
 mod buffer;
 mod candidates;
 mod executor;
+mod forms;
 mod kernel;
 mod plan;
 mod pool;
@@ -19,5 +20,5 @@ pub mod reference;
 
 pub use backend::{CpuBackend, CpuOptions};
 pub use gabor_kernels::Isa;
-pub use kernel::{Candidate, Io, Kernel, Prepared, Problem, Slot, floats, whole};
+pub use kernel::{Candidate, Io, Kernel, Order, Prepared, Problem, Slot, Stored, floats, ordered, whole};
 pub use pool::Pool;

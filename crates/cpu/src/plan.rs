@@ -2,11 +2,12 @@
 
 use crate::backend::CpuBackend;
 use crate::buffer::is_supported;
-use crate::kernel::{Kernel, Problem};
+use crate::forms::{Call, Calls, Form, FormId, choose};
+use crate::kernel::Kernel;
 use gabor_compile::{CompileOptions, Error, MemoryPlan, NodeReport, Report, Result, optimise, rules};
-use gabor_graph::ops::Reshape;
-use gabor_graph::{Graph, Node, NodeId, Source, ValidGraph, ValueId};
+use gabor_graph::{Graph, Source, ValidGraph, ValueId};
 use gabor_tensor::Rule;
+use std::collections::HashMap;
 
 /// Where a value lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +26,14 @@ pub enum Location {
 
 /// A kernel call.
 pub struct Step {
-    /// The node.
-    pub node: NodeId,
+    /// The node's name, or what is reordered.
+    pub name: String,
     /// What computes it.
     pub kernel: Box<dyn Kernel>,
-    /// Values it reads, aliases resolved.
-    pub inputs: Vec<ValueId>,
-    /// Values it writes.
-    pub outputs: Vec<ValueId>,
+    /// Forms it reads.
+    pub inputs: Vec<FormId>,
+    /// Forms it writes.
+    pub outputs: Vec<FormId>,
     /// Arena offset of the kernel's workspace.
     pub workspace: usize,
 }
@@ -43,7 +44,11 @@ pub struct Plan {
     pub graph: ValidGraph,
     /// Extents of every value.
     pub shapes: Vec<Vec<usize>>,
-    /// Place of every value.
+    /// Values in the orders in which kernels read and write them.
+    pub forms: Vec<Form>,
+    /// The plain form of inputs, parameters, constants, outputs and updates.
+    pub plain: HashMap<ValueId, FormId>,
+    /// Place of every form.
     pub places: Vec<Location>,
     /// Steps that run when parameters have changed.
     pub prepared: Vec<Step>,
@@ -51,9 +56,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// After the steps: outputs that are an input, outputs and updates that are the old value of a parameter, and
     /// where they are kept.
-    pub echoes: Vec<(ValueId, usize)>,
+    pub echoes: Vec<(FormId, usize)>,
     /// After that: parameters that are copied from a value.
-    pub copies: Vec<(usize, ValueId)>,
+    pub copies: Vec<(usize, FormId)>,
     /// Graph parameters that a run changes.
     pub updated: Vec<usize>,
     /// Graph parameters that prepared steps read.
@@ -85,17 +90,41 @@ impl Plan {
             }
         }
         let shapes: Vec<Vec<usize>> = graph.value_ids().map(|v| graph.shape(v).at(n)).collect();
-        let mut draft = Draft::new(&graph, &shapes);
-        let chosen = draft.choose(backend)?;
-        draft.lay_out(chosen, n, applied)
+        let Calls { forms, calls, plain } = choose(backend, &graph, &shapes, options)?;
+        let parameters = graph.parameters().map(|(v, _)| v).collect();
+        let draft = Draft { graph: &graph, shapes: &shapes, forms: &forms, plain: &plain, parameters };
+        let laid = draft.lay_out(calls);
+        let report = draft.report(n, applied, &laid);
+        let parameters = draft.parameters.iter().map(|&v| graph.value(v).name.clone()).collect();
+        let step = |(call, workspace): (Call, usize)| Step {
+            name: call.name,
+            kernel: call.kernel,
+            inputs: call.inputs,
+            outputs: call.outputs,
+            workspace,
+        };
+        Ok(Plan {
+            places: laid.places,
+            prepared: laid.before.into_iter().map(step).collect(),
+            steps: laid.during.into_iter().map(step).collect(),
+            echoes: laid.echoes,
+            copies: laid.copies,
+            updated: laid.updated,
+            prepared_from: laid.prepared_from,
+            parameters,
+            arena: laid.arena,
+            kept: laid.kept,
+            scratch: laid.scratch,
+            report,
+            graph,
+            shapes,
+            forms,
+            plain,
+        })
     }
-    /// Where a value that is an input or an old parameter is kept.
-    pub fn echo(&self, v: ValueId) -> Option<usize> {
-        self.echoes.iter().find(|e| self.places[e.0.0 as usize] == self.places[v.0 as usize]).map(|e| e.1)
-    }
-    /// Number of elements of a value.
-    pub fn len(&self, v: ValueId) -> usize {
-        self.shapes[v.0 as usize].iter().product()
+    /// Where a form that is an input or an old parameter is kept.
+    pub fn echo(&self, f: FormId) -> Option<usize> {
+        self.echoes.iter().find(|e| self.places[e.0.at()] == self.places[f.at()]).map(|e| e.1)
     }
 }
 
@@ -105,171 +134,173 @@ fn check_sizes(graph: &Graph, n: usize) -> Result<()> {
     graph.values().iter().try_for_each(check)
 }
 
-struct Chosen {
-    node: NodeId,
-    kernel: Box<dyn Kernel>,
-    name: &'static str,
-    refused: Vec<(String, String)>,
-}
-
 struct Draft<'a> {
     graph: &'a ValidGraph,
     shapes: &'a [Vec<usize>],
-    /// The value whose memory a reshape shares.
-    root: Vec<ValueId>,
-    /// Whether a value depends on constants and parameters that no run changes alone.
-    fixed: Vec<bool>,
+    forms: &'a [Form],
+    plain: &'a HashMap<ValueId, FormId>,
     parameters: Vec<ValueId>,
 }
 
+/// Calls with the places of their values.
+struct Laid {
+    places: Vec<Location>,
+    before: Vec<(Call, usize)>,
+    during: Vec<(Call, usize)>,
+    echoes: Vec<(FormId, usize)>,
+    copies: Vec<(usize, FormId)>,
+    updated: Vec<usize>,
+    prepared_from: Vec<usize>,
+    arena: usize,
+    /// Bytes that the values of the arena would take side by side.
+    total: usize,
+    kept: usize,
+    scratch: usize,
+}
+
+/// The plan's own memory: pieces one after the other.
+#[derive(Default)]
+struct Kept(usize);
+
+impl Kept {
+    fn take(&mut self, bytes: usize) -> usize {
+        let at = self.0;
+        self.0 += bytes.next_multiple_of(64).max(64);
+        at
+    }
+}
+
+/// Which request of the memory plan holds each form.
+struct Requests {
+    memory: MemoryPlan,
+    of: Vec<Option<usize>>,
+    workspaces: Vec<Option<usize>>,
+}
+
 impl<'a> Draft<'a> {
-    fn new(graph: &'a ValidGraph, shapes: &'a [Vec<usize>]) -> Self {
-        let mut root: Vec<ValueId> = graph.value_ids().collect();
-        let parameters: Vec<ValueId> = graph.parameters().map(|(v, _)| v).collect();
-        let changes = |v| graph.updates().iter().any(|&(p, _)| p == v);
-        let mut fixed: Vec<bool> = (graph.value_ids())
-            .map(|v| match graph.value(v).source {
-                Source::Constant(_) => true,
-                Source::Parameter(_) => !changes(v),
-                _ => false,
-            })
-            .collect();
-        for node in graph.nodes() {
-            let all_fixed = !node.inputs.is_empty() && node.inputs.iter().all(|v| fixed[v.0 as usize]);
-            for &o in &node.outputs {
-                fixed[o.0 as usize] = all_fixed;
-            }
-            if node.op::<Reshape>().is_some() {
-                root[node.outputs[0].0 as usize] = root[node.inputs[0].0 as usize];
-            }
-        }
-        Draft { graph, shapes, root, fixed, parameters }
-    }
-
-    fn root(&self, v: ValueId) -> ValueId {
-        self.root[v.0 as usize]
-    }
-    fn bytes(&self, v: ValueId) -> usize {
-        self.shapes[v.0 as usize].iter().product::<usize>() * self.graph.ty(v).dtype.size()
-    }
-
-    /// The first candidate that accepts each node, with the reasons of those asked before.
-    fn choose(&self, backend: &CpuBackend) -> Result<Vec<Chosen>> {
-        let mut all = Vec::new();
-        for (i, node) in self.graph.nodes().iter().enumerate() {
-            if node.op::<Reshape>().is_some() {
-                continue;
-            }
-            let extents = |ids: &[ValueId]| ids.iter().map(|v| self.shapes[v.0 as usize].clone()).collect();
-            let problem =
-                Problem { node, inputs: extents(&node.inputs), outputs: extents(&node.outputs), isa: backend.isa() };
-            let mut refused = Vec::new();
-            let mut found = None;
-            for c in backend.candidates(node.operation.name()) {
-                if backend.options().refuse.iter().any(|r| c.name.starts_with(r.as_str())) {
-                    refused.push((c.name.to_string(), "refused by option".to_string()));
-                    continue;
-                }
-                match (c.prepare)(&problem) {
-                    Ok(kernel) => {
-                        found = Some((c.name, kernel));
-                        break;
-                    }
-                    Err(reason) => refused.push((c.name.to_string(), reason)),
-                }
-            }
-            let Some((name, kernel)) = found else {
-                let rule = Rule::new(format!(
-                    "the CPU backend has no kernel for the operation `{}`{}",
-                    node.operation.name(),
-                    refused.iter().map(|(c, r)| format!("; {c}: {r}")).collect::<String>()
-                ));
-                return Err(Error::new(&node.name, rule.right("a decomposition, or a candidate of your own")));
-            };
-            all.push(Chosen { node: NodeId(i as u32), kernel, name, refused });
-        }
-        Ok(all)
-    }
-
-    fn lay_out(&mut self, chosen: Vec<Chosen>, n: usize, applied: Vec<gabor_compile::Applied>) -> Result<Plan> {
+    fn lay_out(&self, calls: Vec<Call>) -> Laid {
         let graph = self.graph;
-        let count = graph.values().len();
-        let mut places = vec![Location::Unplaced; count];
+        let mut places = vec![Location::Unplaced; self.forms.len()];
         for (i, v) in graph.inputs().enumerate() {
-            places[v.0 as usize] = Location::Input(i);
+            places[self.plain[&v].at()] = Location::Input(i);
         }
         for (i, v) in self.parameters.iter().enumerate() {
-            places[v.0 as usize] = Location::Parameter(i);
+            places[self.plain[v].at()] = Location::Parameter(i);
         }
-        // The plan's own memory: constants and prepared values, one after the other.
-        let mut kept = 0;
-        let mut keep = |bytes: usize| {
-            let at = kept;
-            kept += bytes.next_multiple_of(64).max(64);
-            Location::Kept(at)
-        };
+        let mut kept = Kept::default();
         for v in graph.value_ids() {
             if matches!(graph.value(v).source, Source::Constant(_)) {
-                places[v.0 as usize] = keep(self.bytes(v));
+                let f = self.plain[&v];
+                places[f.at()] = Location::Kept(kept.take(self.bytes(f)));
             }
         }
-        let is_prepared = |node: &Node| self.fixed[node.outputs[0].0 as usize];
-        let (before, during): (Vec<Chosen>, Vec<Chosen>) =
-            chosen.into_iter().partition(|c| is_prepared(graph.node(c.node)));
-        for c in &before {
-            for &o in &graph.node(c.node).outputs {
-                places[o.0 as usize] = keep(self.bytes(o));
-            }
-        }
-
-        let mut echoes: Vec<(ValueId, usize)> = Vec::new();
-        let changes = |v| graph.updates().iter().any(|&(p, _)| p == v);
-        let named = graph.outputs().iter().map(|o| (self.root(o.1), true));
-        // A parameter that takes the old value of another one, which may be overwritten before.
-        let crossing = graph.updates().iter().map(|&(p, v)| (self.root(v), p)).filter(|&(v, p)| v != p);
-        for (v, is_output) in named.chain(crossing.map(|(v, _)| (v, false))) {
-            let passes = match places[v.0 as usize] {
-                Location::Input(_) => is_output,
-                Location::Parameter(_) => changes(v),
-                _ => false,
-            };
-            if passes
-                && !echoes.iter().any(|e| e.0 == v)
-                && let Location::Kept(at) = keep(self.bytes(v))
-            {
-                echoes.push((v, at));
-            }
-        }
-
+        let (before, during): (Vec<Call>, Vec<Call>) = calls.into_iter().partition(|c| c.fixed);
+        // What prepared steps make is kept if a step of the run reads it; the rest lies in the arena, which is free then.
         let end = during.len();
         let last_use = self.last_uses(&during, end);
-        let in_place_updates = self.in_place_updates(&during, &last_use);
-        let mut copies = Vec::new();
-        for &(p, v) in graph.updates() {
-            let (number, v) = (self.parameter(p), self.root(v));
-            match in_place_updates.iter().find(|u| u.0 == v) {
-                Some(_) => places[v.0 as usize] = Location::Parameter(number),
-                None => copies.push((number, v)),
+        for c in &before {
+            for &o in c.outputs.iter().filter(|o| last_use[o.at()].is_some()) {
+                places[o.at()] = Location::Kept(kept.take(self.bytes(o)));
             }
         }
+        let echoes = self.echoes(&places, &mut kept);
+        let in_place = self.in_place_updates(&during, &last_use);
+        let mut copies = Vec::new();
+        for &(p, v) in graph.updates() {
+            let (number, f) = (self.parameter(self.plain[&p]), self.plain[&v]);
+            match in_place.contains(&f) {
+                true => places[f.at()] = Location::Parameter(number),
+                false => copies.push((number, f)),
+            }
+        }
+        let prepared_uses = self.last_uses_by_calls(&before);
+        let first = self.request(&before, &prepared_uses, &places);
+        let second = self.request(&during, &last_use, &places);
+        let total = second.memory.total();
+        let (spaces_before, arena_before) = Self::place(first, &mut places);
+        let (spaces, arena) = Self::place(second, &mut places);
 
-        // The arena: every value from the step that makes it to the last that reads it.
+        let scratch = before.iter().chain(&during).map(|c| c.kernel.work().scratch_len()).max().unwrap_or(0);
+        let updated = graph.updates().iter().map(|&(p, _)| self.parameter(self.plain[&p])).collect();
+        let mut prepared_from: Vec<usize> = (before.iter().flat_map(|c| &c.inputs))
+            .filter_map(|f| self.parameters.iter().position(|p| self.plain[p] == *f))
+            .collect();
+        prepared_from.sort_unstable();
+        prepared_from.dedup();
+        Laid {
+            places,
+            before: before.into_iter().zip(spaces_before).collect(),
+            during: during.into_iter().zip(spaces).collect(),
+            echoes,
+            copies,
+            updated,
+            prepared_from,
+            arena: arena.max(arena_before),
+            total,
+            kept: kept.0,
+            scratch,
+        }
+    }
+
+    fn bytes(&self, f: impl std::borrow::Borrow<FormId>) -> usize {
+        self.forms[f.borrow().at()].bytes()
+    }
+    /// The number of the parameter that lies in a form.
+    fn parameter(&self, f: FormId) -> usize {
+        self.parameters.iter().position(|p| self.plain[p] == f).unwrap_or(usize::MAX)
+    }
+
+    /// Outputs that are an input, outputs and updates that are the old value of a parameter, with memory of their own.
+    fn echoes(&self, places: &[Location], kept: &mut Kept) -> Vec<(FormId, usize)> {
+        let graph = self.graph;
+        let mut echoes: Vec<(FormId, usize)> = Vec::new();
+        let changes = |p: usize| graph.updates().iter().any(|&(u, _)| u == self.parameters[p]);
+        let named = graph.outputs().iter().map(|o| (self.plain[&o.1], true));
+        // A parameter that takes the old value of another one, which may be overwritten before.
+        let crossing = graph.updates().iter().map(|u| (self.plain[&u.1], self.plain[&u.0])).filter(|(v, p)| v != p);
+        for (f, is_output) in named.chain(crossing.map(|(v, _)| (v, false))) {
+            let passes = match places[f.at()] {
+                Location::Input(_) => is_output,
+                Location::Parameter(p) => changes(p),
+                _ => false,
+            };
+            if passes && !echoes.iter().any(|e| e.0 == f) {
+                echoes.push((f, kept.take(self.bytes(f))));
+            }
+        }
+        echoes
+    }
+
+    fn last_uses_by_calls(&self, calls: &[Call]) -> Vec<Option<usize>> {
+        let mut last = vec![None; self.forms.len()];
+        for (step, c) in calls.iter().enumerate() {
+            for f in &c.inputs {
+                last[f.at()] = Some(step);
+            }
+        }
+        last
+    }
+    /// The last step that reads each form; outputs and updates are read at the end.
+    fn last_uses(&self, calls: &[Call], end: usize) -> Vec<Option<usize>> {
+        let mut last = self.last_uses_by_calls(calls);
+        for v in self.graph.outputs().iter().map(|o| o.1).chain(self.graph.updates().iter().map(|u| u.1)) {
+            last[self.plain[&v].at()] = Some(end);
+        }
+        last
+    }
+
+    /// Places in the arena: every form from the call that makes it to the last that reads it.
+    fn request(&self, calls: &[Call], last_use: &[Option<usize>], places: &[Location]) -> Requests {
         let mut memory = MemoryPlan::new();
-        let mut request = vec![None; count];
+        let mut of: Vec<Option<usize>> = vec![None; self.forms.len()];
         let mut workspaces = Vec::new();
-        for (step, c) in during.iter().enumerate() {
-            let node = graph.node(c.node);
-            let mut reusable = self.dying_inputs(c, step, &last_use, &places, &request);
-            for &o in &node.outputs {
-                let i = o.0 as usize;
-                if places[i] != Location::Unplaced {
-                    continue;
-                }
-                let last = last_use[i].unwrap_or(step);
+        for (step, c) in calls.iter().enumerate() {
+            let mut reusable = self.dying_inputs(c, step, last_use, &of);
+            for &o in c.outputs.iter().filter(|o| places[o.at()] == Location::Unplaced) {
+                let last = last_use[o.at()].unwrap_or(step);
                 let same = reusable.iter().position(|&v| self.bytes(v) == self.bytes(o));
-                request[i] = Some(match same.map(|s| reusable.remove(s)) {
-                    Some(v) => {
-                        let r = request[v.0 as usize].unwrap_or_default();
+                of[o.at()] = Some(match same.and_then(|s| of[reusable.remove(s).at()]) {
+                    Some(r) => {
                         memory.extend(r, last);
                         r
                     }
@@ -279,168 +310,99 @@ impl<'a> Draft<'a> {
             let w = c.kernel.work().workspace_len();
             workspaces.push((w > 0).then(|| memory.request(w * 4, step, step)));
         }
-        let (placed, arena) = memory.solve();
-        for (v, r) in request.iter().enumerate() {
+        Requests { memory, of, workspaces }
+    }
+    /// Offsets of the workspaces, and the arena's size; forms get their places.
+    fn place(requests: Requests, places: &mut [Location]) -> (Vec<usize>, usize) {
+        let (placed, arena) = requests.memory.solve();
+        for (place, r) in places.iter_mut().zip(&requests.of) {
             if let Some(r) = *r {
-                places[v] = Location::Arena(placed[r].offset);
+                *place = Location::Arena(placed[r].offset);
             }
         }
-        for v in graph.value_ids() {
-            places[v.0 as usize] = places[self.root(v).0 as usize];
-        }
-
-        let scratch = before.iter().chain(&during).map(|c| c.kernel.work().scratch_len()).max().unwrap_or(0);
-        // Prepared steps run before all others, so their workspace may lie anywhere in the arena.
-        let prepared_space = before.iter().map(|c| c.kernel.work().workspace_len() * 4).max().unwrap_or(0);
-        let updated: Vec<usize> = graph.updates().iter().map(|&(p, _)| self.parameter(p)).collect();
-        let mut prepared_from: Vec<usize> = (before.iter().flat_map(|c| &graph.node(c.node).inputs))
-            .filter_map(|&v| self.parameters.iter().position(|&p| p == self.root(v)))
-            .collect();
-        prepared_from.sort_unstable();
-        prepared_from.dedup();
-
-        let report = self.report(n, applied, &before, &during, &places, (arena, memory.total(), scratch));
-        let step = |c: Chosen, workspace: usize| {
-            let node = graph.node(c.node);
-            let inputs = node.inputs.iter().map(|&v| self.root(v)).collect();
-            Step { node: c.node, kernel: c.kernel, inputs, outputs: node.outputs.clone(), workspace }
-        };
-        let prepared = before.into_iter().map(|c| step(c, 0)).collect();
-        let offsets = workspaces.into_iter().map(|w| w.map_or(0, |r| placed[r].offset));
-        let steps = during.into_iter().zip(offsets).map(|(c, w)| step(c, w)).collect();
-        Ok(Plan {
-            graph: graph.clone(),
-            shapes: self.shapes.to_vec(),
-            places,
-            prepared,
-            steps,
-            echoes,
-            copies,
-            updated,
-            prepared_from,
-            parameters: self.parameters.iter().map(|&v| graph.value(v).name.clone()).collect(),
-            arena: arena.max(prepared_space),
-            kept,
-            scratch,
-            report,
-        })
+        (requests.workspaces.into_iter().map(|w| w.map_or(0, |r| placed[r].offset)).collect(), arena)
     }
 
-    fn parameter(&self, v: ValueId) -> usize {
-        self.parameters.iter().position(|&p| p == v).unwrap_or(usize::MAX)
-    }
-
-    /// The last step that reads each value, by its root; outputs and updates are read at the end.
-    fn last_uses(&self, steps: &[Chosen], end: usize) -> Vec<Option<usize>> {
-        let mut last = vec![None; self.graph.values().len()];
-        for (step, c) in steps.iter().enumerate() {
-            for &v in &self.graph.node(c.node).inputs {
-                last[self.root(v).0 as usize] = Some(step);
-            }
-        }
-        for v in self.graph.outputs().iter().map(|o| o.1).chain(self.graph.updates().iter().map(|u| u.1)) {
-            last[self.root(v).0 as usize] = Some(end);
-        }
-        last
+    /// Whether a call reads a form element by element only, under the extents and in the order of its first output.
+    fn is_aligned(&self, c: &Call, f: FormId) -> bool {
+        let Some(node) = c.node.map(|n| self.graph.node(n)) else { return false };
+        let shape = |v: &ValueId| &self.shapes[v.0 as usize];
+        let out = shape(&node.outputs[0]);
+        let order = |f: FormId| &self.forms[f.at()].order;
+        (node.inputs.iter().zip(&c.inputs))
+            .all(|(v, &i)| i != f || (shape(v) == out && order(i) == order(c.outputs[0])))
     }
 
     /// New values of parameters that can be written where the old ones lie: the kernel works in place, reads the
     /// parameter element by element or not at all, and nothing reads the old value later.
-    fn in_place_updates(&self, steps: &[Chosen], last_use: &[Option<usize>]) -> Vec<(ValueId, usize)> {
-        let mut found: Vec<(ValueId, usize)> = Vec::new();
+    fn in_place_updates(&self, calls: &[Call], last_use: &[Option<usize>]) -> Vec<FormId> {
+        let mut maker = vec![None; self.forms.len()];
+        for (step, c) in calls.iter().enumerate().filter(|(_, c)| c.kernel.in_place()) {
+            for o in &c.outputs {
+                maker[o.at()] = Some(step);
+            }
+        }
+        let mut found = Vec::new();
         for &(p, v) in self.graph.updates() {
-            let v = self.root(v);
-            let Source::Node(node, _) = self.graph.value(v).source else { continue };
-            let Some(step) = steps.iter().position(|c| c.node == node) else { continue };
-            let c = &steps[step];
-            let same_shape = |i: &ValueId| self.root(*i) != p || self.shapes[i.0 as usize] == self.shapes[v.0 as usize];
-            let alone = self.graph.updates().iter().filter(|u| self.root(u.1) == v).count() == 1;
-            let is_output = self.graph.outputs().iter().any(|o| self.root(o.1) == p);
-            let old_is_done = last_use[p.0 as usize].is_none_or(|l| l <= step);
-            if c.kernel.in_place()
-                && old_is_done
-                && alone
-                && !is_output
-                && self.shapes[v.0 as usize] == self.shapes[p.0 as usize]
-                && self.graph.node(node).inputs.iter().all(same_shape)
+            let (p, f) = (self.plain[&p], self.plain[&v]);
+            let Some(step) = maker[f.at()] else { continue };
+            let alone = self.graph.updates().iter().filter(|u| self.plain[&u.1] == f).count() == 1;
+            let is_output = self.graph.outputs().iter().any(|o| self.plain[&o.1] == p);
+            let old_is_done = last_use[p.at()].is_none_or(|l| l <= step);
+            if old_is_done && alone && !is_output && self.bytes(p) == self.bytes(f) && self.is_aligned(&calls[step], p)
             {
-                found.push((v, step));
+                found.push(f);
             }
         }
         found
     }
 
-    /// Arena values that an in-place kernel reads as the last one, and so may overwrite.
-    fn dying_inputs(
-        &self,
-        c: &Chosen,
-        step: usize,
-        last_use: &[Option<usize>],
-        places: &[Location],
-        request: &[Option<usize>],
-    ) -> Vec<ValueId> {
-        if !c.kernel.in_place() {
-            return Vec::new();
-        }
-        let node = self.graph.node(c.node);
-        let out = &self.shapes[node.outputs[0].0 as usize];
-        let mut found: Vec<ValueId> = Vec::new();
-        for &i in &node.inputs {
-            let v = self.root(i);
-            let at = v.0 as usize;
-            // Every use of that memory here must be element by element, under the output's own extents.
-            let aligned = node.inputs.iter().all(|&j| self.root(j) != v || &self.shapes[j.0 as usize] == out);
-            let dies = last_use[at] == Some(step) && places[at] == Location::Unplaced && request[at].is_some();
-            let shared = request
-                .iter()
-                .enumerate()
-                .any(|(o, r)| o != at && *r == request[at] && r.is_some() && last_use[o].is_some_and(|l| l > step));
-            if dies && aligned && !shared && !found.contains(&v) {
-                found.push(v);
+    /// Forms in the arena that an in-place kernel reads as the last one, and so may overwrite.
+    fn dying_inputs(&self, c: &Call, step: usize, last_use: &[Option<usize>], of: &[Option<usize>]) -> Vec<FormId> {
+        let mut found: Vec<FormId> = Vec::new();
+        for &f in c.inputs.iter().filter(|_| c.kernel.in_place()) {
+            let dies = last_use[f.at()] == Some(step) && of[f.at()].is_some();
+            if dies && !found.contains(&f) && self.is_aligned(c, f) {
+                found.push(f);
             }
         }
         found
     }
 
-    fn report(
-        &self,
-        n: usize,
-        applied: Vec<gabor_compile::Applied>,
-        before: &[Chosen],
-        during: &[Chosen],
-        places: &[Location],
-        (arena, total, scratch): (usize, usize, usize),
-    ) -> Report {
+    fn report(&self, n: usize, applied: Vec<gabor_compile::Applied>, laid: &Laid) -> Report {
         let g: &Graph = self.graph;
-        let place = |v: ValueId| match places[self.root(v).0 as usize] {
-            Location::Input(_) => "input".to_string(),
-            Location::Parameter(i) => format!("parameter {}", g.value(self.parameters[i]).name),
-            Location::Kept(at) => format!("kept {at}+{}", self.bytes(v)),
-            Location::Arena(at) => format!("arena {at}+{}", self.bytes(v)),
-            Location::Unplaced => "nowhere".to_string(),
+        let place = |f: &FormId| {
+            let bytes = self.bytes(f);
+            match laid.places[f.at()] {
+                Location::Input(_) => "input".to_string(),
+                Location::Parameter(i) => format!("parameter {}", g.value(self.parameters[i]).name),
+                Location::Kept(at) => format!("kept {at}+{bytes}"),
+                Location::Arena(at) => format!("arena {at}+{bytes}"),
+                Location::Unplaced => "nowhere".to_string(),
+            }
         };
-        let row = |c: &Chosen, prepared| {
-            let node = g.node(c.node);
+        let row = |(c, _): &(Call, usize)| {
             let types = |ids: &[ValueId]| ids.iter().map(|&v| g.ty(v).clone()).collect::<Vec<_>>();
+            let cost = |node: &gabor_graph::Node| node.operation.cost(&types(&node.inputs), &types(&node.outputs), n);
             NodeReport {
-                node: node.name.clone(),
-                kernel: c.name.to_string(),
+                node: c.name.clone(),
+                kernel: c.candidate.clone(),
                 refused: c.refused.clone(),
-                places: node.outputs.iter().map(|&o| place(o)).collect(),
+                places: c.outputs.iter().map(place).collect(),
                 tasks: c.kernel.work().phases().iter().copied().max().unwrap_or(0),
-                flops: node.operation.cost(&types(&node.inputs), &types(&node.outputs), n).flops,
-                prepared,
+                flops: c.node.map_or(0, |id| cost(g.node(id)).flops),
+                prepared: c.fixed,
             }
         };
         Report {
             graph: self.graph.clone(),
             n,
             applied,
-            nodes: before.iter().map(|c| row(c, true)).chain(during.iter().map(|c| row(c, false))).collect(),
-            arena_bytes: arena,
-            value_bytes: total,
-            parameter_bytes: self.parameters.iter().map(|&v| self.bytes(v)).sum(),
-            scratch_bytes: scratch * 4,
+            nodes: laid.before.iter().chain(&laid.during).map(row).collect(),
+            arena_bytes: laid.arena,
+            value_bytes: laid.total,
+            parameter_bytes: self.parameters.iter().map(|v| self.bytes(self.plain[v])).sum(),
+            scratch_bytes: laid.scratch * 4,
         }
     }
 }

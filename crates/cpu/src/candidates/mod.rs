@@ -1,6 +1,7 @@
 //! The candidate tables: for each operation an ordered list of kernels; the first that accepts a problem computes it and
 //! the reference ends every list.
 
+mod blocked;
 mod conv;
 mod fused_reference;
 mod map;
@@ -22,6 +23,15 @@ pub fn all() -> impl Iterator<Item = &'static Candidate> {
 
 /// Fast kernels first; the two reference tables come last.
 const TABLES: &[&[Candidate]] = &[
+    blocked::depthwise::TABLE,
+    blocked::first::TABLE,
+    blocked::winograd::TABLE,
+    blocked::conv::TABLE,
+    blocked::pool::TABLE,
+    blocked::norm::TABLE,
+    blocked::map::TABLE,
+    blocked::reduce::TABLE,
+    blocked::shuffle::TABLE,
     conv::TABLE,
     map::TABLE,
     matmul::TABLE,

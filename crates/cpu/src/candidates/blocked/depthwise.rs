@@ -1,0 +1,6 @@
+//! Depthwise and grouped convolution.
+
+use crate::kernel::Candidate;
+
+/// Rows of this area.
+pub const TABLE: &[Candidate] = &[];

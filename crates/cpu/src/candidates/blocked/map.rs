@@ -1,0 +1,6 @@
+//! Element-wise operations.
+
+use crate::kernel::Candidate;
+
+/// Rows of this area.
+pub const TABLE: &[Candidate] = &[];

@@ -1,0 +1,6 @@
+//! Concatenation, slices, padding.
+
+use crate::kernel::Candidate;
+
+/// Rows of this area.
+pub const TABLE: &[Candidate] = &[];

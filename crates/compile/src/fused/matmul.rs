@@ -1,8 +1,9 @@
 //! Matrix product with what follows it.
 
+use super::Activation;
 use gabor_graph::ops::MatMul;
 use gabor_graph::{Cost, Error, Graph, Operation, Problem, ValueId, ValueType, operation};
-use gabor_tensor::{Rule, Unary};
+use gabor_tensor::Rule;
 
 operation! {
     /// Matrix product, bias and rectifier in one pass: `max(op(a)·op(b) + bias, 0)`, a fully connected layer. The bias
@@ -12,8 +13,8 @@ operation! {
         transpose_a: bool,
         /// Use the transpose of `b`.
         transpose_b: bool,
-        /// Whether the rectifier is applied.
-        relu: bool,
+        /// What is applied last.
+        activation: Activation,
     }
 }
 
@@ -24,7 +25,7 @@ impl FusedMatMul {
     fn unfused(&self, g: &mut Graph, inputs: &[ValueId]) -> Result<Vec<ValueId>, Error> {
         let y = g.add_one(self.product(), &inputs[..2])?;
         let sum = g.add(y, inputs[2])?;
-        Ok(vec![if self.relu { g.unary(Unary::Relu, sum)? } else { sum }])
+        Ok(vec![self.activation.unfused(g, sum)?])
     }
 }
 
@@ -43,7 +44,11 @@ impl Operation for FusedMatMul {
         self.product().cost(inputs, outputs, n)
     }
     fn samples() -> Vec<Problem> {
-        let p = |relu| Problem::new(FusedMatMul { transpose_a: false, transpose_b: true, relu });
-        vec![p(true).f32("nx5").f32("4x5").f32("4"), p(false).f32("nx33").f32("20x33").f32("20")]
+        let p = |activation| Problem::new(FusedMatMul { transpose_a: false, transpose_b: true, activation });
+        vec![
+            p(Activation::Relu).f32("nx5").f32("4x5").f32("4"),
+            p(Activation::Relu6).f32("nx7").f32("40x7").f32("40"),
+            p(Activation::None).f32("nx33").f32("20x33").f32("20"),
+        ]
     }
 }

@@ -1,10 +1,12 @@
 //! Operations that compilation makes of several. They never appear in a saved graph; each decomposes into what it was
 //! made of, which is what they are tested against.
 
+mod activation;
 mod conv;
 mod map;
 mod matmul;
 
+pub use activation::Activation;
 pub use conv::FusedConv;
 pub use map::{FusedMap, MapProgram, Step};
 pub use matmul::FusedMatMul;

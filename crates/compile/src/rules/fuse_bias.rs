@@ -1,7 +1,7 @@
 //! A bias is added while the result is written.
 
 use super::producer;
-use crate::fused::{FusedConv, FusedMatMul};
+use crate::fused::{Activation, FusedConv, FusedMatMul};
 use crate::{Operand, Patch, Rule, RuleContext};
 use gabor_graph::NodeId;
 use gabor_graph::ops::{BinaryMap, Conv, MatMul};
@@ -36,7 +36,8 @@ impl Rule for FuseBias {
                 let per_filter = b.rank() == spatial + 1
                     && b.0[0] == Dim::Fixed(conv.geometry.co)
                     && b.0[1..].iter().all(|&d| d == Dim::Fixed(1));
-                let op = FusedConv { geometry: conv.geometry.clone(), relu: false };
+                let geometry = conv.geometry.clone();
+                let op = FusedConv { geometry, add: false, activation: Activation::None };
                 if per_filter && (cx.supports)(&op) {
                     return Some(Patch::swap(&[y], Arc::new(op), inputs));
                 }
@@ -46,7 +47,8 @@ impl Rule for FuseBias {
                 && g.shape(bias).0[0] == g.shape(y).0[g.shape(y).rank() - 1]
                 && g.shape(y).rank() == 2
             {
-                let op = FusedMatMul { transpose_a: m.transpose_a, transpose_b: m.transpose_b, relu: false };
+                let (transpose_a, transpose_b) = (m.transpose_a, m.transpose_b);
+                let op = FusedMatMul { transpose_a, transpose_b, activation: Activation::None };
                 if !(cx.supports)(&op) {
                     continue;
                 }

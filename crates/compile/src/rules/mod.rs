@@ -3,6 +3,7 @@
 mod decompose;
 mod fold_batch_norm;
 mod fold_constants;
+mod fuse_add;
 mod fuse_bias;
 mod fuse_map;
 mod fuse_relu;
@@ -12,6 +13,7 @@ mod remove_identity;
 pub use decompose::Decompose;
 pub use fold_batch_norm::FoldBatchNorm;
 pub use fold_constants::FoldConstants;
+pub use fuse_add::FuseAdd;
 pub use fuse_bias::FuseBias;
 pub use fuse_map::FuseMap;
 pub use fuse_relu::FuseRelu;
@@ -31,7 +33,7 @@ pub fn standard(fuse: bool) -> Vec<&'static dyn Rule> {
     }
     rules.extend([&Decompose as &dyn Rule, &FoldConstants, &RemoveIdentity, &MergeEqual]);
     if fuse {
-        rules.extend([&FuseBias as &dyn Rule, &FuseRelu, &FuseMap]);
+        rules.extend([&FuseBias as &dyn Rule, &FuseAdd, &FuseRelu, &FuseMap]);
     }
     rules
 }
@@ -72,6 +74,14 @@ pub(crate) fn patch_by_building(
     }
     patch.replace = replaced.iter().zip(&outputs).map(|(&r, o)| (r, operands[o])).collect();
     Ok(patch)
+}
+
+/// The number that a constant of one element holds.
+pub(crate) fn number(graph: &Graph, v: ValueId) -> Option<f64> {
+    match &graph.value(v).source {
+        Source::Constant(t) if t.len() == 1 => Some(t.to_f64()[0]),
+        _ => None,
+    }
 }
 
 /// The node that makes a value, with its number.

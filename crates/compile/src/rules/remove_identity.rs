@@ -1,21 +1,15 @@
 //! Nodes that change nothing.
 
+use super::number;
 use crate::{Operand, Patch, Rule, RuleContext};
+use gabor_graph::NodeId;
 use gabor_graph::ops::{BinaryMap, Broadcast, Cast, Reshape, Transpose};
-use gabor_graph::{Graph, NodeId, Source, ValueId};
 use gabor_tensor::Binary;
 use std::sync::Arc;
 
 /// Removes `x·1`, `x/1`, `x + 0`, `x - 0`, reshapes of reshapes, reshapes and transposes that change nothing, and
 /// broadcasts that an element-wise operation does by itself.
 pub struct RemoveIdentity;
-
-fn number(g: &Graph, v: ValueId) -> Option<f64> {
-    match &g.value(v).source {
-        Source::Constant(t) if t.len() == 1 => Some(t.to_f64()[0]),
-        _ => None,
-    }
-}
 
 impl Rule for RemoveIdentity {
     fn name(&self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Convolutions from register tiles over padded bands of the input.
 
 use crate::kernel::{Candidate, Io, Kernel, Prepared, Problem};
-use gabor_compile::fused::FusedConv;
+use gabor_compile::fused::{Activation, FusedConv};
 use gabor_graph::ops::{Conv, ConvFilterGrad, ConvInputGrad};
 use gabor_kernels::{ConvFilterGradKernel, ConvKernel, Epilogue, SharedMut, Work};
 
@@ -18,19 +18,19 @@ const OTHER: &str = "another operation of the same name";
 fn forward(p: &Problem<'_>) -> Prepared {
     let g = &p.op::<Conv>().ok_or(OTHER)?.geometry;
     let kernel = ConvKernel::forward(g, p.inputs[0][0], p.isa).map_err(|r| r.to_string())?;
-    Ok(Box::new(Bands { kernel, bias: false, relu: false }))
+    Ok(Box::new(Bands { kernel, epilogue: None }))
 }
 
 fn fused(p: &Problem<'_>) -> Prepared {
     let op = p.op::<FusedConv>().ok_or(OTHER)?;
     let kernel = ConvKernel::forward(&op.geometry, p.inputs[0][0], p.isa).map_err(|r| r.to_string())?;
-    Ok(Box::new(Bands { kernel, bias: true, relu: op.relu }))
+    Ok(Box::new(Bands { kernel, epilogue: Some((op.add, op.activation)) }))
 }
 
 fn input_grad(p: &Problem<'_>) -> Prepared {
     let g = &p.op::<ConvInputGrad>().ok_or(OTHER)?.geometry;
     let kernel = ConvKernel::input_grad(g, p.inputs[0][0], p.isa).map_err(|r| r.to_string())?;
-    Ok(Box::new(Bands { kernel, bias: false, relu: false }))
+    Ok(Box::new(Bands { kernel, epilogue: None }))
 }
 
 fn filter_grad(p: &Problem<'_>) -> Prepared {
@@ -41,8 +41,8 @@ fn filter_grad(p: &Problem<'_>) -> Prepared {
 
 struct Bands {
     kernel: ConvKernel,
-    bias: bool,
-    relu: bool,
+    /// With bias: whether there is another summand, and what is applied last.
+    epilogue: Option<(bool, Activation)>,
 }
 
 impl Kernel for Bands {
@@ -50,7 +50,12 @@ impl Kernel for Bands {
         &self.kernel
     }
     unsafe fn run(&self, _phase: usize, task: usize, io: &Io<'_>, _w: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let epilogue = Epilogue { bias: self.bias.then(|| io.f32(2)), relu: self.relu };
+        let epilogue = self.epilogue.map_or(Epilogue::default(), |(add, a)| Epilogue {
+            bias: Some(io.f32(2)),
+            add: add.then(|| io.f32(3)),
+            relu: a.rectifies(),
+            limit: a.limit(),
+        });
         // SAFETY: the caller's contract is the kernel's.
         unsafe { self.kernel.run(task, io.f32(0), io.f32(1), epilogue, io.out_f32(0), scratch) }
     }

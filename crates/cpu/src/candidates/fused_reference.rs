@@ -2,7 +2,7 @@
 
 use super::reference::{op, out, product};
 use crate::kernel::{Candidate, Prepared, Problem, whole};
-use gabor_compile::fused::{FusedConv, FusedMap, FusedMatMul, Step};
+use gabor_compile::fused::{Activation, FusedConv, FusedMap, FusedMatMul, Step};
 use gabor_graph::ops::MatMul;
 use gabor_kernels::reference as kernels;
 use gabor_tensor::strides_of;
@@ -14,11 +14,11 @@ pub const TABLE: &[Candidate] = &[
     Candidate { name: "fused_map.reference", operation: "fused_map", prepare: map },
 ];
 
-fn bias_and_relu(y: &mut [f32], bias: impl Fn(usize) -> f32, relu: bool) {
+fn finish(y: &mut [f32], summand: impl Fn(usize) -> f32, activation: Activation) {
     for (i, y) in y.iter_mut().enumerate() {
-        *y += bias(i);
-        if relu && *y < 0.0 {
-            *y = 0.0;
+        *y += summand(i);
+        if activation.rectifies() {
+            *y = y.clamp(0.0, activation.limit());
         }
     }
 }
@@ -29,7 +29,8 @@ fn conv(p: &Problem<'_>) -> Prepared {
     Ok(whole(move |io| {
         let (y, bias) = (out(io, 0), io.f32(2));
         kernels::conv(&o.geometry, n, io.f32(0), io.f32(1), y);
-        bias_and_relu(y, |i| bias[i / plane % o.geometry.co], o.relu);
+        let add = o.add.then(|| io.f32(3));
+        finish(y, |i| bias[i / plane % o.geometry.co] + add.map_or(0.0, |a| a[i]), o.activation);
     }))
 }
 
@@ -40,7 +41,7 @@ fn matmul(p: &Problem<'_>) -> Prepared {
     Ok(whole(move |io| {
         let (y, bias) = (out(io, 0), io.f32(2));
         kernels::matmul(&product, io.f32(0), io.f32(1), y);
-        bias_and_relu(y, |i| bias[i % product.n], o.relu);
+        finish(y, |i| bias[i % product.n], o.activation);
     }))
 }
 

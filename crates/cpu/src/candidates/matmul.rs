@@ -2,7 +2,7 @@
 
 use super::reference::product;
 use crate::kernel::{Candidate, Io, Kernel, Prepared, Problem};
-use gabor_compile::fused::FusedMatMul;
+use gabor_compile::fused::{Activation, FusedMatMul};
 use gabor_graph::ops::MatMul;
 use gabor_kernels::{Epilogue, MatMulKernel, SharedMut, Work};
 
@@ -15,20 +15,20 @@ pub const TABLE: &[Candidate] = &[
 fn plain(p: &Problem<'_>) -> Prepared {
     let op = p.op::<MatMul>().ok_or("another operation of the same name")?;
     let kernel = MatMulKernel::new(product(op, &p.inputs[0], &p.inputs[1]), p.isa);
-    Ok(Box::new(Tiles { kernel, bias: false, relu: false }))
+    Ok(Box::new(Tiles { kernel, bias: false, activation: Activation::None }))
 }
 
 fn fused(p: &Problem<'_>) -> Prepared {
     let op = p.op::<FusedMatMul>().ok_or("another operation of the same name")?;
     let inner = MatMul { transpose_a: op.transpose_a, transpose_b: op.transpose_b };
     let kernel = MatMulKernel::new(product(&inner, &p.inputs[0], &p.inputs[1]), p.isa);
-    Ok(Box::new(Tiles { kernel, bias: true, relu: op.relu }))
+    Ok(Box::new(Tiles { kernel, bias: true, activation: op.activation }))
 }
 
 struct Tiles {
     kernel: MatMulKernel,
     bias: bool,
-    relu: bool,
+    activation: Activation,
 }
 
 impl Kernel for Tiles {
@@ -36,7 +36,8 @@ impl Kernel for Tiles {
         &self.kernel
     }
     unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, w: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let epilogue = Epilogue { bias: self.bias.then(|| io.f32(2)), relu: self.relu };
+        let (relu, limit) = (self.activation.rectifies(), self.activation.limit());
+        let epilogue = Epilogue { bias: self.bias.then(|| io.f32(2)), add: None, relu, limit };
         // SAFETY: the caller's contract is the kernel's.
         unsafe { self.kernel.run(phase, task, io.f32(0), io.f32(1), epilogue, io.out_f32(0), w, scratch) }
     }

@@ -39,7 +39,7 @@ impl Net {
         let y = buffer(g.output_shape(n).iter().product());
         let k = Arc::new(ConvKernel::forward(g, n, self.isa).expect("two dimensions"));
         self.program.add(&*k.clone(), move |_, task, _, scratch| {
-            let e = Epilogue { bias: Some(l.b.read()), relu: true };
+            let e = Epilogue { bias: Some(l.b.read()), relu: true, ..Default::default() };
             // SAFETY: the program keeps phases and kernels apart; so below.
             unsafe { k.run(task, x.read(), l.w.read(), e, y.shared(), scratch) }
         });
@@ -91,7 +91,11 @@ impl Net {
     ) {
         let k = Arc::new(MatMulKernel::new(p, self.isa));
         self.program.add(&*k.clone(), move |phase, task, workspace, scratch| {
-            let e = e.map_or(Epilogue::default(), |(l, relu)| Epilogue { bias: Some(l.b.read()), relu });
+            let e = e.map_or(Epilogue::default(), |(l, relu)| Epilogue {
+                bias: Some(l.b.read()),
+                relu,
+                ..Default::default()
+            });
             // SAFETY: see above.
             unsafe { k.run(phase, task, a.read(), b.read(), e, c.shared(), workspace, scratch) }
         });

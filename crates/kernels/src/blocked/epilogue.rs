@@ -5,14 +5,23 @@ use crate::simd::Simd16;
 
 /// Follow-up work of a convolution on blocked tensors, done while the result is in registers: bias, then the other
 /// summand, then the rectifier.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct BlockedEpilogue<'a> {
     /// One number per output channel.
     pub bias: Option<&'a [f32]>,
     /// A blocked tensor of the result's extents (the shortcut of a residual block).
     pub add: Option<&'a [f32]>,
-    /// Whether the result passes through `max(v, 0)` (NaN stays NaN).
+    /// Whether the result passes through `min(max(v, 0), limit)` (NaN stays NaN).
     pub relu: bool,
+    /// The rectifier's largest result; infinite if there is none.
+    pub limit: f32,
+}
+
+impl Default for BlockedEpilogue<'_> {
+    /// Nothing is done.
+    fn default() -> Self {
+        BlockedEpilogue { bias: None, add: None, relu: false, limit: f32::INFINITY }
+    }
 }
 
 impl BlockedEpilogue<'_> {
@@ -40,8 +49,8 @@ impl BlockedEpilogue<'_> {
             if let Some(add) = self.add {
                 v = S::add(v, S::load(add.as_ptr().add(at)));
             }
-            // `max` gives its second argument where one is NaN, so a NaN stays.
-            if self.relu { S::max(S::zero(), v) } else { v }
+            // `max` and `min` give their second argument where one is NaN, so a NaN stays.
+            if self.relu { S::min(S::splat(self.limit), S::max(S::zero(), v)) } else { v }
         }
     }
 }

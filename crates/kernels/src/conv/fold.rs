@@ -125,6 +125,7 @@ impl FoldInputGrad {
         assert!(to.len() >= self.n * self.groups * self.channels * input && scratch.len() >= self.scratch_len());
         assert!(w.len() >= self.groups * self.filters * self.channels * self.shifts.len());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= self.groups * self.channels));
+        assert!(epilogue.add.is_none_or(|a| a.len() >= to.len()));
         // SAFETY: lengths are checked; units write disjoint planes; the rest is the caller's promise.
         unsafe { self.isa.call(Run { k: self, task, from, w, epilogue, to, scratch }) }
     }
@@ -287,8 +288,8 @@ impl Run<'_> {
                         for ih in 0..h.input {
                             let row = ((id + d.pad_begin) * ph + ih + h.pad_begin) * pw + w.pad_begin;
                             let to = (image * k.groups * k.channels + channel) * d.input + id;
-                            let to = self.to.as_ptr().add((to * h.input + ih) * w.input);
-                            self.epilogue.row::<S>(s.padded.add(row), to, w.input, bias);
+                            let place = ((to * h.input + ih) * w.input, 1);
+                            self.epilogue.row::<S>(s.padded.add(row), self.to.as_ptr(), place, w.input, bias);
                         }
                     }
                 }

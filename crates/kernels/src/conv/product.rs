@@ -123,6 +123,7 @@ impl BandConv {
         assert!(w.len() >= self.groups * self.group_step && scratch.len() >= self.scratch_len());
         assert!(to.len() >= self.n * self.groups * self.rows * self.target.iter().product::<usize>());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= self.groups * self.rows));
+        assert!(epilogue.add.is_none_or(|a| a.len() >= to.len()));
         // SAFETY: lengths are checked; units write disjoint outputs; the rest is the caller's promise.
         unsafe { self.isa.call(Run { kernel: self, task, from, w, epilogue, to, scratch }) }
     }
@@ -386,47 +387,12 @@ impl Unit<'_> {
                     for th in 0..self.region.len[1] {
                         let from = r * self.pitch() + i * k.cut.columns + (td * p.extents[1] + th) * p.extents[2];
                         let target = plane + (at(0, td) * height + at(1, th)) * width + at(2, 0);
+                        let place = (target, axes[2].step);
                         // SAFETY: the rows lie inside the scratch result and the target.
-                        unsafe {
-                            let (from, to) = (self.sums.add(from), to.add(target));
-                            write_row::<S>(from, to, self.region.len[2], axes[2].step, bias, epilogue);
-                        }
+                        unsafe { epilogue.row::<S>(self.sums.add(from), to, place, self.region.len[2], bias) }
                     }
                 }
             }
-        }
-    }
-}
-
-/// Writes `len` results, `step` apart.
-#[inline(always)]
-unsafe fn write_row<S: Simd16>(
-    from: *const f32,
-    to: *mut f32,
-    len: usize,
-    step: usize,
-    bias: Option<f32>,
-    epilogue: &Epilogue<'_>,
-) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let mut i = 0;
-        while i < len {
-            let m = (len - i).min(16);
-            let mut v = S::load_up_to(from.add(i), m);
-            if let Some(b) = bias {
-                v = S::add(v, S::splat(b));
-            }
-            let v = epilogue.activate::<S>(v);
-            if step == 1 {
-                S::store_up_to(to.add(i), v, m);
-            } else {
-                let lanes = S::lanes(v);
-                for (j, &v) in lanes[..m].iter().enumerate() {
-                    *to.add((i + j) * step) = v;
-                }
-            }
-            i += m;
         }
     }
 }

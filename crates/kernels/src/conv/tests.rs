@@ -107,8 +107,9 @@ fn integers_are_convolved_exactly() {
         reference::conv_input_grad(&g, n, &dy, &w, &mut dx);
         reference::conv_filter_grad(&g, n, &x, &dy, &mut dw);
         let len = g.window.output_len();
-        let rectified: Vec<f32> = y.iter().enumerate().map(|(i, v)| (v + bias[i / len % g.co]).max(0.0)).collect();
-        let e = Epilogue { bias: Some(&bias), relu: true };
+        let finish = |(i, v): (usize, &f32)| (v + bias[i / len % g.co] + dy[i]).clamp(0.0, 40.0);
+        let rectified: Vec<f32> = y.iter().enumerate().map(finish).collect();
+        let e = Epilogue { bias: Some(&bias), add: Some(&dy), relu: true, limit: 40.0 };
         let sets = Isa::available();
         let isa = sets[i % sets.len()];
         for isa in [sets[0], isa] {

@@ -87,6 +87,7 @@ impl MatMulKernel {
         assert!(a.len() >= p.batch * p.m * p.k && b.len() >= p.batch * p.k * p.n && c.len() >= p.batch * p.m * p.n);
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= p.n));
+        assert!(epilogue.add.is_none_or(|a| a.len() >= c.len()));
         let run = Run { kernel: self, phase, task, a, b, epilogue, c, workspace, scratch };
         // SAFETY: lengths are checked; tasks write disjoint blocks; the rest is the caller's promise.
         unsafe { self.isa.call(run) }
@@ -193,12 +194,12 @@ impl Run<'_> {
                 k0 += k;
             }
             for row in rows {
-                let c = c.add(row * p.n + columns.start);
                 if p.k == 0 {
-                    zero::<S>(c, columns.len());
+                    zero::<S>(c.add(row * p.n + columns.start), columns.len());
                 }
                 if kernel.parts == 1 {
-                    self.epilogue.columns::<S>(c, columns.start, columns.len());
+                    let at = (batch * p.m + row) * p.n + columns.start;
+                    self.epilogue.columns::<S>(self.c.as_ptr(), at, columns.start, columns.len());
                 }
             }
         }
@@ -259,9 +260,9 @@ impl Run<'_> {
                 }
             }
             for r in 0..p.m {
-                let c = self.c.as_ptr().add((batch * p.m + r) * p.n + columns.start);
-                reduce_lanes::<S>(sums.add(r * columns.len() * 16), columns.len(), c);
-                self.epilogue.columns::<S>(c, columns.start, columns.len());
+                let at = (batch * p.m + r) * p.n + columns.start;
+                reduce_lanes::<S>(sums.add(r * columns.len() * 16), columns.len(), self.c.as_ptr().add(at));
+                self.epilogue.columns::<S>(self.c.as_ptr(), at, columns.start, columns.len());
             }
         }
     }
@@ -288,7 +289,7 @@ impl Run<'_> {
                     S::store_up_to(self.c.as_ptr().add(row * p.n + i), sum, m);
                     i += m;
                 }
-                self.epilogue.columns::<S>(self.c.as_ptr().add(row * p.n), 0, p.n);
+                self.epilogue.columns::<S>(self.c.as_ptr(), row * p.n, 0, p.n);
             }
         }
     }

@@ -48,11 +48,12 @@ fn integers_are_multiplied_exactly_and_sets_agree() {
     for p in cases() {
         let a = integers(1, p.batch * p.m * p.k);
         let b = integers(2, p.batch * p.k * p.n);
-        let bias = integers(3, p.n);
+        let (bias, add) = (integers(3, p.n), integers(6, p.batch * p.m * p.n));
         let mut want = vec![0.0; p.batch * p.m * p.n];
         reference::matmul(&p, &a, &b, &mut want);
-        let e = Epilogue { bias: Some(&bias), relu: true };
-        let rectified: Vec<f32> = want.iter().enumerate().map(|(i, v)| (v + bias[i % p.n]).max(0.0)).collect();
+        let e = Epilogue { bias: Some(&bias), add: Some(&add), relu: true, limit: 40.0 };
+        let finish = |(i, v): (usize, &f32)| (v + bias[i % p.n] + add[i]).clamp(0.0, 40.0);
+        let rectified: Vec<f32> = want.iter().enumerate().map(finish).collect();
         let (x, y) = (uniform(4, a.len()), uniform(5, b.len()));
         let mut bits: Option<Vec<u32>> = None;
         for isa in Isa::available() {

@@ -19,6 +19,7 @@ pub mod shuffle;
 pub mod winograd;
 
 pub use epilogue::BlockedEpilogue;
+pub use filter_grad::BlockedFilterGradKernel;
 pub use layout::Blocked;
 pub use packing::Packing;
 pub use reorder::{Block, Unblock};

@@ -15,6 +15,7 @@ mod product;
 
 pub use filter::ConvFilterGradKernel;
 pub use kernel::ConvKernel;
+pub(crate) use lattice::three;
 
 #[cfg(test)]
 mod tests;

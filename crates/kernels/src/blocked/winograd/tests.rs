@@ -1,0 +1,118 @@
+use super::*;
+use crate::blocked::{Block, Blocked, BlockedEpilogue, Packing, Unblock};
+use crate::check::{run_all, uniform};
+use crate::{Isa, SharedMut, reference};
+use gabor_tensor::{ConvGeometry, Padding, Stream, WindowOptions, rng::op};
+
+fn geometry(ci: usize, co: usize, input: [usize; 2], k: usize, pads: [(usize, usize); 2]) -> ConvGeometry {
+    let o = WindowOptions::new(&[]).padding(Padding::Explicit(pads.to_vec()));
+    ConvGeometry::new(ci, &input, &[co, ci, k, k], 1, &o).unwrap()
+}
+
+/// The packed form of a tensor.
+fn packed(p: &impl Packing, from: &[f32], order: u64) -> Vec<f32> {
+    let mut to = vec![0.0; p.packed_len()];
+    let out = SharedMut::new(&mut to);
+    // SAFETY: `run_all` keeps tasks apart.
+    run_all(p, order, |phase, task, w, s| unsafe { p.pack(phase, task, from, out, w, s) });
+    to
+}
+
+fn blocked(shape: &[usize], v: &[f32]) -> Vec<f32> {
+    packed(&Block::new(Blocked::new(shape).unwrap(), Isa::PORTABLE), v, 0)
+}
+
+/// The result of a kernel in plain order; lanes beyond the channels must be zero.
+fn run(
+    kernel: &WinogradConvKernel,
+    [from, to]: [&[usize]; 2],
+    x: &[f32],
+    w: &[f32],
+    epilogue: BlockedEpilogue<'_>,
+    order: u64,
+) -> Vec<f32> {
+    let (x, u, e) = (blocked(from, x), packed(&kernel.packing(), w, order), Blocked::new(to).unwrap());
+    let mut y = vec![f32::NAN; e.len()];
+    let out = SharedMut::new(&mut y);
+    run_all(kernel, order, |phase, task, workspace, scratch| {
+        // SAFETY: `run_all` keeps phases apart and gives every call its own scratch.
+        unsafe { kernel.run(phase, task, &x, &u, epilogue, out, workspace, scratch) }
+    });
+    let mut plain = vec![f32::NAN; to.iter().product()];
+    let unblock = Unblock::new(e, Isa::PORTABLE);
+    let out = SharedMut::new(&mut plain);
+    // SAFETY: as above.
+    run_all(&unblock, 0, |_, task, _, _| unsafe { unblock.run(task, &y, out) });
+    let again = blocked(to, &plain);
+    assert!(y.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "lanes beyond the channels are not zero");
+    plain
+}
+
+/// Root mean square of the difference in units of that of the wanted numbers.
+fn error(got: &[f32], want: &[f64]) -> f64 {
+    let sum = |i: &mut dyn Iterator<Item = f64>| i.map(|v| v * v).sum::<f64>();
+    assert_eq!(got.len(), want.len());
+    let (d, w) = (sum(&mut got.iter().zip(want).map(|(&g, w)| g as f64 - w)), sum(&mut want.iter().copied()));
+    (d / w).sqrt()
+}
+
+fn wide(v: &[f32]) -> Vec<f64> {
+    v.iter().map(|&v| v as f64).collect()
+}
+
+/// Forward and input gradient against the reference; all instruction sets, orders and threads must give the same bits.
+fn check(g: &ConvGeometry, n: usize, tile: WinogradTile, seed: u64) {
+    let (x, y, w) = (g.input_shape(n), g.output_shape(n), g.weight_shape());
+    let [lx, ly, lw] = [&x, &y, &w].map(|s| s.iter().product());
+    let (vx, vy, vw) = (uniform(seed, lx), uniform(seed + 1, ly), uniform(seed + 2, lw));
+    let (bias, add) = (uniform(seed + 3, g.co), uniform(seed + 4, ly));
+    let mut want = vec![0.0; ly];
+    reference::conv(g, n, &wide(&vx), &wide(&vw), &mut want);
+    for (i, v) in want.iter_mut().enumerate() {
+        *v = (*v + bias[i / g.window.output_len() % g.co] as f64 + add[i] as f64).max(0.0);
+    }
+    let mut want_dx = vec![0.0; lx];
+    reference::conv_input_grad(g, n, &wide(&vy), &wide(&vw), &mut want_dx);
+    let add = blocked(&y, &add);
+    let epilogue = BlockedEpilogue { bias: Some(&bias), add: Some(&add), relu: true, ..Default::default() };
+    let mut first: Option<[Vec<f32>; 2]> = None;
+    for (order, isa) in Isa::available().into_iter().enumerate() {
+        let order = (order + seed as usize) as u64 % 4;
+        let kernel = WinogradConvKernel::forward(g, n, tile, isa).unwrap();
+        let got_y = run(&kernel, [&x, &y], &vx, &vw, epilogue, order);
+        let kernel = WinogradConvKernel::input_grad(g, n, tile, isa).unwrap();
+        let got_dx = run(&kernel, [&y, &x], &vy, &vw, BlockedEpilogue::default(), order);
+        for (got, want) in [(&got_y, &want), (&got_dx, &want_dx)] {
+            let e = error(got, want);
+            assert!(e < 5e-6, "{tile:?} {g} n={n} {isa}: error {e}");
+        }
+        match &first {
+            None => first = Some([got_y, got_dx]),
+            Some(f) => assert!(*f == [got_y, got_dx], "{tile:?} {g} n={n}: bits of {isa}"),
+        }
+    }
+}
+
+#[test]
+fn geometries() {
+    let mut s = Stream::new(5, 0, 0, op::TEST);
+    for seed in 0..40 {
+        let mut draw = |from: usize, n: usize| from + s.below(n);
+        let pads = [(draw(0, 3), draw(0, 3)), (draw(0, 3), draw(0, 3))];
+        let g = geometry(draw(16, 40), draw(16, 60), [draw(3, 14), draw(3, 14)], 3, pads);
+        let n = draw(1, 3);
+        for tile in [WinogradTile::F2, WinogradTile::F4] {
+            check(&g, n, tile, seed);
+        }
+    }
+}
+
+#[test]
+fn several_spans_and_parts() {
+    for (ci, co, size, n) in [(16, 32, 40, 2), (64, 32, 24, 3), (160, 16, 13, 1)] {
+        let g = geometry(ci, co, [size, size + 1], 3, [(1, 1); 2]);
+        check(&g, n, WinogradTile::F4, 3);
+    }
+    let g = geometry(32, 48, [30, 26], 3, [(1, 1); 2]);
+    check(&g, 2, WinogradTile::F2, 3);
+}

@@ -16,6 +16,7 @@ mod packing;
 pub mod pool;
 mod reorder;
 pub mod shuffle;
+mod slide;
 pub mod winograd;
 
 pub use epilogue::BlockedEpilogue;

@@ -245,6 +245,16 @@ pub(crate) trait Simd16: Copy + 'static {
             (Self::load(to.as_ptr()), Self::load(to.as_ptr().add(16)))
         }
     }
+    /// Lane `l` receives lane `from[l]` of `a` (a number as bits), which must lie in the same half of 8 lanes as `l`.
+    #[inline(always)]
+    unsafe fn permute(a: Self::V, from: Self::V) -> Self::V {
+        // SAFETY: as this function.
+        unsafe {
+            let a = Self::lanes(a);
+            let to = Self::lanes(from).map(|l| a[l.to_bits() as usize % 16]);
+            Self::load(to.as_ptr())
+        }
+    }
     /// Rows become columns.
     #[inline(always)]
     unsafe fn transpose(rows: [Self::V; 16]) -> [Self::V; 16] {

@@ -43,6 +43,8 @@ impl Kernel for All {
             keep(low);
             keep(high);
             keep(S::even(low, high));
+            let from: [f32; 16] = std::array::from_fn(|l| f32::from_bits((l & 8 | (5 * l + 3) & 7) as u32));
+            keep(S::permute(y, S::load(from.as_ptr())));
             let rows: [S::V; 16] = std::array::from_fn(|i| S::splat(i as f32));
             let columns = S::transpose(rows);
             for c in columns {

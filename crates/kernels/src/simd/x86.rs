@@ -94,6 +94,11 @@ impl Simd16 for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn permute(a: __m512, from: __m512) -> __m512 {
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe { _mm512_permutexvar_ps(_mm512_castps_si512(from), a) }
+    }
+    #[inline(always)]
     unsafe fn transpose(r: [__m512; 16]) -> [__m512; 16] {
         // Pairs of rows, then quads, inside 128-bit blocks; then the 4 × 4 blocks change place in two steps.
         // SAFETY: the caller promises that the processor has the set.
@@ -202,6 +207,15 @@ impl Simd16 for Avx2 {
     unsafe fn interleave(a: Pair, b: Pair) -> (Pair, Pair) {
         // SAFETY: the caller promises that the processor has the set.
         unsafe { (in_turn(a.0, b.0), in_turn(a.1, b.1)) }
+    }
+    #[inline(always)]
+    unsafe fn permute(a: Pair, from: Pair) -> Pair {
+        // The three low bits count: lanes of the same half.
+        // SAFETY: the caller promises that the processor has the set.
+        unsafe {
+            let half = |a, from| _mm256_permutevar8x32_ps(a, _mm256_castps_si256(from));
+            Pair(half(a.0, from.0), half(a.1, from.1))
+        }
     }
     methods! {
         splat(v: f32) -> Pair = Pair(_mm256_set1_ps(v), _mm256_set1_ps(v));

@@ -10,7 +10,7 @@ mod filter_dots;
 mod filter_product;
 mod fold;
 mod kernel;
-mod lattice;
+pub(crate) mod lattice;
 mod product;
 
 pub use filter::ConvFilterGradKernel;

@@ -1,0 +1,143 @@
+//! How a convolution is cut into tasks and blocks.
+
+use super::pass::{PIXELS, Pass};
+use super::tile::VECTORS;
+use crate::blocked::layout::LANES;
+use crate::shared::TASK;
+
+/// Most floats of the weights that are used before others are: a part of the second-level cache.
+const WEIGHTS: usize = 40 << 10;
+/// Most floats of the source that are used with these weights: another part of it.
+const SOURCE: usize = 96 << 10;
+/// Most floats of the band of a single block of channels, where there is a choice.
+const BAND: usize = 256 << 10;
+/// Floats of weights beyond which they come from the third-level cache in every task.
+const NEAR: usize = 160 << 10;
+/// Numbers of threads that the cut should suit.
+const THREADS: [usize; 4] = [1, 2, 4, 8];
+/// Most pieces of the outputs of an image that are tried one by one.
+const PIECES: usize = 64;
+
+/// The problem: images, groups, source and target channels per group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extents {
+    pub n: usize,
+    pub groups: usize,
+    pub source: usize,
+    pub target: usize,
+}
+
+impl Extents {
+    /// Blocks of source channels of a group.
+    pub(super) fn blocks(&self) -> usize {
+        self.source.div_ceil(LANES)
+    }
+    /// Vectors of target channels of a group.
+    pub(super) fn vectors(&self) -> usize {
+        self.target.div_ceil(LANES)
+    }
+    /// Panels of weights of a group.
+    pub(super) fn panels(&self) -> usize {
+        self.vectors().div_ceil(VECTORS)
+    }
+}
+
+/// A cut. A task computes some panels of a piece of some images; its sums run over one chunk of blocks of source channels
+/// after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Images of a task.
+    pub images: usize,
+    /// Pieces per axis.
+    pub pieces: [usize; 3],
+    /// Parts of the panels of all groups.
+    pub parts: usize,
+    /// Chunks.
+    pub chunks: usize,
+}
+
+impl Cut {
+    /// The number of tasks.
+    pub(super) fn tasks(&self, e: &Extents) -> usize {
+        e.n.div_ceil(self.images) * self.pieces.iter().product::<usize>() * self.parts
+    }
+
+    /// The cut with the least estimated time. It depends on extents alone.
+    pub(super) fn choose(e: &Extents, passes: &[Pass]) -> Self {
+        let counts = |i: usize| passes.iter().map(|p| p.axes[i].count).max().unwrap_or(1);
+        let [d, h, w] = [counts(0), counts(1), counts(2)];
+        let wide = passes.iter().all(|p| h == 1 || !p.flat);
+        let mut shapes: Vec<(usize, [usize; 3])> = Vec::new();
+        let mut images = 1;
+        while images < 2 * e.n {
+            shapes.push((images.min(e.n), [1; 3]));
+            images *= 2;
+        }
+        let mut pieces = 2;
+        while pieces <= d * h * w {
+            let pd = pieces.min(d);
+            let ph = pieces.div_ceil(pd).min(h);
+            let pw = if wide { pieces.div_ceil(pd * ph).min(w) } else { 1 };
+            if shapes.last() != Some(&(1, [pd, ph, pw])) {
+                shapes.push((1, [pd, ph, pw]));
+            }
+            pieces += if pieces < PIECES { 1 } else { pieces };
+        }
+        let units = e.groups * e.panels();
+        let mut best = (u64::MAX, Cut { images: 1, pieces: [1; 3], parts: 1, chunks: 1 });
+        for (images, pieces) in shapes {
+            for parts in 1..=units.min(PIECES) {
+                let mut cut = Cut { images, pieces, parts, chunks: 1 };
+                cut.chunks = cut.fitting(e, passes);
+                let cost = cut.cost(e, passes);
+                if cost < best.0 {
+                    best = (cost, cut);
+                }
+            }
+        }
+        best.1
+    }
+
+    /// As few chunks as fit into the cache.
+    fn fitting(&self, e: &Extents, passes: &[Pass]) -> usize {
+        let taps = passes.iter().map(|p| p.taps.len()).max().unwrap_or(1);
+        let weights = WEIGHTS / (taps * LANES * LANES * VECTORS.min(e.vectors())).max(1);
+        let source = SOURCE / (self.images * LANES * passes.iter().map(|p| self.pixels(p)).max().unwrap_or(1)).max(1);
+        e.blocks().div_ceil(weights.min(source).max(1))
+    }
+    /// Pixels of a block of channels of an image that a task reads.
+    fn pixels(&self, pass: &Pass) -> usize {
+        let region = pass.region(self.pieces);
+        if pass.in_place { pass.extents(region).iter().product() } else { pass.band(region) }
+    }
+
+    /// An estimate of the time of all tasks, for several numbers of threads.
+    fn cost(&self, e: &Extents, passes: &[Pass]) -> u64 {
+        let units = e.groups * e.panels();
+        let panels = units.div_ceil(self.parts);
+        let vectors = (panels * VECTORS).min(panels * e.vectors());
+        let groups = panels.div_ceil(e.panels());
+        let mut task = 0;
+        for pass in passes {
+            let region = pass.region(self.pieces);
+            let tiles = self.images * pass.tiles(region);
+            let pixels = self.images * region.iter().product::<usize>();
+            let rows = e.source * pass.taps.len();
+            // A step of the sum with few pixels waits for its weights.
+            task += rows * vectors * pixels.max(tiles * PIXELS / 3);
+            task += tiles * panels * (40 + self.chunks * 60);
+            task += self.images * groups * e.blocks() * pass.band(region) * 3;
+            let all = rows * units * VECTORS * LANES;
+            task += rows * vectors * if all > NEAR { 3 } else { 1 };
+            if pass.band(region) * LANES > BAND {
+                task += pass.band(region) * e.blocks() * groups * 64;
+            }
+        }
+        let tasks = self.tasks(e);
+        if tasks * task < TASK {
+            // Too little to be shared.
+            return ((task + TASK) * tasks) as u64;
+        }
+        THREADS.iter().map(|&t| (t * tasks.div_ceil(t) * (task + 2000)) as u64).sum()
+    }
+}

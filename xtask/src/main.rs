@@ -9,6 +9,7 @@ mod licences;
 mod new_op;
 mod repository;
 mod source;
+mod spills;
 mod tidy;
 
 use repository::Repository;
@@ -21,6 +22,7 @@ cargo xtask CHORE
   licences          fail on a licence that deny.toml does not allow, on two versions of a crate, on too many crates
   goldens [WORD]    make golden files again with the Python scripts beside them (those whose path holds WORD);
                     GABOR_PYTHON names the interpreter
+  spills            fail on vector registers that optimised kernels spill in hot loops (after `cargo build --release`)
   new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["licences"] => licences::chore(&r),
         ["goldens"] => goldens::chore(&r, ""),
         ["goldens", word] => goldens::chore(&r, word),
+        ["spills"] => spills::chore(&r),
         ["new-op", name] => new_op::chore(&r, name),
         ["help" | "--help" | "-h"] => Ok(HELP.to_string()),
         _ => Err(HELP.to_string()),

@@ -9,5 +9,5 @@
 mod measure;
 mod workload;
 
-pub use measure::{Measure, Row, measure, profile};
+pub use measure::{Measure, Profiled, Row, measure, profile};
 pub use workload::{Kind, Layer, Workload, workloads};

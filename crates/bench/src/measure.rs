@@ -124,18 +124,39 @@ pub fn measure(
     })
 }
 
-/// The shortest time of each node of a workload in `rounds` runs, in seconds, in the order of execution, with the kernel
-/// that computes it and its floating-point operations.
+/// One kernel call of a profile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Profiled {
+    /// The node, or what is reordered.
+    pub node: String,
+    /// The kernel that computes it.
+    pub kernel: String,
+    /// The shortest time.
+    pub seconds: f64,
+    /// Floating-point operations (of direct convolution, whatever the algorithm).
+    pub flops: u64,
+    /// Bytes of all that it reads and writes.
+    pub bytes: u64,
+}
+
+/// The shortest time of each kernel call of a workload in `rounds` runs, in the order of execution.
 ///
 /// # Errors
 /// As [`measure`].
-pub fn profile(workload: &Workload, backend: &dyn Backend, rounds: usize) -> Result<Vec<(String, String, u64, f64)>> {
+pub fn profile(workload: &Workload, backend: &dyn Backend, rounds: usize) -> Result<Vec<Profiled>> {
     let mut case = build(workload, backend)?;
     let inputs: Vec<(&str, &Tensor)> = case.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
     let times = case.run.profile(0, case.n, &inputs, rounds)?;
     let report = case.run.report(0, case.n)?;
     let nodes = report.nodes.into_iter().filter(|n| !n.prepared);
-    Ok(nodes.zip(times).map(|(r, (node, seconds))| (node, r.kernel, r.flops, seconds)).collect())
+    let row = |(r, (node, seconds)): (gabor_compile::NodeReport, (String, f64))| Profiled {
+        node,
+        kernel: r.kernel,
+        seconds,
+        flops: r.flops,
+        bytes: r.bytes,
+    };
+    Ok(nodes.zip(times).map(row).collect())
 }
 
 fn build(workload: &Workload, backend: &dyn Backend) -> Result<Case> {

@@ -3,7 +3,7 @@
 use crate::commands::{bench, compile, convert, eval, predict, run, summary, train};
 use crate::failure::{Failure, Result};
 use clap::{Args, Parser, Subcommand};
-use gabor::cpu::{CpuBackend, CpuOptions};
+use gabor::cpu::{CpuBackend, CpuOptions, Isa};
 use std::sync::Arc;
 
 /// Convolutional networks, from pixels to understanding.
@@ -63,12 +63,26 @@ pub struct Compute {
     /// Threads that compute (default: all cores); results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub threads: Option<u16>,
+    /// `fast` (Winograd where it is faster) or `strict` (direct sums only)
+    #[arg(long, value_name = "HOW", default_value = "fast", value_parser = ["fast", "strict"])]
+    pub numerics: String,
+    /// Instructions to use: avx512, avx2, neon or portable (default: the best there are); bits do not depend on it
+    #[arg(long, value_name = "SET", value_parser = isa)]
+    pub isa: Option<Isa>,
 }
 
 impl Compute {
     pub fn backend(&self) -> Result<Arc<CpuBackend>> {
-        backend(self.threads.map(usize::from))
+        let strict = self.numerics == "strict";
+        let options =
+            CpuOptions { threads: self.threads.map(usize::from), isa: self.isa, strict, ..Default::default() };
+        Ok(Arc::new(CpuBackend::new(options).map_err(gabor::Error::from)?))
     }
+}
+
+fn isa(text: &str) -> Result<Isa, String> {
+    let names = || Isa::available().iter().map(|i| i.name()).collect::<Vec<_>>().join(", ");
+    Isa::from_name(text).ok_or_else(|| format!("right would be, on this processor: {}", names()))
 }
 
 pub fn backend(threads: Option<usize>) -> Result<Arc<CpuBackend>> {

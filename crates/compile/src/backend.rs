@@ -249,6 +249,8 @@ pub struct NodeReport {
     pub tasks: usize,
     /// Floating-point operations.
     pub flops: u64,
+    /// Bytes of all that it reads and writes.
+    pub bytes: u64,
     /// Whether it runs once after the parameters change instead of in every run.
     pub prepared: bool,
 }

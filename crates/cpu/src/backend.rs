@@ -14,6 +14,9 @@ pub struct CpuOptions {
     pub threads: Option<usize>,
     /// Instructions to use; `None`: the widest that the processor has. Results do not depend on it.
     pub isa: Option<Isa>,
+    /// Whether fast algorithms with larger rounding errors (Winograd) are forbidden, whatever a program's own
+    /// [`CompileOptions`] say.
+    pub strict: bool,
     /// Candidates whose name begins with one of these are refused, for tests.
     pub refuse: Vec<String>,
 }
@@ -74,7 +77,8 @@ impl CpuBackend {
     pub(crate) fn isa(&self) -> Isa {
         self.options.isa.unwrap_or_else(Isa::best)
     }
-    pub(crate) fn threads(&self) -> usize {
+    /// Threads, the calling one included.
+    pub fn threads(&self) -> usize {
         self.options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
     }
 }

@@ -245,7 +245,7 @@ impl Chooser<'_> {
             stored: node.inputs.iter().map(|&v| self.stored(v)).collect(),
             fixed: fixed.clone(),
             read: node.outputs.iter().map(|o| self.read[o.0 as usize]).collect(),
-            strict: self.options.strict,
+            strict: self.options.strict || self.backend.options().strict,
             isa: self.isa,
         };
         let mut refused = Vec::new();

@@ -391,6 +391,7 @@ impl<'a> Draft<'a> {
                 places: c.outputs.iter().map(place).collect(),
                 tasks: c.kernel.work().phases().iter().copied().max().unwrap_or(0),
                 flops: c.node.map_or(0, |id| cost(g.node(id)).flops),
+                bytes: c.inputs.iter().chain(&c.outputs).map(|f| self.bytes(f) as u64).sum(),
                 prepared: c.fixed,
             }
         };

@@ -16,6 +16,7 @@ mod gemm;
 mod matmul;
 mod memory;
 mod norm;
+pub mod peak;
 pub mod pointwise;
 mod pool;
 mod reduce;

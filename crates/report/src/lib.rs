@@ -8,6 +8,7 @@
 mod chart;
 mod confusion;
 mod data;
+mod icicle;
 mod page;
 mod picture;
 mod sections;
@@ -15,5 +16,6 @@ mod text;
 
 pub use confusion::{ClassScore, Confusion};
 pub use data::{Curve, Figure, LayerRow, Mistake, Report};
+pub use icicle::{Icicle, Leaf};
 pub use picture::{Picture, filters};
 pub use text::{bytes, count, duration, percent, table};

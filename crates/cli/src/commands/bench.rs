@@ -1,11 +1,15 @@
 //! `gabor bench`: how fast it is.
 
-use crate::arguments::{Format, backend};
+use crate::arguments::{Compute, Format};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor_bench::{Measure, Row, measure, workloads};
+use gabor::cpu::{CpuBackend, Isa, Peak};
+use gabor::report::{Icicle, Leaf, count, table};
+use gabor_bench::{Measure, Profiled, Row, Workload, measure, profile, workloads};
 use regex_lite::Regex;
+use serde_json::json;
+use std::path::PathBuf;
 
 /// Time layers, networks and training steps
 ///
@@ -15,14 +19,12 @@ use regex_lite::Regex;
 Examples:
   gabor bench --list
   gabor bench --only 'train/lenet5' --threads 2
-  gabor bench --json --only '^layer/' > gabor.jsonl")]
+  gabor bench --json --only '^layer/' > gabor.jsonl
+  gabor bench --only '^infer/resnet18/n1$' --profile --picture resnet18.svg")]
 pub struct Arguments {
     /// Only workloads whose name this regular expression finds
     #[arg(long, value_name = "REGEX", default_value = "")]
     only: String,
-    /// Threads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    threads: Option<u16>,
     /// Samples of each workload
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -32,6 +34,14 @@ pub struct Arguments {
     /// List the workloads
     #[arg(long)]
     list: bool,
+    /// Time every kernel call: time, GFLOP/s, part of the machine's peak, bytes
+    #[arg(long)]
+    profile: bool,
+    /// With --profile of one workload: draw where the time goes
+    #[arg(long, value_name = "FILE.svg", requires = "profile")]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    compute: Compute,
     #[command(flatten)]
     format: Format,
 }
@@ -51,11 +61,11 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.list {
         return output::text(&chosen.iter().map(|w| w.name() + "\n").collect::<String>());
     }
-    let threads = match a.threads {
-        Some(n) => usize::from(n),
-        None => std::thread::available_parallelism().map_or(1, |n| n.get()),
-    };
-    let backend = backend(Some(threads))?;
+    let backend = a.compute.backend()?;
+    let threads = backend.threads();
+    if a.profile {
+        return profiles(a, &chosen, &backend);
+    }
     let how = Measure { repeats: a.repeats as usize, seconds: a.seconds };
     if !a.format.json {
         output::text(&format!("{:40} {:>10} {:>10} {:>10} {:>9}\n", "workload", "ms median", "min", "max", "GFLOP/s"))?;
@@ -69,6 +79,87 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs of a profile; the shortest time of each call counts.
+const ROUNDS: usize = 30;
+
+fn profiles(a: &Arguments, chosen: &[Workload], backend: &CpuBackend) -> Result<()> {
+    if a.picture.is_some() && chosen.len() != 1 {
+        return Err(Failure::Usage(format!(
+            "--picture: one workload at a time; --only {} finds {}",
+            a.only,
+            chosen.len()
+        )));
+    }
+    let isa = a.compute.isa.unwrap_or_else(Isa::best);
+    let peak = Peak::measure(backend.threads(), isa);
+    for workload in chosen {
+        let calls = profile(workload, backend, ROUNDS)?;
+        if a.format.json {
+            output::json(&json!({
+                "workload": workload.name(), "threads": backend.threads(), "isa": isa.name(),
+                "peak_gflops": peak.gflops, "peak_gb_s": peak.gb_s, "calls": calls,
+            }))?;
+        } else {
+            output::text(&profile_table(workload, &calls, peak))?;
+        }
+        if let Some(path) = &a.picture {
+            let picture = icicle(workload, &calls, peak).to_svg();
+            std::fs::write(path, picture).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Work per second, and the part of the peak that it is.
+fn rate(c: &Profiled, peak: Peak) -> Option<(f64, f64)> {
+    let gflops = c.flops as f64 / c.seconds / 1e9;
+    (c.flops > 0).then_some((gflops, gflops / peak.gflops))
+}
+
+fn profile_table(workload: &Workload, calls: &[Profiled], peak: Peak) -> String {
+    let total: f64 = calls.iter().map(|c| c.seconds).sum();
+    let row = |c: &Profiled| {
+        let (gflops, share) = rate(c, peak)
+            .map_or((String::new(), String::new()), |(g, s)| (format!("{g:.1}"), format!("{:.0} %", 100.0 * s)));
+        vec![
+            c.node.clone(),
+            c.kernel.clone(),
+            format!("{:.1}", c.seconds * 1e6),
+            format!("{:.1} %", 100.0 * c.seconds / total),
+            gflops,
+            share,
+            count(c.bytes / 1000),
+            format!("{:.1}", c.bytes as f64 / c.seconds / 1e9),
+        ]
+    };
+    let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
+    let head = ["node", "kernel", "µs", "time", "GFLOP/s", "of peak", "kB", "GB/s"];
+    let right = [false, false, true, true, true, true, true, true];
+    format!(
+        "{}: {:.3} ms in {} calls; this machine's peak: {:.0} GFLOP/s, {:.1} GB/s from memory\n{}\n",
+        workload.name(),
+        total * 1e3,
+        calls.len(),
+        peak.gflops,
+        peak.gb_s,
+        table(&head, &right, &rows)
+    )
+}
+
+fn icicle(workload: &Workload, calls: &[Profiled], peak: Peak) -> Icicle {
+    let leaf = |c: &Profiled| {
+        let rate = rate(c, peak);
+        let work = rate.map_or(String::new(), |(g, s)| format!(", {g:.1} GFLOP/s ({:.0} % of peak)", 100.0 * s));
+        Leaf {
+            path: c.node.clone(),
+            seconds: c.seconds,
+            share: rate.map(|r| r.1),
+            note: format!("{}{work}, {:.1} GB/s", c.kernel, c.bytes as f64 / c.seconds / 1e9),
+        }
+    };
+    Icicle { title: workload.name(), leaves: calls.iter().map(leaf).collect() }
 }
 
 fn line(r: &Row) -> String {

@@ -140,7 +140,7 @@ fn to_json(r: &Report) -> Value {
             let refused: Vec<Value> = n.refused.iter().map(|(k, why)| json!({ "kernel": k, "reason": why })).collect();
             json!({
                 "node": n.node, "kernel": n.kernel, "refused": refused, "places": n.places, "tasks": n.tasks,
-                "flops": n.flops, "prepared": n.prepared,
+                "flops": n.flops, "bytes": n.bytes, "prepared": n.prepared,
             })
         })
         .collect();

@@ -42,6 +42,6 @@ impl Blocked {
     }
     /// Whether the tensor has the same elements in the same order when it is not blocked: planes of one pixel, whole blocks.
     pub fn is_plain(&self) -> bool {
-        self.plane == 1 && self.c % LANES == 0
+        self.plane == 1 && self.c.is_multiple_of(LANES)
     }
 }

@@ -19,7 +19,7 @@ use crate::setup::Setup;
 use crate::sink::{Jsonl, TensorBoard};
 use crate::step::{Entry, Forward, StepOptions, optimiser_state, program, reset_optimiser};
 use crate::{Error, Event, Result, Sink, Tally};
-use gabor_compile::{Backend, CompileOptions, Executable, Program};
+use gabor_compile::{Backend, Executable, Program};
 use gabor_nets::Mode;
 use gabor_tensor::{Rule, Weights};
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         let step_options = config.step_options()?;
         let forward = Forward::of(&setup.network, Mode::Train)?;
         let program = program(&forward, &Forward::of(&setup.network, Mode::Infer)?, &step_options)?;
-        let mut executable = backend.compile(&program, &CompileOptions::default())?;
+        let mut executable = backend.compile(&program, &config.compile_options())?;
         let epochs = config.epochs.0.unwrap_or(1) as u64;
         let whole = if config.is_lbfgs() { usize::MAX } else { config.batch };
         let steps_per_epoch = setup.epoch_samples()?.div_ceil(whole) as u64;

@@ -1,0 +1,202 @@
+//! Where the time went, as a picture: an icicle of nested scopes, as wide as they are long.
+
+use crate::chart::escape;
+use crate::text::duration;
+use std::fmt::Write;
+
+/// One measured piece, in the order of execution.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// Its name; dots and slashes separate the scopes around it.
+    pub path: String,
+    /// Seconds.
+    pub seconds: f64,
+    /// Part of the machine's peak that it reached, from 0 (and above 1 where an algorithm saves work).
+    pub share: Option<f64>,
+    /// What a reader who points at it wants to know.
+    pub note: String,
+}
+
+/// An icicle to draw.
+#[derive(Clone, Debug)]
+pub struct Icicle {
+    /// Headline.
+    pub title: String,
+    /// Pieces.
+    pub leaves: Vec<Leaf>,
+}
+
+/// A scope or a piece: its place, and what it is called.
+struct Cell {
+    level: usize,
+    start: f64,
+    seconds: f64,
+    name: String,
+    leaf: Option<usize>,
+}
+
+const WIDTH: f64 = 1200.0;
+const ROW: f64 = 26.0;
+const TOP: f64 = 64.0;
+const MARGIN: f64 = 16.0;
+/// Narrower than this, a name cannot be read.
+const LEGIBLE: f64 = 26.0;
+/// Stops of a perceptually uniform palette (cividis), which colour-blind readers see alike.
+const PALETTE: [[f64; 3]; 5] =
+    [[0., 34., 78.], [65., 77., 107.], [124., 123., 120.], [188., 175., 111.], [254., 232., 56.]];
+
+impl Icicle {
+    /// The picture as an SVG file of its own, for light and dark pages.
+    pub fn to_svg(&self) -> String {
+        let total: f64 = self.leaves.iter().map(|l| l.seconds).sum();
+        let cells = self.cells();
+        let levels = cells.iter().map(|c| c.level + 1).max().unwrap_or(1);
+        let height = TOP + levels as f64 * ROW + 44.0;
+        let scale = (WIDTH - 2.0 * MARGIN) / total.max(f64::MIN_POSITIVE);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>\n\
+             :root {{ --page: #fcfcfa; --text: #1a1e23; --muted: #5d6772; --scope: #e9ebea; }}\n\
+             @media (prefers-color-scheme: dark) {{ :root {{ --page: #111417; --text: #e8eaec; --muted: #98a2ad; --scope: #2c3238; }} }}\n\
+             svg {{ background: var(--page); font: 12px ui-sans-serif, system-ui, 'Segoe UI', Roboto, Arial, sans-serif; }}\n\
+             text {{ fill: var(--text); pointer-events: none; }} .muted {{ fill: var(--muted); }} .scope {{ fill: var(--scope); }}\n\
+             rect {{ stroke: var(--page); stroke-width: 1; }} rect:hover {{ stroke: var(--text); }}\n</style>\n",
+            escape(&self.title)
+        );
+        let _ = writeln!(
+            out,
+            "<text x=\"{MARGIN}\" y=\"28\" style=\"font-size:18px;font-weight:650\">{}</text>\n\
+             <text x=\"{MARGIN}\" y=\"48\" class=\"muted\">{} in {} kernel calls; width is time, in the order of execution; colour is the part of the machine's peak</text>",
+            escape(&self.title),
+            span(total),
+            self.leaves.len()
+        );
+        for c in &cells {
+            let (x, w) = (MARGIN + c.start * scale, c.seconds * scale);
+            let y = TOP + c.level as f64 * ROW;
+            let part = 100.0 * c.seconds / total.max(f64::MIN_POSITIVE);
+            let leaf = c.leaf.map(|l| &self.leaves[l]);
+            let (fill, ink) = match leaf.map(|l| l.share) {
+                Some(Some(share)) => color(share),
+                _ => (String::new(), ""),
+            };
+            let class = if fill.is_empty() { " class=\"scope\"" } else { "" };
+            let fill = if fill.is_empty() { fill } else { format!(" fill=\"{fill}\"") };
+            let note = leaf.map_or(String::new(), |l| format!("\n{}", l.note));
+            let _ = writeln!(
+                out,
+                "<rect x=\"{x:.2}\" y=\"{y}\" width=\"{w:.2}\" height=\"{ROW}\"{class}{fill}><title>{}: {}, {part:.1} %{}</title></rect>",
+                escape(&c.name),
+                span(c.seconds),
+                escape(&note)
+            );
+            let room = ((w - 8.0) / 6.6).max(0.0) as usize;
+            if w >= LEGIBLE && room >= 2 {
+                let style = if ink.is_empty() { String::new() } else { format!(" style=\"fill:{ink}\"") };
+                let _ = writeln!(
+                    out,
+                    "<text x=\"{:.2}\" y=\"{:.1}\"{style}>{}</text>",
+                    x + 4.0,
+                    y + 17.5,
+                    escape(&shortened(&c.name, room))
+                );
+            }
+        }
+        out += &legend(height - 26.0);
+        out + "</svg>\n"
+    }
+
+    /// Neighbours with the same scope share a cell, level by level.
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = Vec::new();
+        // The open scope of each level.
+        let mut open: Vec<usize> = Vec::new();
+        let mut at = 0.0;
+        for (i, leaf) in self.leaves.iter().enumerate() {
+            let parts: Vec<&str> = leaf.path.split(['.', '/']).filter(|p| !p.is_empty()).collect();
+            let (name, scopes) = parts.split_last().map_or((leaf.path.as_str(), &[][..]), |(n, s)| (*n, s));
+            let same = open.iter().zip(scopes).take_while(|(c, s)| cells[**c].name == **s).count();
+            open.truncate(same);
+            for (level, scope) in scopes.iter().enumerate().skip(same) {
+                open.push(cells.len());
+                cells.push(Cell { level, start: at, seconds: 0.0, name: scope.to_string(), leaf: None });
+            }
+            for &c in &open {
+                cells[c].seconds += leaf.seconds;
+            }
+            let level = scopes.len();
+            cells.push(Cell { level, start: at, seconds: leaf.seconds, name: name.to_string(), leaf: Some(i) });
+            at += leaf.seconds;
+        }
+        cells
+    }
+}
+
+/// Seconds with a unit that suits kernels.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.1} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.2} ms", s * 1e3),
+        s => duration(s),
+    }
+}
+
+/// The palette's colour of a part of the peak, and that of text on it.
+fn color(share: f64) -> (String, &'static str) {
+    let at = share.clamp(0.0, 1.0) * (PALETTE.len() - 1) as f64;
+    let i = (at as usize).min(PALETTE.len() - 2);
+    let mix = |c: usize| PALETTE[i][c] + (PALETTE[i + 1][c] - PALETTE[i][c]) * (at - i as f64);
+    let ink = if at > 1.9 { "#1a1e23" } else { "#ffffff" };
+    (format!("rgb({:.0} {:.0} {:.0})", mix(0), mix(1), mix(2)), ink)
+}
+
+fn legend(y: f64) -> String {
+    let mut out = String::new();
+    let stops = 40;
+    for i in 0..stops {
+        let (fill, _) = color(i as f64 / (stops - 1) as f64);
+        let x = MARGIN + i as f64 * 5.0;
+        let _ = writeln!(
+            out,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"5.5\" height=\"10\" fill=\"{fill}\" style=\"stroke:none\"/>"
+        );
+    }
+    let end = MARGIN + stops as f64 * 5.0 + 8.0;
+    out + &format!(
+        "<text x=\"{end}\" y=\"{}\" class=\"muted\">0 to 100 % of peak and more; grey: scopes, and calls without arithmetic</text>\n",
+        y + 9.5
+    )
+}
+
+/// At most `room` characters, the cut marked.
+fn shortened(name: &str, room: usize) -> String {
+    if name.chars().count() <= room {
+        return name.to_string();
+    }
+    name.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_scopes() {
+        let leaf = |path: &str, seconds| Leaf { path: path.into(), seconds, share: None, note: String::new() };
+        let icicle = Icicle {
+            title: "t <1>".into(),
+            leaves: vec![leaf("a.x", 1.0), leaf("a.y", 2.0), leaf("b", 1.0), leaf("a.x", 1.0)],
+        };
+        let cells: Vec<(usize, f64, String)> =
+            icicle.cells().into_iter().map(|c| (c.level, c.seconds, c.name)).collect();
+        let want = [(0, 3.0, "a"), (1, 1.0, "x"), (1, 2.0, "y"), (0, 1.0, "b"), (0, 1.0, "a"), (1, 1.0, "x")];
+        assert_eq!(cells, want.map(|(l, s, n)| (l, s, n.to_string())));
+        let svg = icicle.to_svg();
+        assert!(svg.contains("t &lt;1&gt;") && svg.matches("<title>").count() == 6);
+    }
+
+    #[test]
+    fn colors_span_the_palette() {
+        assert_eq!(color(0.0).0, "rgb(0 34 78)");
+        assert_eq!(color(3.0).0, "rgb(254 232 56)");
+    }
+}

@@ -1,0 +1,143 @@
+//! Register spills in hot loops: a multiply-add loop that moves vectors to and from the stack loses most of its speed, and
+//! nothing but the machine code shows it.
+
+use crate::repository::Repository;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A loop with at least this many fused multiply-adds is hot.
+const HOT: usize = 8;
+
+/// Disassembles the optimised kernels (made by `cargo build --release`) and fails on spills.
+pub fn chore(r: &Repository) -> Result<String, String> {
+    let library = library(&r.root)?;
+    let run = Command::new("objdump")
+        .args(["-d", "--no-show-raw-insn"])
+        .arg(&library)
+        .output()
+        .map_err(|e| format!("objdump (of binutils): {e}"))?;
+    if !run.status.success() {
+        return Err(format!("objdump: {}", String::from_utf8_lossy(&run.stderr)));
+    }
+    let text = String::from_utf8_lossy(&run.stdout);
+    let (hot, found) = check(&text);
+    if hot == 0 {
+        return Err(format!("{}: no hot loop is found: the check would check nothing", library.display()));
+    }
+    match found.is_empty() {
+        true => Ok(format!("{hot} hot loops, no vector register spilled")),
+        false => Err(format!("{} of {hot} hot loops spill vector registers:\n{}", found.len(), found.join("\n"))),
+    }
+}
+
+/// The newest optimised library of the kernels.
+fn library(root: &Path) -> Result<PathBuf, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let folder = target.join("release/deps");
+    let missing = |e: &dyn std::fmt::Display| format!("{}: {e}; first run: cargo build --release", folder.display());
+    let files = std::fs::read_dir(&folder).map_err(|e| missing(&e))?;
+    (files.flatten())
+        .filter(|f| {
+            let name = f.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("libgabor_kernels-") && name.ends_with(".rlib")
+        })
+        .max_by_key(|f| f.metadata().and_then(|m| m.modified()).ok())
+        .map(|f| f.path())
+        .ok_or_else(|| missing(&"no libgabor_kernels there"))
+}
+
+/// The number of hot loops in a disassembly, and a line for each that spills.
+fn check(text: &str) -> (usize, Vec<String>) {
+    let (mut hot, mut found) = (0, Vec::new());
+    let mut name = "";
+    let mut code: Vec<(u64, &str)> = Vec::new();
+    let mut finish = |name: &str, code: &[(u64, &str)]| {
+        let (loops, bad) = spills(code);
+        hot += loops;
+        found.extend(bad.into_iter().map(|b| format!("  {}: {b}", demangled(name))));
+    };
+    for line in text.lines() {
+        if let Some(rest) = line.strip_suffix(">:") {
+            finish(name, &code);
+            name = rest.split_once('<').map_or(rest, |r| r.1);
+            code.clear();
+        } else if let Some((address, instruction)) = line.split_once(":\t")
+            && let Ok(address) = u64::from_str_radix(address.trim(), 16)
+        {
+            code.push((address, instruction.trim()));
+        }
+    }
+    finish(name, &code);
+    (hot, found)
+}
+
+/// Innermost loops of a function that are hot, and what the stack sees in them.
+fn spills(code: &[(u64, &str)]) -> (usize, Vec<String>) {
+    let at = |a: u64| code.partition_point(|c| c.0 < a);
+    let mut loops: Vec<(usize, usize)> = Vec::new();
+    for (i, (address, text)) in code.iter().enumerate() {
+        let mut words = text.split_whitespace();
+        let jump = words.next().is_some_and(|w| w.starts_with('j'));
+        let target = words.next().and_then(|t| u64::from_str_radix(t, 16).ok());
+        if let Some(target) = target.filter(|t| jump && t <= address) {
+            loops.push((at(target), i));
+        }
+    }
+    let inner = |l: &(usize, usize)| !loops.iter().any(|o| o != l && o.0 >= l.0 && o.1 <= l.1);
+    let (mut hot, mut found) = (0, Vec::new());
+    for &(from, to) in loops.iter().filter(|l| inner(l)) {
+        let body = &code[from..=to];
+        let products = body.iter().filter(|c| c.1.starts_with("vfmadd") || c.1.starts_with("vfnmadd")).count();
+        if products < HOT {
+            continue;
+        }
+        hot += 1;
+        let on_stack = |t: &str| t.contains("(%rsp") && (t.contains("%zmm") || t.contains("%ymm"));
+        let moves = body.iter().filter(|c| on_stack(c.1)).count();
+        if moves > 0 {
+            found.push(format!("loop at {:#x}: {products} multiply-adds, {moves} vectors on the stack", code[from].0));
+        }
+    }
+    (hot, found)
+}
+
+/// The readable part of a mangled name: its identifiers.
+fn demangled(name: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = name;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        rest = &rest[start..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let len: usize = rest[..digits].parse().unwrap_or(0);
+        let word = rest.get(digits..digits + len).unwrap_or("");
+        if len > 0 && word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            out.push(word.trim_start_matches('_'));
+            rest = &rest[digits + len..];
+        } else {
+            rest = &rest[digits..];
+        }
+    }
+    if out.is_empty() { name.to_string() } else { out.join("::") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(extra: &str) -> String {
+        let mut text = String::from("0000000000000000 <_ZN4conv4tileE>:\n   0:\txor %eax,%eax\n");
+        for i in 1..10 {
+            text += &format!("  {i:x}0:\tvfmadd231ps (%rdi),%zmm1,%zmm{i}\n");
+        }
+        text + extra + "  b0:\tjne    10 <_ZN4conv4tileE+0x10>\n  c0:\tvmovups %zmm1,0x40(%rsp)\n  d0:\tret\n"
+    }
+
+    #[test]
+    fn spills_inside_loops_are_found() {
+        assert_eq!(check(&listing("")), (1, vec![]));
+        let (hot, found) = check(&listing("  a0:\tvmovups 0x40(%rsp),%zmm3\n"));
+        assert_eq!(hot, 1);
+        assert_eq!(found, ["  conv::tile: loop at 0x10: 9 multiply-adds, 1 vectors on the stack"]);
+    }
+}

@@ -22,7 +22,7 @@ cargo xtask CHORE
   licences          fail on a licence that deny.toml does not allow, on two versions of a crate, on too many crates
   goldens [WORD]    make golden files again with the Python scripts beside them (those whose path holds WORD);
                     GABOR_PYTHON names the interpreter
-  spills            fail on vector registers that optimised kernels spill in hot loops (after `cargo build --release`)
+  spills            fail on vector registers that the optimised kernels spill in their hot loops (needs objdump)
   new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
 
 fn main() -> ExitCode {

@@ -5,12 +5,24 @@ use crate::repository::Repository;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A loop with at least this many fused multiply-adds is hot.
+/// A loop with at least this many fused multiply-adds, one in `DENSITY` of its instructions, is a register tile.
 const HOT: usize = 8;
+const DENSITY: usize = 3;
 
-/// Disassembles the optimised kernels (made by `cargo build --release`) and fails on spills.
+/// Compiles the kernels with readable symbols, disassembles them and fails on spills.
 pub fn chore(r: &Repository) -> Result<String, String> {
-    let library = library(&r.root)?;
+    let target = r.root.join("target/spills");
+    let built = Command::new("cargo")
+        .args(["rustc", "--quiet", "--release", "--package", "gabor-kernels", "--target-dir"])
+        .arg(&target)
+        .args(["--", "-C", "symbol-mangling-version=v0"])
+        .current_dir(&r.root)
+        .status()
+        .map_err(|e| format!("cargo: {e}"))?;
+    if !built.success() {
+        return Err("the kernels do not compile".into());
+    }
+    let library = library(&target)?;
     let run = Command::new("objdump")
         .args(["-d", "--no-show-raw-insn"])
         .arg(&library)
@@ -31,10 +43,9 @@ pub fn chore(r: &Repository) -> Result<String, String> {
 }
 
 /// The newest optimised library of the kernels.
-fn library(root: &Path) -> Result<PathBuf, String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+fn library(target: &Path) -> Result<PathBuf, String> {
     let folder = target.join("release/deps");
-    let missing = |e: &dyn std::fmt::Display| format!("{}: {e}; first run: cargo build --release", folder.display());
+    let missing = |e: &dyn std::fmt::Display| format!("{}: {e}", folder.display());
     let files = std::fs::read_dir(&folder).map_err(|e| missing(&e))?;
     (files.flatten())
         .filter(|f| {
@@ -89,7 +100,7 @@ fn spills(code: &[(u64, &str)]) -> (usize, Vec<String>) {
     for &(from, to) in loops.iter().filter(|l| inner(l)) {
         let body = &code[from..=to];
         let products = body.iter().filter(|c| c.1.starts_with("vfmadd") || c.1.starts_with("vfnmadd")).count();
-        if products < HOT {
+        if products < HOT || products * DENSITY < body.len() {
             continue;
         }
         hot += 1;

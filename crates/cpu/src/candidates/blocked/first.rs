@@ -1,6 +1,71 @@
 //! The first layer: plain pictures in, blocked feature maps out.
 
-use crate::kernel::Candidate;
+use crate::candidates::reference::op;
+use crate::candidates::tasks::tasks;
+use crate::kernel::{Candidate, Order, Prepared, Problem, Stored, ordered};
+use gabor_compile::fused::{Activation, FusedConv};
+use gabor_graph::ops::{Conv, ConvFilterGrad};
+use gabor_kernels::blocked::BlockedEpilogue;
+use gabor_kernels::blocked::first::{FirstConvKernel, FirstFilterGradKernel, Pixels};
+use gabor_tensor::ConvGeometry;
+use std::sync::Arc;
 
 /// Rows of this area.
-pub const TABLE: &[Candidate] = &[];
+pub const TABLE: &[Candidate] = &[
+    Candidate { name: "conv.first", operation: "conv", prepare: forward },
+    Candidate { name: "fused_conv.first", operation: "fused_conv", prepare: fused },
+    Candidate { name: "conv_filter_grad.first", operation: "conv_filter_grad", prepare: filter_grad },
+];
+
+/// With fewer filters most lanes of a block would be idle.
+const FILTERS: usize = 12;
+
+fn forward(p: &Problem<'_>) -> Prepared {
+    conv(p, &op::<Conv>(p)?.geometry, None)
+}
+
+fn fused(p: &Problem<'_>) -> Prepared {
+    let o = op::<FusedConv>(p)?;
+    conv(p, &o.geometry, Some((o.add, o.activation)))
+}
+
+/// `epilogue`: with bias; whether there is another summand, and what is applied last.
+fn conv(p: &Problem<'_>, g: &ConvGeometry, epilogue: Option<(bool, Activation)>) -> Prepared {
+    accept(p, g)?;
+    let kernel = FirstConvKernel::forward(g, p.inputs[0][0], p.isa)?;
+    let filters = Order::Packed(Arc::new(kernel.packing()));
+    let kernel = tasks(kernel, move |k, c| {
+        let epilogue = epilogue.map_or(BlockedEpilogue::default(), |(add, a)| BlockedEpilogue {
+            bias: Some(c.io.f32(2)),
+            add: add.then(|| c.io.f32(3)),
+            relu: a.rectifies(),
+            limit: a.limit(),
+        });
+        // SAFETY: the contract of the call is the kernel's.
+        unsafe { k.run(c.task, Pixels::Floats(c.io.f32(0)), c.io.f32(1), epilogue, c.io.out_f32(0), c.scratch) }
+    });
+    Ok(ordered(kernel, vec![Order::Plain, filters, Order::Plain, Order::Blocked], true))
+}
+
+fn filter_grad(p: &Problem<'_>) -> Prepared {
+    let g = &op::<ConvFilterGrad>(p)?.geometry;
+    accept(p, g)?;
+    let kernel = FirstFilterGradKernel::new(g, p.inputs[0][0], p.isa)?;
+    let kernel = tasks(kernel, |k, c| {
+        let (x, dy, dw) = (Pixels::Floats(c.io.f32(0)), c.io.f32(1), c.io.out_f32(0));
+        // SAFETY: the contract of the call is the kernel's.
+        unsafe { k.run(c.phase, c.task, x, dy, dw, c.workspace, c.scratch) }
+    });
+    Ok(ordered(kernel, vec![Order::Plain, Order::Blocked], false))
+}
+
+/// Plain pictures, and enough filters.
+fn accept(p: &Problem<'_>, g: &ConvGeometry) -> Result<(), String> {
+    if p.stored[0] == Stored::Blocked {
+        return Err("x is blocked already".into());
+    }
+    if g.co < FILTERS {
+        return Err(format!("{} filters, at least {FILTERS} fill a block", g.co));
+    }
+    Ok(())
+}

@@ -27,7 +27,7 @@ impl Work for FilterBlocks {
 
 impl Packing for FilterBlocks {
     fn key(&self) -> String {
-        format!("blocks of {} filters of {}", self.extents.c, self.extents.plane)
+        format!("first {}x{}", self.extents.c, self.extents.plane)
     }
     fn packed_len(&self) -> usize {
         self.extents.len()

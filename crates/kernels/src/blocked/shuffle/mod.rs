@@ -1,1 +1,8 @@
-//! Concatenation, slices, padding.
+//! Concatenation, slices, padding: elements that only change place.
+
+mod moves;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use plan::BlockedMove;

@@ -5,14 +5,15 @@
 
 mod conv;
 mod filter;
+mod filter_grad;
 mod plan;
 mod product;
 mod square;
-#[allow(dead_code)] // Until the filter gradient uses all of it.
 mod transform;
 
 pub use conv::WinogradConvKernel;
 pub use filter::WinogradFilter;
+pub use filter_grad::WinogradFilterGradKernel;
 
 /// Which algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,8 +9,9 @@ use std::ops::Range;
 
 /// Tasks that are aimed at.
 const TASKS: usize = 16;
-/// Vectors of dy of a block of pixels: half of the smallest common innermost cache, the rest is for x.
-const VECTORS: usize = 256;
+/// Vectors of dy of a block of pixels: a fifth of a small second cache. That is more than the innermost one holds, but each
+/// tile reads them in order, and the more pixels, the less its sums cost.
+const VECTORS: usize = 800;
 /// Most vectors of output channels that a task has; each tile takes all of them.
 pub(super) const WIDTH: usize = 4;
 /// Most elements of a task's part of dw where that holds several blocks of input channels: half of a common second cache.
@@ -44,11 +45,20 @@ impl TapAxis {
     }
 }
 
-/// Where a pixel lies, in floats from the first of its run.
+/// Where a pixel lies in x (the lower half) and in dy, in floats from the first of its run: one number, because tiles are
+/// short of loads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub x: u32,
-    pub dy: u32,
+pub(super) struct Place(u64);
+
+impl Place {
+    #[inline(always)]
+    pub fn x(self) -> usize {
+        self.0 as u32 as usize
+    }
+    #[inline(always)]
+    pub fn dy(self) -> usize {
+        (self.0 >> 32) as usize
+    }
 }
 
 /// Some neighbouring pixels of some images.
@@ -119,15 +129,6 @@ impl Plan {
         let output_pieces = ob.div_ceil(WIDTH);
         let width = ob.div_ceil(output_pieces);
 
-        // Blocks of pixels: pieces of a row, rows, or planes, as far as the innermost cache goes.
-        let most = VECTORS / width;
-        let pieces = ((w + most / 2) / most).max(1);
-        let rows = even(h, most / w);
-        let images = if rows == h && pieces == 1 { even(n, most / (h * w)) } else { 1 };
-        let blocks = [n.div_ceil(images), d, h.div_ceil(rows), pieces];
-        let units: usize = blocks.iter().product();
-        let (starts, places) = places(&axes, h.div_ceil(blocks[2]))?;
-
         // Tasks: blocks of the result as long as dy need not be read too often for it, then parts of the sum.
         let len = g.co * ci * taps;
         let work = n * d * h * w * groups * ci * ob * taps;
@@ -136,7 +137,16 @@ impl Plan {
         let least = ib.div_ceil((OWN / (taps * width * LANES * LANES)).max(1));
         let most = (ib / READS.div_ceil(taps)).max(1);
         let input_pieces = wanted.div_ceil(base).min(most).max(least);
-        let parts = (wanted / (base * input_pieces)).min(units).min(PARTS / len).max(1);
+        let parts = (wanted / (base * input_pieces)).min(PARTS / len).max(1);
+
+        // Blocks of pixels: pieces of a row, rows, or planes, as many as may be.
+        let most = VECTORS / width;
+        let pieces = ((w + most / 2) / most).max(1);
+        let rows = even(h, most / w);
+        let images = if rows == h && pieces == 1 { even(n, (most / (h * w)).min(n / parts)) } else { 1 };
+        let blocks = [n.div_ceil(images), d, h.div_ceil(rows), pieces];
+        let parts = parts.min(blocks.iter().product());
+        let (starts, places) = places(&axes, h.div_ceil(blocks[2]))?;
         let axes = axes.map(TapAxis::new);
         let cut = Plan {
             n,
@@ -171,9 +181,10 @@ impl Plan {
     }
     /// What a task of the first phase computes.
     pub fn part(&self, task: usize) -> Part {
-        let (part, rest) = (task % self.parts, task / self.parts);
-        let (input, rest) = (rest % self.input_pieces, rest / self.input_pieces);
-        let (output, group) = (rest % self.output_pieces, rest / self.output_pieces);
+        // Neighbours read the same pixels.
+        let (input, rest) = (task % self.input_pieces, task / self.input_pieces);
+        let (output, rest) = (rest % self.output_pieces, rest / self.output_pieces);
+        let (group, part) = (rest % self.groups, rest / self.groups);
         let inputs = share(input, self.input_pieces, self.ci.div_ceil(LANES));
         let outputs = share(output, self.output_pieces, self.co.div_ceil(LANES));
         Part { group, outputs, inputs, part }
@@ -250,7 +261,7 @@ fn places([_, h, w]: &[Axis; 3], rows: usize) -> Result<(Vec<usize>, Vec<Place>)
             let x = (r * h.stride * w.input + c * w.stride) * LANES;
             let dy = (r * w.output + c) * LANES;
             let [x, dy] = [x, dy].map(|v| u32::try_from(v).map_err(|_| format!("rows of {} pixels", w.input)));
-            places.push(Place { x: x?, dy: dy? });
+            places.push(Place(u64::from(x?) | u64::from(dy?) << 32));
         }
     }
     Ok((starts, places))

@@ -17,6 +17,9 @@ pub(super) struct Tile {
     pub places: *const Place,
     pub len: usize,
     pub images: usize,
+    /// As `x` and `dy`: what is read next and fetched meanwhile, which need not be valid.
+    pub next_x: *const f32,
+    pub next_dy: *const f32,
     /// The result; the vectors of a channel lie side by side.
     pub sums: *mut f32,
     /// Vectors of a channel in the result.
@@ -36,10 +39,13 @@ fn most<S: Simd16>(vectors: usize) -> usize {
 /// # Safety
 /// All places of all images must be readable in x and dy, the result writable.
 #[inline(always)]
-pub(super) unsafe fn tiles<S: Simd16>(tile: Tile, channels: usize) {
+pub(super) unsafe fn tiles<S: Simd16>(tile: Tile, channels: usize, left: usize) {
     let vectors = if S::WIDE { tile.width } else { 1 };
     let count = channels.div_ceil(most::<S>(vectors));
     for i in 0..count {
+        // The last tiles that read dy fetch one vector of the next pixels each.
+        let left = left * count - i;
+        let next_dy = if left <= tile.width { tile.next_dy.wrapping_add((left - 1) * tile.dy_block) } else { tile.dy };
         let (from, to) = (channels * i / count, channels * (i + 1) / count);
         let mut vector = 0;
         while vector < tile.width {
@@ -47,6 +53,7 @@ pub(super) unsafe fn tiles<S: Simd16>(tile: Tile, channels: usize) {
             unsafe {
                 let part = Tile {
                     x: tile.x.add(from),
+                    next_dy,
                     dy: tile.dy.add(vector * tile.dy_block),
                     sums: tile.sums.add((from * tile.width + vector) * 16),
                     ..tile
@@ -95,10 +102,18 @@ impl<const KI: usize, const NB: usize> Kernel for Registers<KI, NB> {
         unsafe {
             let mut acc = [[S::zero(); NB]; KI];
             let (mut x, mut dy) = (t.x, t.dy);
+            let (mut next_x, mut next_dy) = (t.next_x, t.next_dy);
             for _ in 0..t.images {
                 for i in 0..t.len {
                     let place = *t.places.add(i);
-                    let (x, dy) = (x.add(place.x as usize), dy.add(place.dy as usize));
+                    // Narrow tiles are short of loads; one vector of dy is fetched in time anyway.
+                    if S::WIDE {
+                        prefetch(next_x.wrapping_add(place.x()));
+                    }
+                    if S::WIDE && NB > 1 {
+                        prefetch(next_dy.wrapping_add(place.dy()));
+                    }
+                    let (x, dy) = (x.add(place.x()), dy.add(place.dy()));
                     let mut v = [S::zero(); NB];
                     for n in 0..NB {
                         v[n] = S::load(dy.add(n * t.dy_block));
@@ -111,6 +126,7 @@ impl<const KI: usize, const NB: usize> Kernel for Registers<KI, NB> {
                     }
                 }
                 (x, dy) = (x.wrapping_add(t.x_image), dy.wrapping_add(t.dy_image));
+                (next_x, next_dy) = (next_x.wrapping_add(t.x_image), next_dy.wrapping_add(t.dy_image));
             }
             for m in 0..KI {
                 for n in 0..NB {
@@ -121,4 +137,17 @@ impl<const KI: usize, const NB: usize> Kernel for Registers<KI, NB> {
             }
         }
     }
+}
+
+/// Asks for the cache line of an address, which need not be valid.
+#[inline(always)]
+pub(super) fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that does not touch memory.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }

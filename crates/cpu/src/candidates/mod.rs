@@ -27,6 +27,7 @@ const TABLES: &[&[Candidate]] = &[
     blocked::first::TABLE,
     blocked::winograd::TABLE,
     blocked::conv::TABLE,
+    blocked::filter_grad::TABLE,
     blocked::pool::TABLE,
     blocked::norm::TABLE,
     blocked::map::TABLE,

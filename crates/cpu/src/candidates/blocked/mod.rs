@@ -14,6 +14,7 @@
 
 pub mod conv;
 pub mod depthwise;
+pub mod filter_grad;
 pub mod first;
 pub mod map;
 pub mod norm;

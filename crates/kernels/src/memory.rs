@@ -94,3 +94,15 @@ pub(crate) unsafe fn zero<S: Simd16>(to: *mut f32, len: usize) {
         }
     }
 }
+
+/// Asks for a cache line that will be read soon. The address need not be valid.
+#[inline(always)]
+pub(crate) fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is harmless, and every such processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}

@@ -256,6 +256,7 @@ impl Run<'_> {
                     }
                 }
                 dot_tile::<S>(DotTile {
+                    ahead: 0,
                     y: s.pixels,
                     y_row: k.images * k.columns,
                     rows: rows.len(),

@@ -1,5 +1,6 @@
 //! Sums of products along contiguous memory: a tile of `x[i] · y[j]` with vectors along the sum, added up on 16 lanes.
 
+use crate::memory::prefetch;
 use crate::simd::{Kernel, Simd16, tree};
 
 /// A tile of dot products: sixteen partial sums for each pair of a row of y and a column of x.
@@ -29,6 +30,8 @@ pub(crate) struct DotTile<'a> {
     pub sums: *mut f32,
     /// Distance between rows of pairs.
     pub sums_row: usize,
+    /// How far behind each vector of x lies one that will be needed soon; 0 for none.
+    pub ahead: usize,
 }
 
 /// Adds the products of all pairs to their partial sums.
@@ -50,6 +53,8 @@ unsafe fn tiles<S: Simd16, const TC: usize>(p: DotTile<'_>) {
         let mut i = 0;
         while i < p.offsets.len() {
             let columns = (p.offsets.len() - i).min(TC);
+            // Every tile of rows asks for its share of what lies ahead.
+            let fetch = if p.ahead > 0 { (columns * t / tiles, columns * (t + 1) / tiles) } else { (0, 0) };
             // Columns beyond the last repeat it; their sums are not stored.
             let offsets = std::array::from_fn(|c| p.offsets[i + c.min(columns - 1)]);
             // SAFETY: inside what the caller promises.
@@ -61,12 +66,12 @@ unsafe fn tiles<S: Simd16, const TC: usize>(p: DotTile<'_>) {
                     ..p
                 };
                 match to - from {
-                    1 => S::call(Dot::<1, TC> { tile, offsets }),
-                    2 => S::call(Dot::<2, TC> { tile, offsets }),
-                    3 if S::WIDE => S::call(Dot::<3, TC> { tile, offsets }),
-                    4 if S::WIDE => S::call(Dot::<4, TC> { tile, offsets }),
-                    5 if S::WIDE => S::call(Dot::<5, TC> { tile, offsets }),
-                    _ if S::WIDE => S::call(Dot::<6, TC> { tile, offsets }),
+                    1 => S::call(Dot::<1, TC> { tile, offsets, fetch }),
+                    2 => S::call(Dot::<2, TC> { tile, offsets, fetch }),
+                    3 if S::WIDE => S::call(Dot::<3, TC> { tile, offsets, fetch }),
+                    4 if S::WIDE => S::call(Dot::<4, TC> { tile, offsets, fetch }),
+                    5 if S::WIDE => S::call(Dot::<5, TC> { tile, offsets, fetch }),
+                    _ if S::WIDE => S::call(Dot::<6, TC> { tile, offsets, fetch }),
                     _ => unreachable!("a tile of {} rows", to - from),
                 }
             }
@@ -78,6 +83,8 @@ unsafe fn tiles<S: Simd16, const TC: usize>(p: DotTile<'_>) {
 struct Dot<'a, const TJ: usize, const TC: usize> {
     tile: DotTile<'a>,
     offsets: [usize; TC],
+    /// The columns of which this tile asks for what lies ahead: first and end.
+    fetch: (usize, usize),
 }
 
 impl<const TJ: usize, const TC: usize> Kernel for Dot<'_, TJ, TC> {
@@ -101,6 +108,9 @@ impl<const TJ: usize, const TC: usize> Kernel for Dot<'_, TJ, TC> {
                     let mut u = [S::zero(); TC];
                     for c in 0..TC {
                         u[c] = S::load(x.add(self.offsets[c]));
+                        if self.fetch.0 <= c && c < self.fetch.1 {
+                            prefetch(x.wrapping_add(self.offsets[c] + p.ahead));
+                        }
                     }
                     for j in 0..TJ {
                         let v = S::load(y.add(j * p.y_row));

@@ -1,6 +1,7 @@
 //! The matrix product, cut into tasks.
 
-use super::{Block, DotTile, K_BLOCK, PITCH, Panel, block, dot_tile, reduce_lanes, tile_rows};
+use super::few::{GROUP, dots_scratch, sums_pitch};
+use super::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
 use crate::shared::{MOST_TASKS, TASK};
 use crate::simd::{Kernel, Simd16};
@@ -10,38 +11,65 @@ use crate::{Epilogue, Isa, MatMul, SharedMut, Work};
 const COLUMNS: usize = 256;
 /// Largest block of rows of one task.
 const ROWS: usize = 224;
-/// Up to this many rows the right matrix is read once only, and packing it would be most of the work.
-const FEW_ROWS: usize = 6;
+/// Up to this many rows the right matrix is read but a few times, and packing it would be most of the work; up to the
+/// larger number this holds for sums so long that adding up lanes does not count.
+const FEW_ROWS: [usize; 2] = [6, 32];
+/// A long sum.
+const LONG: usize = 512;
+/// The same where the right matrix is not packed.
+const GROUP_COLUMNS: usize = 1024;
+/// The same for rows.
+const GROUP_ROWS: usize = 32;
 /// Shortest part that a sum is split into.
 const PART: usize = 1024;
 
 /// A prepared matrix product; see [`MatMul`] for the extents.
 ///
-/// The sum over `k` runs in order with fused multiply-adds; products of few rows with a transposed right side add on 16
-/// lanes, and long sums with small results are split into parts, both by extents alone.
+/// The sum over `k` runs in order with fused multiply-adds, in blocks; products of few rows with a transposed right side
+/// add on 16 lanes, and long sums with small results are split into parts, all by extents alone.
 #[derive(Clone, Debug)]
 pub struct MatMulKernel {
-    p: MatMul,
+    pub(super) p: MatMul,
     isa: Isa,
     rows: usize,
     columns: usize,
-    /// Rows of both matrices lie along the sum and are few: no packing.
-    by_dots: bool,
+    way: Way,
     /// Number of parts of the sum.
-    parts: usize,
+    pub(super) parts: usize,
     phases: Vec<usize>,
-    offsets: Vec<usize>,
+    /// Where each column (of dot products) or each step of the sum (of tiles) starts in the right matrix.
+    pub(super) offsets: Vec<usize>,
+}
+
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Register tiles over packed panels.
+    Tiles,
+    /// Few rows, and those of both matrices lie along the sum: dot products.
+    Dots,
+    /// Few rows or a short sum: a few rows of the right matrix at a time, without packing.
+    Groups,
 }
 
 impl MatMulKernel {
     /// Prepares a product.
     pub fn new(p: MatMul, isa: Isa) -> Self {
         let work = p.m * p.n.div_ceil(16) * p.k;
-        let by_dots = p.m <= FEW_ROWS && !p.transpose_a && p.transpose_b;
+        let few = p.m <= FEW_ROWS[0] || p.m <= FEW_ROWS[1] && p.k >= LONG;
+        let way = match p.transpose_b {
+            true if few && !p.transpose_a => Way::Dots,
+            false if p.n > 16 && (p.m <= FEW_ROWS[1] || p.k <= GROUP) => Way::Groups,
+            _ => Way::Tiles,
+        };
         let wanted = (p.batch * work / TASK).clamp(1, MOST_TASKS).div_ceil(p.batch.max(1));
-        let (mut rows, mut columns) = (p.m.clamp(1, ROWS), whole(p.n).clamp(16, COLUMNS));
+        // Long rows of the right matrix where it is not packed: memory is read and written in long runs.
+        let (most_rows, most_columns) = if way == Way::Groups { (GROUP_ROWS, GROUP_COLUMNS) } else { (ROWS, COLUMNS) };
+        let (mut rows, mut columns) = (p.m.clamp(1, most_rows), whole(p.n).clamp(16, most_columns));
         while p.m.div_ceil(rows) * p.n.div_ceil(columns) < wanted {
-            if columns > 32 && (columns >= rows || rows <= 14) {
+            if way == Way::Groups && columns <= 256 {
+                break;
+            } else if columns > 32 && (columns >= rows || rows <= 14) {
                 columns = (columns / 2).next_multiple_of(32);
             } else if rows > 14 {
                 rows = (rows / 2).next_multiple_of(14);
@@ -50,7 +78,7 @@ impl MatMulKernel {
             }
         }
         let blocks = p.m.div_ceil(rows) * p.n.div_ceil(columns);
-        let parts = if by_dots || p.batch != 1 || blocks >= wanted {
+        let parts = if way == Way::Dots || p.batch != 1 || blocks >= wanted {
             1
         } else {
             (p.k / PART).min(wanted.div_ceil(blocks.max(1))).clamp(1, 16)
@@ -59,9 +87,12 @@ impl MatMulKernel {
         if parts > 1 {
             phases.push((p.m * p.n).div_ceil(1 << 14));
         }
-        let offsets =
-            if by_dots { (0..columns).map(|j| j * p.k).collect() } else { (0..K_BLOCK).map(|i| i * 32).collect() };
-        MatMulKernel { p, isa, rows, columns, by_dots, parts, phases, offsets }
+        let offsets = match way {
+            Way::Dots => (0..columns).map(|j| j * p.k).collect(),
+            Way::Tiles => (0..K_BLOCK).map(|i| i * 32).collect(),
+            Way::Groups => Vec::new(),
+        };
+        MatMulKernel { p, isa, rows, columns, way, parts, phases, offsets }
     }
     /// Runs one task: reads `a` and `b`, writes its part of `c`.
     ///
@@ -102,24 +133,25 @@ impl Work for MatMulKernel {
         if self.parts > 1 { self.parts * self.p.m * self.p.n } else { 0 }
     }
     fn scratch_len(&self) -> usize {
-        if self.by_dots {
-            LINE + self.p.m * (self.columns * 16 + 256) + self.p.m * 16 + self.columns * 16
-        } else {
-            LINE + 16 * PITCH + K_BLOCK * self.columns.next_multiple_of(32)
+        LINE + match self.way {
+            Way::Dots => dots_scratch(self.p.m, self.columns),
+            Way::Groups => whole(self.rows * GROUP) + GROUP * 16 + self.rows * sums_pitch(self.columns),
+            Way::Tiles => 16 * PITCH + K_BLOCK * self.columns.next_multiple_of(32),
         }
     }
 }
 
-struct Run<'a> {
-    kernel: &'a MatMulKernel,
+/// A task of a product.
+pub(super) struct Run<'a> {
+    pub(super) kernel: &'a MatMulKernel,
     phase: usize,
     task: usize,
-    a: &'a [f32],
-    b: &'a [f32],
-    epilogue: Epilogue<'a>,
-    c: SharedMut<'a, f32>,
-    workspace: SharedMut<'a, f32>,
-    scratch: &'a mut [f32],
+    pub(super) a: &'a [f32],
+    pub(super) b: &'a [f32],
+    pub(super) epilogue: Epilogue<'a>,
+    pub(super) c: SharedMut<'a, f32>,
+    pub(super) workspace: SharedMut<'a, f32>,
+    pub(super) scratch: &'a mut [f32],
 }
 
 impl Kernel for Run<'_> {
@@ -130,10 +162,12 @@ impl Kernel for Run<'_> {
         unsafe {
             if self.phase == 1 {
                 self.join::<S>();
-            } else if self.kernel.by_dots {
-                self.dots::<S>();
             } else {
-                self.tiles::<S>();
+                match self.kernel.way {
+                    Way::Dots => self.dots::<S>(),
+                    Way::Groups => self.groups::<S>(),
+                    Way::Tiles => self.tiles::<S>(),
+                }
             }
         }
     }
@@ -141,7 +175,7 @@ impl Kernel for Run<'_> {
 
 impl Run<'_> {
     /// Rows and columns of the task, its part of the sum and its matrix of the batch.
-    fn place(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>, usize, usize) {
+    pub(super) fn place(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>, usize, usize) {
         let (k, p) = (self.kernel, self.kernel.p);
         let (row_blocks, column_blocks) = (p.m.div_ceil(k.rows), p.n.div_ceil(k.columns));
         let (part, rest) = (self.task % k.parts, self.task / k.parts);
@@ -201,68 +235,6 @@ impl Run<'_> {
                     let at = (batch * p.m + row) * p.n + columns.start;
                     self.epilogue.columns::<S>(self.c.as_ptr(), at, columns.start, columns.len());
                 }
-            }
-        }
-    }
-
-    /// Few rows: every element of c is a dot product of two contiguous rows.
-    #[inline(always)]
-    unsafe fn dots<S: Simd16>(self) {
-        let (_, columns, _, batch) = self.place();
-        let (kernel, p) = (self.kernel, self.kernel.p);
-        let mut pieces = Pieces::new(self.scratch);
-        let sums = pieces.take(p.m * columns.len() * 16 + 256).as_mut_ptr();
-        let tail_a = pieces.take(p.m * 16).as_mut_ptr();
-        let tail_b = pieces.take(columns.len() * 16).as_mut_ptr();
-        let a = self.a[batch * p.m * p.k..].as_ptr();
-        let b = self.b[batch * p.k * p.n + columns.start * p.k..].as_ptr();
-        let (steps, tail) = (p.k / 16, p.k % 16);
-        // SAFETY: rows and columns lie inside the matrices; scratch is as long as `scratch_len` says.
-        unsafe {
-            zero::<S>(sums, p.m * columns.len() * 16);
-            let tile = DotTile {
-                y: a,
-                y_row: p.k,
-                rows: p.m,
-                y_run: 0,
-                x: b,
-                offsets: &kernel.offsets[..columns.len()],
-                x_run: 0,
-                runs: 1,
-                steps,
-                sums,
-                sums_row: columns.len(),
-            };
-            dot_tile::<S>(tile);
-            if tail > 0 {
-                for r in 0..p.m {
-                    S::store(tail_a.add(r * 16), S::load_part(a.add(r * p.k + steps * 16), tail));
-                }
-                let mut at = [0; 16];
-                for (i, at) in at.iter_mut().enumerate() {
-                    *at = i * 16;
-                }
-                for j in 0..columns.len() {
-                    S::store(tail_b.add(j * 16), S::load_part(b.add(j * p.k + steps * 16), tail));
-                }
-                let mut j = 0;
-                while j < columns.len() {
-                    dot_tile::<S>(DotTile {
-                        y: tail_a,
-                        y_row: 16,
-                        x: tail_b.add(j * 16),
-                        offsets: &at[..(columns.len() - j).min(16)],
-                        steps: 1,
-                        sums: sums.add(j * 16),
-                        ..tile
-                    });
-                    j += 16;
-                }
-            }
-            for r in 0..p.m {
-                let at = (batch * p.m + r) * p.n + columns.start;
-                reduce_lanes::<S>(sums.add(r * columns.len() * 16), columns.len(), self.c.as_ptr().add(at));
-                self.epilogue.columns::<S>(self.c.as_ptr(), at, columns.start, columns.len());
             }
         }
     }

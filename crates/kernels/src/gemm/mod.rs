@@ -1,6 +1,7 @@
 //! Products of matrices from register tiles.
 
 mod dot;
+mod few;
 mod kernel;
 mod tile;
 

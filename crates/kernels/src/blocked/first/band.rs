@@ -1,6 +1,6 @@
 //! The padded input rows of a block of outputs.
 
-use crate::memory::{copy, whole, zero};
+use crate::memory::{copy_step, whole, zero};
 use crate::simd::Simd16;
 use gabor_tensor::Axis;
 
@@ -30,27 +30,23 @@ impl Pixels<'_> {
             }
         }
     }
-    /// Writes `len` pixels from `at` on, which belong to channel `c`.
+    /// The `len` pixels from `at` on, which belong to channel `c`, as numbers: in place, or in `line`.
     #[inline(always)]
-    unsafe fn read<S: Simd16>(&self, at: usize, c: usize, to: *mut f32, len: usize) {
+    unsafe fn read<S: Simd16>(&self, at: usize, c: usize, len: usize, line: *mut f32) -> *const f32 {
         // SAFETY: the caller promises that the pixels exist and that there is room for them.
         unsafe {
-            match self {
-                Pixels::Floats(x) => copy::<S>(x.as_ptr().add(at), to, len),
-                Pixels::Bytes { values, scale, shift } => {
-                    let (from, scale, shift) = (&values[at..at + len], S::splat(scale[c]), S::splat(shift[c]));
-                    let mut i = 0;
-                    while i < len {
-                        let m = (len - i).min(16);
-                        let mut v = [0.0; 16];
-                        for (v, &b) in v.iter_mut().zip(&from[i..i + m]) {
-                            *v = f32::from(b);
-                        }
-                        S::store_up_to(to.add(i), S::fma(S::load(v.as_ptr()), scale, shift), m);
-                        i += m;
-                    }
+            let (values, scale, shift) = match self {
+                Pixels::Floats(x) => return x.as_ptr().add(at),
+                Pixels::Bytes { values, scale, shift } => (values, S::splat(scale[c]), S::splat(shift[c])),
+            };
+            for (i, bytes) in values[at..at + len].chunks(16).enumerate() {
+                let mut v = [0.0; 16];
+                for (v, &b) in v.iter_mut().zip(bytes) {
+                    *v = f32::from(b);
                 }
+                S::store_up_to(line.add(i * 16), S::fma(S::load(v.as_ptr()), scale, shift), bytes.len());
             }
+            line
         }
     }
 }
@@ -126,7 +122,7 @@ impl Band {
     }
     /// Number of `f32` of the memory that [`Band::fill`] wants for itself.
     pub(super) fn line_len(&self) -> usize {
-        (whole(self.count) + 1) * self.step
+        whole(self.count * self.step)
     }
     /// Where the input row of depth `d` and height `h` of a channel starts.
     fn row_at(&self, d: usize, h: usize) -> usize {
@@ -194,15 +190,15 @@ impl Band {
                         }
                         let plane = (image * self.channels + c) * d.input + id as usize;
                         let from = (plane * h.input + ih as usize) * w.input;
-                        let whole_row = if self.step == 1 { row } else { line };
-                        zero::<S>(whole_row, low);
                         let at = (start + low as isize) as usize;
-                        x.read::<S>(from + at, c, whole_row.add(low), high - low);
-                        zero::<S>(whole_row.add(high), len - high);
-                        if self.step > 1 {
-                            for (i, &r) in self.remainders.iter().enumerate() {
-                                split::<S>(line.add(r), self.step, row.add(i * self.pitch), len.div_ceil(self.step));
-                            }
+                        let x = x.read::<S>(from + at, c, high - low, line);
+                        for (i, &r) in self.remainders.iter().enumerate() {
+                            // Of this remainder, elements `first..last` are in the image.
+                            let [first, last, end] = [low, high, len].map(|v| v.saturating_sub(r).div_ceil(self.step));
+                            let to = row.add(i * self.pitch);
+                            zero::<S>(to, first);
+                            every::<S>(x.add(r + first * self.step - low), self.step, to.add(first), last - first);
+                            zero::<S>(to.add(last), end - last);
                         }
                     }
                 }
@@ -211,28 +207,21 @@ impl Band {
     }
 }
 
-/// Every `step`-th of the elements at `from`, `len` of them rounded up to whole vectors.
+/// Every `step`-th of the elements at `from`, `len` of them.
 ///
 /// # Safety
-/// There must be as many elements, and room for them.
+/// As [`copy_step`].
 #[inline(always)]
-unsafe fn split<S: Simd16>(from: *const f32, step: usize, to: *mut f32, len: usize) {
+unsafe fn every<S: Simd16>(from: *const f32, step: usize, to: *mut f32, len: usize) {
     let mut i = 0;
-    // SAFETY: the caller's promise.
+    // SAFETY: 64 elements from one that has 16 successors are inside; the rest is the caller's promise.
     unsafe {
-        while i < len {
-            let from = from.add(i * step);
+        while step == 4 && i + 16 < len {
+            let from = from.add(i * 4);
             let two = |at: usize| S::even(S::load(from.add(at)), S::load(from.add(at + 16)));
-            match step {
-                2 => S::store(to.add(i), two(0)),
-                4 => S::store(to.add(i), S::even(two(0), two(32))),
-                _ => {
-                    for j in 0..16 {
-                        *to.add(i + j) = *from.add(j * step);
-                    }
-                }
-            }
+            S::store(to.add(i), S::even(two(0), two(32)));
             i += 16;
         }
+        copy_step::<S>(from.add(i * step), step, to.add(i), len - i);
     }
 }

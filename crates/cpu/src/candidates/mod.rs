@@ -26,6 +26,7 @@ const TABLES: &[&[Candidate]] = &[
     blocked::depthwise::TABLE,
     blocked::first::TABLE,
     blocked::winograd::TABLE,
+    blocked::winograd_filter_grad::TABLE,
     blocked::conv::TABLE,
     blocked::filter_grad::TABLE,
     blocked::pool::TABLE,

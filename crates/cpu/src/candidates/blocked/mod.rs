@@ -22,3 +22,4 @@ pub mod pool;
 pub mod reduce;
 pub mod shuffle;
 pub mod winograd;
+pub mod winograd_filter_grad;

@@ -15,9 +15,14 @@ const BAND: usize = 256 << 10;
 const NEAR: usize = 160 << 10;
 /// Numbers of threads that the cut should suit.
 const THREADS: [usize; 4] = [1, 2, 4, 8];
-/// Most pieces of the outputs of an image that are tried one by one.
-const PIECES: usize = 64;
-
+/// Most floats of all bands together where they are shared.
+const SHARED: usize = 1 << 20;
+/// Estimated cycles to copy a pixel of a block of channels, to read one that another thread copied, to begin a phase and to
+/// begin a task.
+const COPY: usize = 8;
+const READ: usize = 2;
+const PHASE: usize = 4000;
+const START: usize = 2000;
 /// The problem: images, groups, source and target channels per group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extents {
@@ -54,6 +59,8 @@ pub(super) struct Cut {
     pub parts: usize,
     /// Chunks.
     pub chunks: usize,
+    /// Whether the bands are made before, in a phase of their own, because several parts need the same.
+    pub shared: bool,
 }
 
 impl Cut {
@@ -73,25 +80,29 @@ impl Cut {
             shapes.push((images.min(e.n), [1; 3]));
             images *= 2;
         }
-        let mut pieces = 2;
-        while pieces <= d * h * w {
+        for pieces in ladder(d * h * w).skip(1) {
             let pd = pieces.min(d);
             let ph = pieces.div_ceil(pd).min(h);
             let pw = if wide { pieces.div_ceil(pd * ph).min(w) } else { 1 };
             if shapes.last() != Some(&(1, [pd, ph, pw])) {
                 shapes.push((1, [pd, ph, pw]));
             }
-            pieces += if pieces < PIECES { 1 } else { pieces };
         }
         let units = e.groups * e.panels();
-        let mut best = (u64::MAX, Cut { images: 1, pieces: [1; 3], parts: 1, chunks: 1 });
+        let mut best = (u64::MAX, Cut { images: 1, pieces: [1; 3], parts: 1, chunks: 1, shared: false });
         for (images, pieces) in shapes {
-            for parts in 1..=units.min(PIECES) {
-                let mut cut = Cut { images, pieces, parts, chunks: 1 };
-                cut.chunks = cut.fitting(e, passes);
-                let cost = cut.cost(e, passes);
-                if cost < best.0 {
-                    best = (cost, cut);
+            for parts in ladder(units) {
+                for shared in [false, true] {
+                    let mut cut = Cut { images, pieces, parts, chunks: 1, shared };
+                    let bands = cut.bands(e, passes) * LANES;
+                    if shared && (parts == 1 || bands == 0 || bands > SHARED) {
+                        continue;
+                    }
+                    cut.chunks = cut.fitting(e, passes);
+                    let cost = cut.cost(e, passes);
+                    if cost < best.0 {
+                        best = (cost, cut);
+                    }
                 }
             }
         }
@@ -111,6 +122,12 @@ impl Cut {
         if pass.in_place { pass.extents(region).iter().product() } else { pass.band(region) }
     }
 
+    /// Pixels of all bands of all images, pieces and blocks.
+    fn bands(&self, e: &Extents, passes: &[Pass]) -> usize {
+        let bands: usize = passes.iter().map(|p| p.band(p.region(self.pieces))).sum();
+        bands * e.n * self.pieces.iter().product::<usize>() * e.groups * e.blocks()
+    }
+
     /// An estimate of the time of all tasks, for several numbers of threads.
     fn cost(&self, e: &Extents, passes: &[Pass]) -> u64 {
         let units = e.groups * e.panels();
@@ -126,7 +143,7 @@ impl Cut {
             // A step of the sum with few pixels waits for its weights.
             task += rows * vectors * pixels.max(tiles * PIXELS / 3);
             task += tiles * panels * (40 + self.chunks * 60);
-            task += self.images * groups * e.blocks() * pass.band(region) * 3;
+            task += self.images * groups * e.blocks() * pass.band(region) * if self.shared { READ } else { COPY };
             let all = rows * units * VECTORS * LANES;
             task += rows * vectors * if all > NEAR { 3 } else { 1 };
             if pass.band(region) * LANES > BAND {
@@ -136,8 +153,16 @@ impl Cut {
         let tasks = self.tasks(e);
         if tasks * task < TASK {
             // Too little to be shared.
-            return ((task + TASK) * tasks) as u64;
+            return ((task + TASK) * (tasks + usize::from(self.shared))) as u64;
         }
-        THREADS.iter().map(|&t| (t * tasks.div_ceil(t) * (task + 2000)) as u64).sum()
+        let before = if self.shared { self.bands(e, passes) * COPY } else { 0 };
+        let phase = if self.shared { PHASE } else { 0 };
+        THREADS.iter().map(|&t| (t * (tasks.div_ceil(t) * (task + START) + phase) + before) as u64).sum()
     }
+}
+
+/// Numbers up to `most` that are tried: the small ones, then four between powers of two.
+fn ladder(most: usize) -> impl Iterator<Item = usize> {
+    let step = |n: &usize| Some(n + ((1 << n.ilog2()) / 4).max(1));
+    std::iter::successors(Some(1), step).take_while(move |&n| n <= most)
 }

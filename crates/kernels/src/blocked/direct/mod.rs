@@ -15,6 +15,7 @@ pub use filter::BlockedFilter;
 
 use super::{Blocked, BlockedEpilogue, layout::LANES};
 use crate::memory::{LINE, whole};
+use crate::split::{share, tasks};
 use crate::{Isa, SharedMut, Work};
 use cut::{Cut, Extents};
 use gabor_tensor::{ConvGeometry, Window, WindowOptions};
@@ -35,7 +36,9 @@ pub struct BlockedConvKernel {
     cut: Cut,
     /// Floats of the band.
     band: usize,
-    phases: [usize; 1],
+    /// Floats of the bands that tasks share.
+    shared: usize,
+    phases: Vec<usize>,
 }
 
 /// A pass with what depends on the size of its regions.
@@ -46,8 +49,20 @@ struct Prepared {
     extents: [usize; 3],
     /// Floats of the band of a block of channels.
     band: usize,
+    /// Where the shared bands of the pass begin, and their number.
+    start: usize,
+    bands: usize,
     /// Where each tap finds its source, in floats.
     offsets: Vec<usize>,
+}
+
+impl Prepared {
+    /// The first output and the number of outputs of a piece, per axis.
+    fn region(&self, [pd, ph, pw]: [usize; 3], piece: usize) -> ([usize; 3], [usize; 3]) {
+        let (pieces, at) = ([pd, ph, pw], [piece / (pw * ph), piece / pw % ph, piece % pw]);
+        let ranges: [_; 3] = std::array::from_fn(|i| share(at[i], pieces[i], self.pass.axes[i].count));
+        (ranges.each_ref().map(|r| r.start), ranges.each_ref().map(|r| r.len()))
+    }
 }
 
 impl BlockedConvKernel {
@@ -84,17 +99,24 @@ impl BlockedConvKernel {
         let filter = BlockedFilter::new(&passes, window.kernel_len(), g.groups, channels, gradient, isa);
         let cut = Cut::choose(&extents, &passes);
         let blocks = extents.blocks().div_ceil(cut.chunks) * cut.images;
+        let mut shared = 0;
         let passes: Vec<Prepared> = passes
             .into_iter()
             .map(|pass| {
                 let region = pass.region(cut.pieces);
                 let (extents, band, offsets) = (pass.extents(region), pass.band(region) * LANES, pass.offsets(region));
-                Prepared { pass, extents, band, offsets }
+                let images = if cut.shared && band > 0 { n * cut.pieces.iter().product::<usize>() } else { 0 };
+                let (start, bands) = (shared, images * g.groups * channels[0].div_ceil(LANES));
+                shared += bands * band;
+                Prepared { pass, extents, band, start, bands, offsets }
             })
             .collect();
-        let band = passes.iter().map(|p| p.band).max().unwrap_or(0) * blocks;
-        let phases = [cut.tasks(&extents)];
-        Ok(BlockedConvKernel { isa, extents, source, target, extent, passes, filter, cut, band, phases })
+        let band = if cut.shared { 0 } else { passes.iter().map(|p| p.band).max().unwrap_or(0) * blocks };
+        let mut phases = vec![cut.tasks(&extents)];
+        if cut.shared {
+            phases.insert(0, tasks(shared, passes.iter().map(|p| p.bands).sum()));
+        }
+        Ok(BlockedConvKernel { isa, extents, source, target, extent, passes, filter, cut, band, shared, phases })
     }
     /// The order in which the filter is read.
     pub fn packing(&self) -> BlockedFilter {
@@ -104,28 +126,30 @@ impl BlockedConvKernel {
     /// or dx).
     ///
     /// # Safety
-    /// Tasks may run at the same time; nothing else may touch `y` meanwhile. `scratch` belongs to this call.
+    /// Tasks of one phase may run at the same time, those of the next only after them; nothing else may touch `y` and
+    /// `workspace` meanwhile. `scratch` belongs to this call.
     ///
     /// # Panics
     /// If a slice is shorter than its extents demand.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn run(
         &self,
-        _phase: usize,
+        phase: usize,
         task: usize,
         x: &[f32],
         w: &[f32],
         epilogue: BlockedEpilogue<'_>,
         y: SharedMut<'_, f32>,
-        _workspace: SharedMut<'_, f32>,
+        workspace: SharedMut<'_, f32>,
         scratch: &mut [f32],
     ) {
         use super::Packing;
         assert!(x.len() >= self.source.len() && w.len() >= self.filter.packed_len() && y.len() >= self.target.len());
-        assert!(scratch.len() >= self.scratch_len());
+        assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= self.target.c));
         assert!(epilogue.add.is_none_or(|a| a.len() >= self.target.len()));
-        let run = Task { kernel: self, task, x, w, epilogue, y, scratch };
+        let copies = phase + 1 < self.phases.len();
+        let run = Task { kernel: self, copies, task, x, w, epilogue, y, workspace, scratch };
         // SAFETY: lengths are checked; tasks write disjoint outputs; the rest is the caller's promise.
         unsafe { self.isa.call(run) }
     }
@@ -134,6 +158,9 @@ impl BlockedConvKernel {
 impl Work for BlockedConvKernel {
     fn phases(&self) -> &[usize] {
         &self.phases
+    }
+    fn workspace_len(&self) -> usize {
+        if self.shared == 0 { 0 } else { LINE + self.shared }
     }
     fn scratch_len(&self) -> usize {
         if self.band == 0 { 0 } else { LINE + whole(self.band) }

@@ -42,10 +42,13 @@ impl Pass {
             a.source_step == 1 && a.remainders == [0] && a.base >= 0 && a.base as usize + a.count + a.reach <= a.source
         };
         let in_place = taps.is_empty() || axes.iter().all(inside);
-        let flat = if in_place { axes[2].count == axes[2].source } else { axes[2].reach == 0 };
+        let width = axes[2].count;
+        let narrow = axes[1].count > 1 && width / width.div_ceil(PIXELS) < FEW;
+        let close = if in_place { width == axes[2].source } else { axes[2].reach == 0 };
+        // Where outputs of different rows do not follow one another, tiles across rows cost a copy of theirs.
+        let flat = close && (narrow || axes.iter().all(|a| a.step == 1));
         let mut pass = Pass { axes, taps, in_place, flat };
-        let width = pass.axes[2].count;
-        if !in_place && !flat && pass.axes[1].count > 1 && width / width.div_ceil(PIXELS) < FEW {
+        if narrow && !in_place && !close {
             pass.unfold();
         }
         pass

@@ -1,5 +1,5 @@
 //! Rates of Winograd convolutions on one thread, in direct GFLOP/s:
-//! `cargo run --release --example winograd [name [tile [isa]]]`.
+//! `cargo run --release --example winograd [name [tile [isa [cold]]]]`.
 #![allow(clippy::print_stdout)]
 
 use gabor_kernels::blocked::winograd::{WinogradConvKernel, WinogradTile};
@@ -13,6 +13,7 @@ fn main() {
     let only = args.get(1).cloned().unwrap_or_default();
     let tile = args.get(2).cloned().unwrap_or_default();
     let isa = args.get(3).and_then(|a| Isa::from_name(a)).unwrap_or_else(Isa::best);
+    let cold = args.get(4).is_some();
     for (ci, co, size, k, n) in [
         (256, 256, 56, 3, 1),
         (512, 512, 28, 3, 1),
@@ -34,13 +35,17 @@ fn main() {
         (512, 512, 7, 3, 16),
         (192, 192, 19, 3, 16),
         (64, 64, 224, 3, 16),
+        (96, 256, 27, 5, 1),
+        (96, 256, 27, 5, 16),
+        (32, 96, 14, 5, 1),
+        (32, 96, 14, 5, 16),
     ] {
-        for (t, taps) in [(WinogradTile::F2, 3), (WinogradTile::F4, 3)] {
+        for t in [WinogradTile::F2, WinogradTile::F4] {
             let name = format!("{ci}-{co} {size} k{k} n{n}");
-            if taps == k && name.contains(&only) && format!("{t:?}").contains(&tile) {
+            if name.contains(&only) && format!("{t:?}").contains(&tile) {
                 let o = WindowOptions::new(&[]).padding(Padding::all(k / 2));
                 let g = ConvGeometry::new(ci, &[size; 2], &[co, ci, k, k], 1, &o).expect("a geometry");
-                time(&name, &g, n, t, isa);
+                time(&name, &g, n, t, isa, cold);
             }
         }
     }
@@ -49,6 +54,9 @@ fn main() {
 fn data(len: usize) -> Vec<f32> {
     (0..len).map(|i| (i * 7919 % 1000) as f32 / 1000.0 - 0.5).collect()
 }
+
+/// Floats of the filters that are read in turn for cold rates: more than any cache holds.
+const COLD: usize = 24 << 20;
 
 /// Shortest of several runs.
 fn shortest(mut run: impl FnMut()) -> f64 {
@@ -64,7 +72,7 @@ fn shortest(mut run: impl FnMut()) -> f64 {
     best
 }
 
-fn time(name: &str, g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) {
+fn time(name: &str, g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa, cold: bool) {
     let kernel = WinogradConvKernel::forward(g, n, tile, isa).expect("a kernel");
     let packing = kernel.packing();
     let block = |shape: Vec<usize>| shape.iter().product::<usize>();
@@ -72,6 +80,7 @@ fn time(name: &str, g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) {
     let w = data(block(g.weight_shape()));
     let mut y = vec![0.0f32; block(g.output_shape(n))];
     let mut u = vec![0.0f32; packing.packed_len()];
+    let mut copies = vec![u.clone(); if cold { COLD / u.len() + 2 } else { 0 }];
     let mut workspace = vec![0.0f32; kernel.workspace_len()];
     let mut scratch = vec![0.0f32; kernel.scratch_len()];
     let (y, workspace) = (SharedMut::new(&mut y), SharedMut::new(&mut workspace));
@@ -82,13 +91,17 @@ fn time(name: &str, g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) {
             unsafe { packing.pack(0, task, &w, to, workspace, &mut []) }
         }
     });
+    copies.iter_mut().for_each(|c| c.copy_from_slice(&u));
     let mut parts = [0.0f64; 2];
+    let mut turn = 0;
     let all = shortest(|| {
+        let u = if cold { &copies[turn % copies.len()] } else { &u };
+        turn += 1;
         for (phase, &tasks) in kernel.phases().iter().enumerate() {
             let t = Instant::now();
             for task in 0..tasks {
                 // SAFETY: one thread.
-                unsafe { kernel.run(phase, task, &x, &u, BlockedEpilogue::default(), y, workspace, &mut scratch) }
+                unsafe { kernel.run(phase, task, &x, u, BlockedEpilogue::default(), y, workspace, &mut scratch) }
             }
             parts[phase % 2] += t.elapsed().as_secs_f64();
         }

@@ -4,6 +4,7 @@ use super::filter::WinogradFilter;
 use super::plan::Plan;
 use super::product::{Product, product};
 use super::transform::{F2, F4, Tile};
+use super::transform5::{F2x5, F4x5};
 use super::{WinogradTile, square};
 use crate::blocked::BlockedEpilogue;
 use crate::blocked::layout::LANES;
@@ -33,7 +34,7 @@ impl WinogradConvKernel {
     /// Prepares the convolution of `n` images.
     ///
     /// # Errors
-    /// Windows other than the tile's, strides, dilations, groups, and fewer than 16 channels.
+    /// Windows other than 3x3 and 5x5, strides, dilations, groups, and fewer than 16 channels.
     pub fn forward(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         Ok(WinogradConvKernel { isa, tile, turned: false, n, plan: Plan::forward(g, n, tile)? })
     }
@@ -78,9 +79,11 @@ impl WinogradConvKernel {
         let at = At { phase, task };
         // SAFETY: lengths are checked; tasks write disjoint tiles or channels; the rest is the caller's promise.
         unsafe {
-            match self.tile {
-                WinogradTile::F2 => self.isa.call(Run::<F2>::new(p, at, x, u, epilogue, y, workspace, scratch)),
-                WinogradTile::F4 => self.isa.call(Run::<F4>::new(p, at, x, u, epilogue, y, workspace, scratch)),
+            match (self.tile, p.sizes.taps) {
+                (WinogradTile::F2, 9) => self.isa.call(Run::<F2>::new(p, at, x, u, epilogue, y, workspace, scratch)),
+                (WinogradTile::F2, _) => self.isa.call(Run::<F2x5>::new(p, at, x, u, epilogue, y, workspace, scratch)),
+                (WinogradTile::F4, 9) => self.isa.call(Run::<F4>::new(p, at, x, u, epilogue, y, workspace, scratch)),
+                (WinogradTile::F4, _) => self.isa.call(Run::<F4x5>::new(p, at, x, u, epilogue, y, workspace, scratch)),
             }
         }
     }

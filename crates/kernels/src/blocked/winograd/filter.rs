@@ -4,6 +4,7 @@ use super::WinogradTile;
 use super::plan::Sizes;
 use super::square;
 use super::transform::{F2, F4, MOST, Tile};
+use super::transform5::{F2x5, F4x5};
 use crate::blocked::Packing;
 use crate::blocked::layout::LANES;
 use crate::shared::MOST_TASKS;
@@ -65,9 +66,11 @@ impl Packing for WinogradFilter {
             let (panel, slice) = (unit / self.slices, unit % self.slices);
             // SAFETY: lengths are checked, and a unit writes its panel's rows of its own input channels.
             unsafe {
-                match self.tile {
-                    WinogradTile::F2 => self.transform::<F2>(panel, slice, from, to),
-                    WinogradTile::F4 => self.transform::<F4>(panel, slice, from, to),
+                match (self.tile, z.taps) {
+                    (WinogradTile::F2, 9) => self.transform::<F2>(panel, slice, from, to),
+                    (WinogradTile::F2, _) => self.transform::<F2x5>(panel, slice, from, to),
+                    (WinogradTile::F4, 9) => self.transform::<F4>(panel, slice, from, to),
+                    (WinogradTile::F4, _) => self.transform::<F4x5>(panel, slice, from, to),
                 }
             }
         }

@@ -3,6 +3,7 @@
 //!
 //! Errors are a few times those of direct convolution, and an infinity or NaN spreads over its tile.
 
+mod choice;
 mod conv;
 mod filter;
 mod filter_grad;
@@ -10,17 +11,20 @@ mod plan;
 mod product;
 mod square;
 mod transform;
+#[allow(dead_code)] // As above.
+mod transform5;
 
+pub use choice::winograd_tile;
 pub use conv::WinogradConvKernel;
 pub use filter::WinogradFilter;
 pub use filter_grad::WinogradFilterGradKernel;
 
-/// Which algorithm.
+/// Which algorithm: outputs per tile, for the taps of a window of 3 or 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WinogradTile {
-    /// F(2x2, 3x3): 2.25 times fewer products than direct convolution.
+    /// F(2x2, 3x3) with 2.25 times fewer products than direct convolution, F(2x2, 5x5) with 2.8 times fewer.
     F2,
-    /// F(4x4, 3x3): 4 times fewer.
+    /// F(4x4, 3x3) with 4 times fewer, F(4x4, 5x5) with 6.25 times fewer.
     F4,
 }
 
@@ -31,10 +35,6 @@ impl WinogradTile {
             WinogradTile::F2 => 2,
             WinogradTile::F4 => 4,
         }
-    }
-    /// Rows and columns of the filter.
-    fn taps(self) -> usize {
-        3
     }
 }
 

@@ -4,7 +4,7 @@ use super::WinogradTile;
 use super::product::GROUP;
 use crate::blocked::layout::LANES;
 use crate::shared::{MOST_TASKS, TASK};
-use gabor_tensor::ConvGeometry;
+use gabor_tensor::{Axis, ConvGeometry};
 
 /// Floats of the transformed inputs of a span that one thread owns: most of the second level cache.
 const PRIVATE: usize = 1 << 18;
@@ -78,26 +78,25 @@ pub(super) struct Plan {
 
 impl Plan {
     pub fn forward(g: &ConvGeometry, n: usize, tile: WinogradTile) -> Result<Self, String> {
-        let axes = check(g, tile)?;
+        let axes = check(g)?;
         let (from, to) = (axes.map(|a| a.input), axes.map(|a| a.output));
-        Ok(Self::new(tile, n, [g.ci, g.co], from, to, axes.map(|a| a.pad_begin as isize)))
+        Ok(Self::new([tile.outputs(), axes[0].kernel], n, [g.ci, g.co], from, to, axes.map(|a| a.pad_begin as isize)))
     }
     pub fn input_grad(g: &ConvGeometry, n: usize, tile: WinogradTile) -> Result<Self, String> {
-        let axes = check(g, tile)?;
+        let axes = check(g)?;
         let (from, to) = (axes.map(|a| a.output), axes.map(|a| a.input));
         let pad = axes.map(|a| a.kernel as isize - 1 - a.pad_begin as isize);
-        Ok(Self::new(tile, n, [g.co, g.ci], from, to, pad))
+        Ok(Self::new([tile.outputs(), axes[0].kernel], n, [g.co, g.ci], from, to, pad))
     }
 
     fn new(
-        tile: WinogradTile,
+        [m, taps]: [usize; 2],
         n: usize,
         [channels, outputs]: [usize; 2],
         from: [usize; 2],
         to: [usize; 2],
         pad: [isize; 2],
     ) -> Self {
-        let (m, taps) = (tile.outputs(), tile.taps());
         let points = (m + taps - 1).pow(2);
         let blocks = channels.div_ceil(LANES);
         let panel = channels * 2 * LANES;
@@ -170,9 +169,8 @@ impl Plan {
     }
 }
 
-/// The two axes of a geometry that the algorithm can do.
-fn check(g: &ConvGeometry, tile: WinogradTile) -> Result<[gabor_tensor::Axis; 2], String> {
-    let k = tile.taps();
+/// The two axes of a geometry that the algorithms can do.
+fn check(g: &ConvGeometry) -> Result<[Axis; 2], String> {
     let [h, w] = g.window.axes() else {
         return Err(format!("Winograd needs 2 spatial dimensions, not {}", g.window.rank()));
     };
@@ -183,11 +181,8 @@ fn check(g: &ConvGeometry, tile: WinogradTile) -> Result<[gabor_tensor::Axis; 2]
         ));
     }
     for a in [h, w] {
-        if a.kernel != k || a.stride != 1 || a.dilation != 1 {
-            return Err(format!(
-                "{tile:?} needs a kernel of {k}, stride 1 and dilation 1, not {}, {} and {}",
-                a.kernel, a.stride, a.dilation
-            ));
+        if ![3, 5].contains(&a.kernel) || a.kernel != h.kernel || a.stride != 1 || a.dilation != 1 {
+            return Err(format!("Winograd needs windows of 3x3 or 5x5, stride 1 and dilation 1, not {}", g.window));
         }
     }
     Ok([*h, *w])

@@ -18,6 +18,9 @@ pub(super) unsafe fn input<S: Simd16, T: Tile>(from: *const f32, row: usize, to:
         if T::A > 4 {
             input_rows::<S, T, 2>(from, row, to, step);
         }
+        if T::A > 6 {
+            input_rows::<S, T, 3>(from, row, to, step);
+        }
     }
 }
 
@@ -60,6 +63,23 @@ pub(super) unsafe fn output<S: Simd16, T: Tile>(from: *const f32, step: usize) -
     // SAFETY: the caller's promise.
     unsafe {
         let mut lines = [[S::zero(); MOST]; MOST];
+        if T::M * T::A <= 24 {
+            output_rows::<S, T>(from, step, &mut lines, [true; 2]);
+        } else {
+            // Half of the rows at a time, because all would not fit the registers.
+            output_rows::<S, T>(from, step, &mut lines, [true, false]);
+            output_rows::<S, T>(from, step, &mut lines, [false, true]);
+        }
+        lines
+    }
+}
+
+/// The even rows, the odd rows, or both.
+#[inline(always)]
+unsafe fn output_rows<S: Simd16, T: Tile>(from: *const f32, step: usize, to: &mut [Line<S>; MOST], wanted: [bool; 2]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut lines = [[S::zero(); MOST]; MOST];
         for c in 0..T::A {
             let mut p = [S::zero(); MOST];
             for r in 0..T::A {
@@ -70,10 +90,11 @@ pub(super) unsafe fn output<S: Simd16, T: Tile>(from: *const f32, step: usize) -
                 lines[r][c] = y[r];
             }
         }
-        for line in lines.iter_mut().take(T::M) {
-            *line = T::output::<S>(line);
+        for r in 0..T::M {
+            if wanted[r % 2] {
+                to[r] = T::output::<S>(&lines[r]);
+            }
         }
-        lines
     }
 }
 

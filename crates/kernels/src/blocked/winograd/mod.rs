@@ -11,7 +11,6 @@ mod plan;
 mod product;
 mod square;
 mod transform;
-#[allow(dead_code)] // As above.
 mod transform5;
 
 pub use choice::winograd_tile;

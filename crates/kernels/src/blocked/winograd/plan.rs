@@ -6,10 +6,10 @@ use crate::blocked::layout::LANES;
 use crate::shared::{MOST_TASKS, TASK};
 use gabor_tensor::{Axis, ConvGeometry};
 
-/// Floats of the transformed inputs of a span that one thread owns: most of the second level cache.
-const PRIVATE: usize = 1 << 18;
+/// Floats of the transformed inputs of a span that one thread owns, and of its products: half of a second level cache.
+const PRIVATE: usize = 1 << 17;
 /// Floats of the transformed inputs of a span that all threads share: a part of the last level cache.
-const SHARED: usize = 1 << 21;
+const SHARED: usize = 3 << 19;
 /// Floats of a transformed filter that is read from the last level cache for every span.
 const RESIDENT: usize = 3 << 20;
 
@@ -107,7 +107,7 @@ impl Plan {
         let work = total * points * channels * outputs.div_ceil(LANES);
         let wanted = (work / TASK).clamp(1, MOST_TASKS);
         let per_tile = points * blocks * LANES;
-        let private = (PRIVATE / per_tile).max(2 * GROUP);
+        let private = (PRIVATE / (per_tile + points * 2 * LANES)).max(2 * GROUP);
         let u = sizes.panels() * points * sizes.u_point;
         let shared = wanted > 1 && (u > RESIDENT || total < private * wanted.min(8));
         let spans = if shared {

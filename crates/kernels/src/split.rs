@@ -42,6 +42,10 @@ impl Planes {
         let parts = parts.min(n * pieces).max(1);
         Planes { n, c, s, unit, groups, parts, pieces, piece_len }
     }
+    /// The same without parts: a task has all elements of its channels.
+    pub(crate) fn unparted(self) -> Self {
+        Planes { parts: 1, pieces: 1, piece_len: self.s, ..self }
+    }
     /// Number of tasks.
     pub(crate) fn tasks(&self) -> usize {
         self.groups * self.parts

@@ -91,6 +91,36 @@ impl Work for BatchNormKernel {
     }
 }
 
+/// The statistics of a channel in a batch.
+pub(crate) struct Statistics {
+    /// Number of elements.
+    count: f64,
+    /// Sum of the squared distances from the mean.
+    squares: f64,
+    /// The mean.
+    pub mean: f64,
+    /// `1/√(variance + eps)`, the biased variance.
+    pub inv_std: f64,
+}
+
+impl Statistics {
+    /// Of `count` elements, from their sums `[Σ d, Σ d²]` with `d = x − about`.
+    pub(crate) fn new(about: f32, [sum, squares]: [f64; 2], count: f64, eps: f64) -> Self {
+        let shift = sum / count;
+        let squares = squares - sum * shift;
+        // Rounding may leave less than nothing; NaN stays.
+        let squares = if squares < 0.0 { 0.0 } else { squares };
+        let inv_std = 1.0 / (squares / count + eps).sqrt();
+        Statistics { count, squares, mean: f64::from(about) + shift, inv_std }
+    }
+    /// Running mean and variance after the batch.
+    pub(crate) fn running(&self, momentum: f64, mean: f32, var: f32) -> [f64; 2] {
+        let unbiased = self.squares / if self.count > 1.0 { self.count - 1.0 } else { self.count };
+        let update = |old: f32, new: f64| (1.0 - momentum) * f64::from(old) + momentum * new;
+        [update(mean, self.mean), update(var, unbiased)]
+    }
+}
+
 /// From the sums of a channel to its statistics.
 struct Train<'a> {
     p: &'a BatchNorm,
@@ -102,31 +132,23 @@ impl Finish for Train<'_> {
     fn about(&self, c: usize) -> f32 {
         self.inputs.x.get(c * self.p.s).copied().unwrap_or(0.0)
     }
-    unsafe fn finish(&self, c: usize, [sum, squares]: [f64; 2], write: bool) -> Affine {
+    unsafe fn finish(&self, c: usize, sums: [f64; 2], write: bool) -> Affine {
         let (p, i, o) = (self.p, &self.inputs, &self.outputs);
-        let count = (p.n * p.s) as f64;
-        let shift = sum / count;
-        let mean = f64::from(self.about(c)) + shift;
-        let squares = squares - sum * shift;
-        // Rounding may leave less than nothing; NaN stays.
-        let squares = if squares < 0.0 { 0.0 } else { squares };
-        let var = squares / count;
-        let inv_std = 1.0 / (var + p.eps).sqrt();
+        let s = Statistics::new(self.about(c), sums, (p.n * p.s) as f64, p.eps);
         if write {
-            let unbiased = if count > 1.0 { squares / (count - 1.0) } else { var };
-            let update = |old: f32, new: f64| (1.0 - p.momentum) * f64::from(old) + p.momentum * new;
-            let values = [mean, inv_std, update(i.running_mean[c], mean), update(i.running_var[c], unbiased)];
+            let running = s.running(p.momentum, i.running_mean[c], i.running_var[c]);
+            let values = [s.mean, s.inv_std, running[0], running[1]];
             for (to, v) in [o.mean, o.inv_std, o.new_running_mean, o.new_running_var].into_iter().zip(values) {
                 // SAFETY: one task of a phase writes a channel.
                 unsafe { to.part(c, 1)[0] = v as f32 };
             }
         }
-        let high = mean as f32;
+        let high = s.mean as f32;
         Affine {
             high,
-            low: (mean - f64::from(high)) as f32,
+            low: (s.mean - f64::from(high)) as f32,
             by_dy: 0.0,
-            by_x: (inv_std * f64::from(i.gamma[c])) as f32,
+            by_x: (s.inv_std * f64::from(i.gamma[c])) as f32,
             plus: i.beta[c],
         }
     }
@@ -209,6 +231,22 @@ impl Work for BatchNormGradKernel {
     }
 }
 
+/// What the gradient of a channel is made of: `dx = γ·inv_std·(dy − mean_dy + by_x·(x − mean))`.
+pub(crate) struct Coefficients {
+    /// Gradient of gamma.
+    pub dgamma: f64,
+    /// Factor of the centred input.
+    pub by_x: f32,
+    /// Mean of the gradient of the output.
+    pub mean_dy: f32,
+}
+
+/// From the sums `[Σ dy, Σ dy·(x − mean)]` over `count` elements.
+pub(crate) fn gradient_coefficients([sum, product]: [f64; 2], inv_std: f64, count: f64) -> Coefficients {
+    let dgamma = product * inv_std;
+    Coefficients { dgamma, by_x: (-inv_std * dgamma / count) as f32, mean_dy: (sum / count) as f32 }
+}
+
 /// From the sums of a channel to the coefficients of its gradient.
 struct Gradient<'a> {
     p: &'a BatchNorm,
@@ -220,23 +258,23 @@ impl Finish for Gradient<'_> {
     fn about(&self, c: usize) -> f32 {
         self.inputs.mean[c]
     }
-    unsafe fn finish(&self, c: usize, [sum, product]: [f64; 2], write: bool) -> Affine {
+    unsafe fn finish(&self, c: usize, sums: [f64; 2], write: bool) -> Affine {
         let i = &self.inputs;
-        let (m, inv_std) = ((self.p.n * self.p.s) as f64, f64::from(i.inv_std[c]));
-        let dgamma = product * inv_std;
+        let inv_std = f64::from(i.inv_std[c]);
+        let g = gradient_coefficients(sums, inv_std, (self.p.n * self.p.s) as f64);
         if write {
             // SAFETY: one task of a phase writes a channel.
             unsafe {
-                self.outputs.dbeta.part(c, 1)[0] = sum as f32;
-                self.outputs.dgamma.part(c, 1)[0] = dgamma as f32;
+                self.outputs.dbeta.part(c, 1)[0] = sums[0] as f32;
+                self.outputs.dgamma.part(c, 1)[0] = g.dgamma as f32;
             }
         }
         Affine {
             high: i.mean[c],
             low: 0.0,
             by_dy: (f64::from(i.gamma[c]) * inv_std) as f32,
-            by_x: (-inv_std * dgamma / m) as f32,
-            plus: (sum / m) as f32,
+            by_x: g.by_x,
+            plus: g.mean_dy,
         }
     }
 }

@@ -34,6 +34,7 @@ pub use gemm::MatMulKernel;
 pub use matmul::MatMul;
 pub use norm::{
     BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,
+    FusedBatchNormGradKernel, FusedBatchNormKernel, Rectified,
 };
 pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
 pub use reduce::ReduceKernel;

@@ -63,6 +63,14 @@ impl<'a, T> SharedMut<'a, T> {
     pub(crate) fn as_ptr(&self) -> *mut T {
         self.start
     }
+    /// What follows the first `from` elements.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(crate) fn from(self, from: usize) -> Self {
+        assert!(from <= self.len, "{from} of {} elements", self.len);
+        SharedMut { start: self.start.wrapping_add(from), len: self.len - from, life: PhantomData }
+    }
     /// The elements `from..from + len`.
     ///
     /// # Safety

@@ -2,11 +2,13 @@
 //! made of, which is what they are tested against.
 
 mod activation;
+mod batch_norm;
 mod conv;
 mod map;
 mod matmul;
 
 pub use activation::Activation;
+pub use batch_norm::{FusedBatchNorm, FusedBatchNormGrad};
 pub use conv::FusedConv;
 pub use map::{FusedMap, MapProgram, Step};
 pub use matmul::FusedMatMul;

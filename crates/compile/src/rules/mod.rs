@@ -4,6 +4,7 @@ mod decompose;
 mod fold_batch_norm;
 mod fold_constants;
 mod fuse_add;
+mod fuse_batch_norm;
 mod fuse_bias;
 mod fuse_map;
 mod fuse_relu;
@@ -14,6 +15,7 @@ pub use decompose::Decompose;
 pub use fold_batch_norm::FoldBatchNorm;
 pub use fold_constants::FoldConstants;
 pub use fuse_add::FuseAdd;
+pub use fuse_batch_norm::{FuseBatchNorm, FuseBatchNormGrad};
 pub use fuse_bias::FuseBias;
 pub use fuse_map::FuseMap;
 pub use fuse_relu::FuseRelu;
@@ -33,6 +35,7 @@ pub fn standard(fuse: bool) -> Vec<&'static dyn Rule> {
     }
     rules.extend([&Decompose as &dyn Rule, &FoldConstants, &RemoveIdentity, &MergeEqual]);
     if fuse {
+        rules.extend([&FuseBatchNorm as &dyn Rule, &FuseBatchNormGrad]);
         rules.extend([&FuseBias as &dyn Rule, &FuseAdd, &FuseRelu, &FuseMap]);
     }
     rules

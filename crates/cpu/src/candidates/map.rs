@@ -8,24 +8,21 @@ use gabor_kernels::{SharedMut, Work};
 
 /// Rows for every element-wise operation.
 pub const TABLE: &[Candidate] = &[
-    Candidate { name: "unary.program", operation: "unary", prepare: unary },
-    Candidate { name: "binary.program", operation: "binary", prepare: binary },
-    Candidate { name: "fused_map.program", operation: "fused_map", prepare: fused },
+    Candidate { name: "unary.program", operation: "unary", prepare: plain },
+    Candidate { name: "binary.program", operation: "binary", prepare: plain },
+    Candidate { name: "fused_map.program", operation: "fused_map", prepare: plain },
 ];
 
-fn unary(p: &Problem<'_>) -> Prepared {
-    let f = p.op::<UnaryMap>().ok_or("another operation of the same name")?.f;
-    let instructions = vec![Instruction::Load(0), Instruction::Unary(f, 0)];
-    program(p, Program { instructions, outputs: vec![1] })
-}
-
-fn binary(p: &Problem<'_>) -> Prepared {
-    let f = p.op::<BinaryMap>().ok_or("another operation of the same name")?.f;
-    let instructions = vec![Instruction::Load(0), Instruction::Load(1), Instruction::Binary(f, 0, 1)];
-    program(p, Program { instructions, outputs: vec![2] })
-}
-
-fn fused(p: &Problem<'_>) -> Prepared {
+/// The program of an element-wise operation.
+pub(super) fn program(p: &Problem<'_>) -> Result<Program, String> {
+    if let Some(o) = p.op::<UnaryMap>() {
+        let instructions = vec![Instruction::Load(0), Instruction::Unary(o.f, 0)];
+        return Ok(Program { instructions, outputs: vec![1] });
+    }
+    if let Some(o) = p.op::<BinaryMap>() {
+        let instructions = vec![Instruction::Load(0), Instruction::Load(1), Instruction::Binary(o.f, 0, 1)];
+        return Ok(Program { instructions, outputs: vec![2] });
+    }
     let MapProgram { steps, outputs } = &p.op::<FusedMap>().ok_or("another operation of the same name")?.program;
     let instruction = |s: &Step| match *s {
         Step::Input(i) => Instruction::Load(i),
@@ -33,16 +30,16 @@ fn fused(p: &Problem<'_>) -> Prepared {
         Step::Unary(f, a) => Instruction::Unary(f, a),
         Step::Binary(f, a, b) => Instruction::Binary(f, a, b),
     };
-    program(p, Program { instructions: steps.iter().map(instruction).collect(), outputs: outputs.clone() })
+    Ok(Program { instructions: steps.iter().map(instruction).collect(), outputs: outputs.clone() })
 }
 
-fn program(p: &Problem<'_>, program: Program) -> Prepared {
+fn plain(p: &Problem<'_>) -> Prepared {
     let shape = &p.outputs[0];
     let access = p.inputs.iter().map(|s| access(s, shape)).collect::<Result<Vec<_>, _>>()?;
     if access.len() > MOST {
         return Err(format!("{} inputs, at most {MOST}", access.len()));
     }
-    let kernel = MapKernel::new(program, access, shape.iter().product(), p.isa);
+    let kernel = MapKernel::new(program(p)?, access, shape.iter().product(), p.isa);
     Ok(Box::new(Map { kernel, outputs: p.outputs.len() }))
 }
 
@@ -67,11 +64,13 @@ fn access(from: &[usize], to: &[usize]) -> Result<Access, String> {
 }
 
 /// Most inputs and outputs of a program; their addresses are collected without allocation.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 32;
 
-struct Map {
-    kernel: MapKernel,
-    outputs: usize,
+/// An element-wise program as a kernel.
+pub(super) struct Map {
+    pub kernel: MapKernel,
+    /// Number of its outputs.
+    pub outputs: usize,
 }
 
 impl Kernel for Map {

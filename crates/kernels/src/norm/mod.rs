@@ -1,12 +1,14 @@
 //! Batch normalisation in training, and its gradient.
 
 mod channels;
+mod fused;
 #[cfg(test)]
 mod tests;
 
 use crate::reference::BatchNorm;
 use crate::{Isa, SharedMut, Work};
 use channels::{Affine, Channels, Finish, Run};
+pub use fused::{FusedBatchNormGradKernel, FusedBatchNormKernel, Rectified};
 
 /// The outputs of [`BatchNormKernel`]; everything but `y` is `[c]`.
 #[derive(Clone, Copy, Debug)]

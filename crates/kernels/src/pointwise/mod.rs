@@ -9,6 +9,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use crate::blocked::{Blocked, LANES};
 use crate::simd::Isa;
 use crate::{SharedMut, Work};
 use gabor_tensor::{Binary, Unary};
@@ -55,6 +56,12 @@ pub enum Access {
         /// Length of the row.
         period: usize,
     },
+    /// In programs over a blocked tensor: one number per channel, or per channel of each image, in rows in order; zero
+    /// for lanes beyond the channels.
+    Lanes {
+        /// Whether each image has numbers of its own: `[n, c]`, not `[c]`.
+        images: bool,
+    },
 }
 
 /// Elements of a block.
@@ -81,6 +88,10 @@ pub struct MapKernel {
     registers: usize,
     splats: usize,
     len: usize,
+    /// The extents, if the tensor is blocked.
+    blocked: Option<Blocked>,
+    /// Whether lanes beyond the channels must be set to zero.
+    clear: bool,
     chunk: usize,
     tasks: [usize; 1],
     isa: Isa,
@@ -106,7 +117,19 @@ impl MapKernel {
         // About 20 microseconds of work a task, in whole blocks; by extents and program alone.
         let chunk = (1_048_576 / weight.max(8)).clamp(2048, 65_536).next_multiple_of(BLOCK);
         let tasks = [len.div_ceil(chunk)];
-        MapKernel { program, access, homes, registers, splats, len, chunk, tasks, isa }
+        let (blocked, clear) = (None, false);
+        MapKernel { program, access, homes, registers, splats, len, blocked, clear, chunk, tasks, isa }
+    }
+
+    /// Prepares a program over a blocked tensor; inputs with [`Access::Full`] are blocked too. Lanes beyond the channels
+    /// stay zero.
+    ///
+    /// # Panics
+    /// As [`MapKernel::new`].
+    pub fn blocked(program: Program, access: Vec<Access>, extents: Blocked, isa: Isa) -> Self {
+        let clear = extents.c % LANES != 0 && !keeps_zero(&program, &access);
+        let kernel = MapKernel::new(program, access, extents.len(), isa);
+        MapKernel { blocked: Some(extents), clear, ..kernel }
     }
 
     /// Runs one task: reads `inputs`, writes its part of `outputs`. An output may be the very memory of an input with
@@ -132,6 +155,20 @@ impl Work for MapKernel {
     fn scratch_len(&self) -> usize {
         self.registers * BLOCK + self.splats * 16
     }
+}
+
+/// Whether the outputs are zero where all inputs with a number per element or channel are.
+fn keeps_zero(program: &Program, access: &[Access]) -> bool {
+    let mut values: Vec<Option<f32>> = Vec::new();
+    for step in &program.instructions {
+        values.push(match *step {
+            Instruction::Load(k) => (access[k] != Access::Scalar).then_some(0.0),
+            Instruction::Constant(c) => Some(c),
+            Instruction::Unary(f, a) => values[a].map(|a| f.eval(a)),
+            Instruction::Binary(f, a, b) => values[a].zip(values[b]).map(|(a, b)| f.eval(a, b)),
+        });
+    }
+    program.outputs.iter().all(|&o| values[o] == Some(0.0))
 }
 
 /// Rough cost of an instruction, in simple vector operations.

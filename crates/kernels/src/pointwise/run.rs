@@ -2,6 +2,7 @@
 
 use super::{Access, BLOCK, Home, Instruction, MapKernel, math};
 use crate::SharedMut;
+use crate::blocked::LANES;
 use crate::simd::{Kernel, Simd16};
 use gabor_tensor::{Binary, Unary};
 
@@ -126,6 +127,9 @@ impl Run<'_> {
                 if from.start != to {
                     each!(S, len, to, |a: from| a);
                 }
+                if self.kernel.clear {
+                    self.clear::<S>(at, len, to);
+                }
             }
         }
     }
@@ -154,8 +158,41 @@ impl Run<'_> {
                     to[done..done + run].copy_from_slice(unsafe { std::slice::from_raw_parts(from.add(start), run) });
                     done += run;
                 }
+                Access::Lanes { images } => {
+                    let Some(e) = self.kernel.blocked else { return };
+                    let (row, from_pixel) = ((at + done) / LANES / e.plane, (at + done) / LANES % e.plane);
+                    let (image, block) = (row / e.blocks(), row % e.blocks());
+                    let run = ((e.plane - from_pixel) * LANES).min(len - done);
+                    let first = if images { image * e.c } else { 0 } + block * LANES;
+                    let mut lanes = [0.0; LANES];
+                    // SAFETY: the channels of the block.
+                    lanes[..e.lanes(block)]
+                        .copy_from_slice(unsafe { std::slice::from_raw_parts(from.add(first), e.lanes(block)) });
+                    for to in to[done..done + run].as_chunks_mut::<LANES>().0 {
+                        *to = lanes;
+                    }
+                    done += run;
+                }
                 Access::Full | Access::Scalar => return,
             }
+        }
+    }
+
+    /// Sets the lanes beyond the channels to zero, in the output's block at `to`.
+    #[inline(always)]
+    unsafe fn clear<S: Simd16>(&self, at: usize, len: usize, to: *mut f32) {
+        let Some(e) = self.kernel.blocked else { return };
+        let mut done = 0;
+        while done < len {
+            let (row, from_pixel) = ((at + done) / LANES / e.plane, (at + done) / LANES % e.plane);
+            let run = ((e.plane - from_pixel) * LANES).min(len - done);
+            if row % e.blocks() == e.blocks() - 1 {
+                for v in (done..done + run).step_by(LANES) {
+                    // SAFETY: whole vectors of the block.
+                    unsafe { S::store(to.add(v), S::load_part(to.add(v), e.c % LANES)) };
+                }
+            }
+            done += run;
         }
     }
 }

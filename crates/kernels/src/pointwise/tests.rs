@@ -210,3 +210,50 @@ fn an_output_may_lie_over_an_input() {
     }
     assert!(v2 == want[0] && w2 == want[1]);
 }
+
+#[test]
+fn blocked_tensors_keep_their_zero_lanes() {
+    // (x·a + b) with one number per channel and one per channel of each image, then what maps zero elsewhere.
+    let numbers = vec![
+        Instruction::Load(0),
+        Instruction::Load(1),
+        Instruction::Load(2),
+        Instruction::Binary(Binary::Mul, 0, 1),
+        Instruction::Binary(Binary::Add, 3, 2),
+        Instruction::Unary(Unary::Sigmoid, 4),
+    ];
+    let program = Program { instructions: numbers, outputs: vec![4, 5] };
+    let access = [Access::Full, Access::Lanes { images: false }, Access::Lanes { images: true }];
+    for (n, c, plane) in [(2, 35, 50), (3, 16, 49), (1, 7, 3000), (2, 20, 1)] {
+        let e = Blocked { n, c, plane };
+        let channel = |i: usize| i / 16 / plane % e.blocks() * 16 + i % 16;
+        let zeroed = |v: &mut Vec<f32>| {
+            for (i, v) in v.iter_mut().enumerate() {
+                *v = if channel(i) < c { *v } else { 0.0 };
+            }
+        };
+        let mut x = uniform(1, e.len());
+        zeroed(&mut x);
+        let (a, b) = (uniform(2, c), uniform(3, n * c));
+        for (order, isa) in Isa::available().into_iter().enumerate() {
+            let kernel = MapKernel::blocked(program.clone(), access.to_vec(), e, isa);
+            let mut out = [vec![f32::NAN; e.len()], vec![f32::NAN; e.len()]];
+            let shared = out.each_mut().map(|o| SharedMut::new(o));
+            let of = [&x, &a, &b].map(|v| v.as_ptr() as usize);
+            run_all(&kernel, order as u64, |_, task, _, scratch| {
+                // SAFETY: the inputs have the elements that their access reads.
+                unsafe { kernel.run(task, &of.map(|a| a as *const f32), &shared, scratch) }
+            });
+            for i in 0..e.len() {
+                let (c_at, image) = (channel(i), i / 16 / plane / e.blocks());
+                let want = if c_at < c { x[i] * a[c_at] + b[image * c + c_at] } else { 0.0 };
+                assert_eq!(out[0][i], want, "{e:?} {isa}");
+                assert_eq!(out[1][i] == 0.0, c_at >= c, "{e:?} {isa}");
+            }
+        }
+    }
+    let relu =
+        Program { instructions: vec![Instruction::Load(0), Instruction::Unary(Unary::Relu, 0)], outputs: vec![1] };
+    assert!(keeps_zero(&relu, &[Access::Full]) && !keeps_zero(&relu, &[Access::Scalar]));
+    assert!(!keeps_zero(&program, &access));
+}

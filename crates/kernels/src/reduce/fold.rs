@@ -4,7 +4,7 @@ use crate::simd::tree;
 use crate::sums::Sums;
 
 /// Sixteen partial results.
-pub(super) trait Fold: Copy {
+pub(crate) trait Fold: Copy {
     /// Of no elements.
     const START: Self;
     /// An element that changes nothing.
@@ -42,7 +42,7 @@ impl Fold for Sums {
 
 /// The largest elements; NaN is larger than any.
 #[derive(Clone, Copy)]
-pub(super) struct Maxima([f32; 16]);
+pub(crate) struct Maxima([f32; 16]);
 
 impl Fold for Maxima {
     const START: Self = Maxima([f32::NEG_INFINITY; 16]);

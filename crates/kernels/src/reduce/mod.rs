@@ -8,7 +8,7 @@ use crate::simd::{Kernel, Simd16};
 use crate::split::{Planes, share, tasks};
 use crate::sums::{Sums, padded};
 use crate::{Isa, SharedMut, Work};
-use fold::{Fold, Maxima};
+pub(crate) use fold::{Fold, Maxima};
 use gabor_tensor::Reduction;
 use std::ops::Range;
 

@@ -131,6 +131,16 @@ pub(crate) trait Simd16: Copy + 'static {
     unsafe fn splat(v: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;
     unsafe fn store(p: *mut f32, v: Self::V);
+    /// As `store`, past the caches where the set can: for what is not read soon. `p` lies on a cache line, and a
+    /// [`Simd16::fence`] follows before another thread may read.
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, v: Self::V) {
+        // SAFETY: as this function.
+        unsafe { Self::store(p, v) }
+    }
+    /// Lets all that was streamed become visible before later stores.
+    #[inline(always)]
+    unsafe fn fence() {}
     /// The first `m < 16` lanes from memory, zero in the others.
     unsafe fn load_part(p: *const f32, m: usize) -> Self::V;
     /// The first `m < 16` lanes to memory.

@@ -44,6 +44,8 @@ impl Simd16 for Avx512 {
         splat(v: f32) -> __m512 = _mm512_set1_ps(v);
         load(p: *const f32) -> __m512 = _mm512_loadu_ps(p);
         store(p: *mut f32, v: __m512) -> () = _mm512_storeu_ps(p, v);
+        stream(p: *mut f32, v: __m512) -> () = _mm512_stream_ps(p, v);
+        fence() -> () = _mm_sfence();
         load_part(p: *const f32, m: usize) -> __m512 = _mm512_maskz_loadu_ps(first(m), p);
         store_part(p: *mut f32, v: __m512, m: usize) -> () = _mm512_mask_storeu_ps(p, first(m), v);
         add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);

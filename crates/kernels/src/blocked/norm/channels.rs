@@ -16,6 +16,8 @@ const SHORT: usize = 32;
 const AT_ONCE: usize = 4;
 /// Elements of a block of channels, all images together, that stay in a second-level cache between two passes.
 const NEAR: usize = 1 << 18;
+/// Bytes of a result that no cache keeps until it is read.
+const FAR: usize = 1 << 25;
 /// Blocks of channels that one task finishes.
 const FINISHED: usize = 16;
 
@@ -70,11 +72,13 @@ pub(super) trait Direction {
     /// # Safety
     /// Nobody else touches the channel's outputs.
     unsafe fn finish(&self, c: usize, before: [f32; COEFFICIENTS], sums: [f64; 2]) -> [f32; COEFFICIENTS];
-    /// Writes the function of the vector at `at`.
+    /// The address of the result, and whether it lies over an input.
+    fn result(&self) -> (*mut f32, bool);
+    /// The result's vector at `at`. Writes other results.
     ///
     /// # Safety
     /// The vector lies inside the tensors, and nobody else touches what is written.
-    unsafe fn apply<S: Simd16>(&self, at: usize, c: &[S::V; COEFFICIENTS]);
+    unsafe fn apply<S: Simd16>(&self, at: usize, c: &[S::V; COEFFICIENTS]) -> S::V;
 }
 
 /// One task.
@@ -214,13 +218,23 @@ impl<D: Direction> Run<'_, D> {
 
     #[inline(always)]
     unsafe fn apply<S: Simd16>(&self, block: usize, pieces: Range<usize>, after: &[[f32; LANES]; COEFFICIENTS]) {
+        let (to, is_over) = self.direction.result();
+        let far = self.plan.e.len() * 4 >= FAR && !is_over && (to as usize).is_multiple_of(LANES * 4);
         // SAFETY: pieces lie inside the tensor.
         unsafe {
             let c = after.map(|c| S::load(c.as_ptr()));
             // Backwards, for the same reason as the tasks.
             for piece in pieces.rev() {
-                for at in self.plan.cut.piece(piece, block).step_by(LANES) {
-                    self.direction.apply::<S>(at, &c);
+                let run = self.plan.cut.piece(piece, block);
+                if far {
+                    for at in run.step_by(LANES) {
+                        S::stream(to.add(at), self.direction.apply::<S>(at, &c));
+                    }
+                    S::fence();
+                } else {
+                    for at in run.step_by(LANES) {
+                        S::store(to.add(at), self.direction.apply::<S>(at, &c));
+                    }
                 }
             }
         }

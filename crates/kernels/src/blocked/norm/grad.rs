@@ -176,17 +176,22 @@ impl<const MASK: bool, const GIVEN: bool> Direction for Backward<'_, MASK, GIVEN
         }
     }
     #[inline(always)]
-    unsafe fn apply<S: Simd16>(&self, at: usize, c: &[S::V; COEFFICIENTS]) {
+    fn result(&self) -> (*mut f32, bool) {
+        let (dx, i) = (self.outputs.dx.as_ptr(), &self.inputs);
+        let mask = matches!(i.mask, BatchNormMask::Output(y) if y == dx.cast_const());
+        (dx, mask || dx.cast_const() == i.dy || dx.cast_const() == i.x)
+    }
+    #[inline(always)]
+    unsafe fn apply<S: Simd16>(&self, at: usize, c: &[S::V; COEFFICIENTS]) -> S::V {
         let [mean, factor, beta, by_x, mean_dy] = *c;
         // SAFETY: the caller's promise.
         unsafe {
             let centred = self.centred::<S>(at, mean);
             let dy = self.masked::<S>(at, centred, factor, beta);
-            let dx = S::mul(factor, S::fma(centred, by_x, S::sub(dy, mean_dy)));
             if GIVEN && let Some(dadd) = self.outputs.dadd {
                 S::store(dadd.as_ptr().add(at), dy);
             }
-            S::store(self.outputs.dx.as_ptr().add(at), dx);
+            S::mul(factor, S::fma(centred, by_x, S::sub(dy, mean_dy)))
         }
     }
 }

@@ -26,7 +26,7 @@ fn run(backend: &CpuBackend, fuse: bool, problem: &Problem, bindings: &Bindings)
 
 fn backend(isa: Isa, threads: usize, refuse: &[&str]) -> CpuBackend {
     let refuse = refuse.iter().map(|r| r.to_string()).collect();
-    CpuBackend::new(CpuOptions { threads: Some(threads), isa: Some(isa), refuse }).unwrap()
+    CpuBackend::new(CpuOptions { threads: Some(threads), isa: Some(isa), refuse, ..Default::default() }).unwrap()
 }
 
 #[test]

@@ -212,15 +212,14 @@ impl Chooser<'_> {
         };
         let fixed = self.forms[from.at()].fixed;
         let to = self.add(v, order.clone(), fixed);
-        let what = match key(order).as_str() {
-            PLAIN => "plain".to_string(),
-            other => other.to_string(),
-        };
+        let key = key(order);
+        // The first word of a packing's key says what it is; its numbers are for the plan alone.
+        let what = if key == PLAIN { "plain" } else { key.split([' ', '(']).next().unwrap_or(BLOCKED) };
         self.calls.push(Call {
             node: None,
             name: format!("{} → {what}", self.graph.value(v).name),
             kernel,
-            candidate: format!("reorder.{}", what.split([' ', '(', '/']).next().unwrap_or_default()),
+            candidate: format!("reorder.{what}"),
             refused: Vec::new(),
             inputs: vec![from],
             outputs: vec![to],

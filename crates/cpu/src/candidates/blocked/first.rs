@@ -59,8 +59,14 @@ fn filter_grad(p: &Problem<'_>) -> Prepared {
     Ok(ordered(kernel, vec![Order::Plain, Order::Blocked], false))
 }
 
+/// More channels than a picture has are not a first layer: a network so narrow goes on in plain order.
+const CHANNELS: usize = 4;
+
 /// Plain pictures, and enough filters.
 fn accept(p: &Problem<'_>, g: &ConvGeometry) -> Result<(), String> {
+    if g.ci > CHANNELS {
+        return Err(format!("{} channels, a picture has at most {CHANNELS}", g.ci));
+    }
     if p.stored[0] == Stored::Blocked {
         return Err("x is blocked already".into());
     }

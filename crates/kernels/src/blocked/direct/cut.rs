@@ -88,6 +88,10 @@ impl Cut {
                 shapes.push((1, [pd, ph, pw]));
             }
         }
+        let outputs = |p: &Pass| p.axes.iter().map(|a| a.count).product::<usize>();
+        let steps: usize = passes.iter().map(|p| p.taps.len() * outputs(p)).sum();
+        // Half a task's worth of work is the least that another thread is woken for.
+        let most = (2 * e.n * e.groups * e.vectors() * e.source * steps / TASK).max(1);
         let units = e.groups * e.panels();
         let mut best = (u64::MAX, Cut { images: 1, pieces: [1; 3], parts: 1, chunks: 1, shared: false });
         for (images, pieces) in shapes {
@@ -95,7 +99,8 @@ impl Cut {
                 for shared in [false, true] {
                     let mut cut = Cut { images, pieces, parts, chunks: 1, shared };
                     let bands = cut.bands(e, passes) * LANES;
-                    if shared && (parts == 1 || bands == 0 || bands > SHARED) {
+                    let pointless = shared && (parts == 1 || bands == 0 || bands > SHARED);
+                    if pointless || cut.tasks(e) > most {
                         continue;
                     }
                     cut.chunks = cut.fitting(e, passes);
@@ -151,10 +156,6 @@ impl Cut {
             }
         }
         let tasks = self.tasks(e);
-        if tasks * task < TASK {
-            // Too little to be shared.
-            return ((task + TASK) * (tasks + usize::from(self.shared))) as u64;
-        }
         let before = if self.shared { self.bands(e, passes) * COPY } else { 0 };
         let phase = if self.shared { PHASE } else { 0 };
         THREADS.iter().map(|&t| (t * (tasks.div_ceil(t) * (task + START) + phase) + before) as u64).sum()

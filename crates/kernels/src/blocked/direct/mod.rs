@@ -146,6 +146,7 @@ impl BlockedConvKernel {
         use super::Packing;
         assert!(x.len() >= self.source.len() && w.len() >= self.filter.packed_len() && y.len() >= self.target.len());
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
+        assert!(task < self.phases[phase], "task {task} of {}", self.phases[phase]);
         assert!(epilogue.bias.is_none_or(|b| b.len() >= self.target.c));
         assert!(epilogue.add.is_none_or(|a| a.len() >= self.target.len()));
         let copies = phase + 1 < self.phases.len();

@@ -6,7 +6,7 @@ use gabor_tensor::Window;
 /// Most pixels of a register tile.
 pub(super) const PIXELS: usize = 14;
 /// Rows whose tiles would have fewer pixels than this are cut across instead.
-const FEW: usize = 10;
+const FEW: usize = 8;
 
 /// Outputs that share their taps: all of them in the forward pass, those of one remainder modulo the strides in the
 /// input gradient.

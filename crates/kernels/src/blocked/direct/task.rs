@@ -171,17 +171,15 @@ impl Task<'_> {
             for (i, image) in s.images.clone().enumerate() {
                 for d in 0..s.len[0] {
                     for run in 0..runs {
-                        // SAFETY: inside the source or the band, at the region's first pixel of the run.
-                        let x = unsafe {
-                            if p.pass.in_place {
-                                let block = s.group * e.blocks() + blocks.start;
-                                let plane = self.x.as_ptr().add(k.source.start(image, block));
-                                let [d, h, w] =
-                                    std::array::from_fn(|i| axes[i].base.max(0) as usize + s.from[i] + [d, run, 0][i]);
-                                plane.add(((d * height + h) * width + w) * LANES)
-                            } else {
-                                s.band.add(i * s.band_image + (d * height + run) * width * LANES)
-                            }
+                        // The region's first pixel of the run; where there are no taps it may lie anywhere.
+                        let x = if p.pass.in_place {
+                            let block = s.group * e.blocks() + blocks.start;
+                            let plane = self.x.as_ptr().wrapping_add(k.source.start(image, block));
+                            let [d, h, w] =
+                                std::array::from_fn(|i| axes[i].base.max(0) as usize + s.from[i] + [d, run, 0][i]);
+                            plane.wrapping_add(((d * height + h) * width + w) * LANES)
+                        } else {
+                            s.band.wrapping_add(i * s.band_image + (d * height + run) * width * LANES).cast_const()
                         };
                         let mut t = 0;
                         while t < tiles {

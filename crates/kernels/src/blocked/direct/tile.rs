@@ -131,7 +131,7 @@ impl<const M: usize, const V: usize> Sums<'_, M, V> {
             let mut w = t.w;
             for b in 0..t.blocks {
                 let lanes = if b + 1 == t.blocks { t.lanes } else { LANES };
-                let x = first.add(b * t.x_block);
+                let x = first.wrapping_add(b * t.x_block);
                 for (i, &tap) in t.taps.iter().enumerate() {
                     // The pixels of the next tap, block or tile are fetched meanwhile.
                     let mut next = match t.taps.get(i + 1) {

@@ -17,9 +17,11 @@ fn filter_grad(p: &Problem<'_>) -> Prepared {
     if p.strict {
         return Err("Winograd's rounding errors are larger, and the plan is strict".into());
     }
-    let (n, tile) = (p.inputs[0][0], WinogradTile::F4);
+    let n = p.inputs[0][0];
+    let gain = |tile| WinogradFilterGradKernel::advantage(g, n, tile);
+    let (f2, f4) = (gain(WinogradTile::F2), gain(WinogradTile::F4));
+    let (gain, tile) = if f2 > f4 { (f2, WinogradTile::F2) } else { (f4, WinogradTile::F4) };
     let kernel = WinogradFilterGradKernel::new(g, n, tile, p.isa)?;
-    let gain = WinogradFilterGradKernel::advantage(g, n, tile);
     if gain < GAIN {
         return Err(format!("{gain:.2} times the speed of direct sums over {n} images, less than {GAIN}: {g}"));
     }

@@ -4,7 +4,7 @@ use super::super::transform::{MOST, Tile};
 use crate::simd::Simd16;
 
 /// Floats of memory for the taps of a block of input channels and one of output channels.
-pub(super) const TAPS: usize = 16 * 9 * 16;
+pub(super) const TAPS: usize = 16 * 25 * 16;
 
 /// A block of the gradient in plain order.
 #[derive(Clone, Copy)]

@@ -10,7 +10,8 @@ mod product;
 mod tests;
 
 use super::WinogradTile;
-use super::transform::{F2, F4};
+use super::transform::{F2, F4, Tile};
+use super::transform5::{F2x5, F4x5};
 use crate::memory::LINE;
 use crate::{Isa, SharedMut, Work};
 use bands::BAND;
@@ -23,10 +24,10 @@ use std::marker::PhantomData;
 /// Most floats of the sums of all points.
 const SUMS: usize = 1 << 26;
 
-/// A prepared filter gradient of a 3 × 3 convolution of stride 1 on blocked tensors: x `[n, ci, h, w]` and
-/// dy `[n, co, h', w']` to dw `[co, ci, 3, 3]` in plain order.
+/// A prepared filter gradient of a 3 × 3 or 5 × 5 convolution of stride 1 on blocked tensors: x `[n, ci, h, w]` and
+/// dy `[n, co, h', w']` to dw `[co, ci, k, k]` in plain order.
 ///
-/// An infinity or NaN spreads over the nine taps of its pair of channels. Sums over tiles run chunk by chunk, then over
+/// An infinity or NaN spreads over the taps of its pair of channels. Sums over tiles run chunk by chunk, then over
 /// chunks; with [`WinogradTile::F4`] errors are about twice those of direct sums.
 #[derive(Clone, Debug)]
 pub struct WinogradFilterGradKernel {
@@ -36,6 +37,8 @@ pub struct WinogradFilterGradKernel {
     n: usize,
     ci: usize,
     co: usize,
+    /// Taps in each dimension.
+    taps: usize,
     /// Height and width of inputs and outputs, padding before the first row and column.
     input: [usize; 2],
     output: [usize; 2],
@@ -47,11 +50,11 @@ impl WinogradFilterGradKernel {
     /// Prepares the filter gradient of `n` images.
     ///
     /// # Errors
-    /// What it does not do: other kernels than 3 × 3, strides, dilations, groups, padding of more than 2, sums of more
-    /// than 256 MiB.
+    /// What it does not do: other windows than 3 × 3 and 5 × 5, strides, dilations, groups, more padding than leaves taps
+    /// inside, sums of more than 256 MiB.
     pub fn new(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         check(g)?;
-        let sums = plan::points(tile) * g.ci.next_multiple_of(16) * g.co.next_multiple_of(16);
+        let sums = plan::points(g, tile) * g.ci.next_multiple_of(16) * g.co.next_multiple_of(16);
         if sums > SUMS {
             return Err(format!("sums of {} MiB, more than {}", sums >> 18, SUMS >> 18));
         }
@@ -70,6 +73,7 @@ impl WinogradFilterGradKernel {
             n,
             ci: g.ci,
             co: g.co,
+            taps: axes[0].kernel,
             input: [axes[0].input, axes[1].input],
             output: [axes[0].output, axes[1].output],
             padding: [axes[0].pad_begin, axes[1].pad_begin],
@@ -93,8 +97,8 @@ impl WinogradFilterGradKernel {
         // operations of transforms, a pair of blocks its taps.
         let products = points * ci * co * (16.0 * tiles / 0.93 + 80.0 * chunks);
         let transforms = 10.0 * points * (ci + co) * tiles;
-        let direct = g.window.output_len() as f64 * n as f64 * 9.0 * g.ci as f64 * co;
-        direct / 0.88 / (products + transforms + 3000.0 * ci * co)
+        let direct = g.window.output_len() as f64 * n as f64 * (g.window.kernel_len() * g.ci) as f64 * co;
+        direct / 0.88 / (products + transforms + 80.0 * points * ci * co)
     }
     /// Runs one task: reads the blocked `x` and `dy`, writes its part of `dw`.
     ///
@@ -118,20 +122,34 @@ impl WinogradFilterGradKernel {
         let [ci, co] = self.plan.blocks;
         assert!(x.len() >= self.n * ci * self.input[0] * self.input[1] * 16);
         assert!(dy.len() >= self.n * co * self.output[0] * self.output[1] * 16);
-        assert!(dw.len() >= self.co * self.ci * 9);
+        assert!(dw.len() >= self.co * self.ci * self.taps * self.taps);
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         assert!(task < self.phases[phase]);
+        let at = [phase, task];
         // SAFETY: lengths are checked; tasks write disjoint parts; the rest is the caller's promise.
         unsafe {
-            match self.tile {
-                WinogradTile::F2 => {
-                    self.isa.call(Run { k: self, phase, task, x, dy, dw, workspace, scratch, tile: PhantomData::<F2> })
-                }
-                WinogradTile::F4 => {
-                    self.isa.call(Run { k: self, phase, task, x, dy, dw, workspace, scratch, tile: PhantomData::<F4> })
-                }
+            match (self.tile, self.taps) {
+                (WinogradTile::F2, 3) => self.call::<F2>(at, x, dy, dw, workspace, scratch),
+                (WinogradTile::F4, 3) => self.call::<F4>(at, x, dy, dw, workspace, scratch),
+                (WinogradTile::F2, _) => self.call::<F2x5>(at, x, dy, dw, workspace, scratch),
+                (WinogradTile::F4, _) => self.call::<F4x5>(at, x, dy, dw, workspace, scratch),
             }
         }
+    }
+    /// # Safety
+    /// As [`WinogradFilterGradKernel::run`], which has checked the lengths.
+    unsafe fn call<T: Tile>(
+        &self,
+        [phase, task]: [usize; 2],
+        x: &[f32],
+        dy: &[f32],
+        dw: SharedMut<'_, f32>,
+        workspace: SharedMut<'_, f32>,
+        scratch: &mut [f32],
+    ) {
+        let tile = PhantomData::<T>;
+        // SAFETY: the caller's promise.
+        unsafe { self.isa.call(Run { k: self, phase, task, x, dy, dw, workspace, scratch, tile }) }
     }
 }
 
@@ -142,11 +160,12 @@ fn check(g: &ConvGeometry) -> Result<(), String> {
         return Err(format!("{} spatial dimensions and {} groups, not 2 and 1", axes.len(), g.groups));
     }
     for a in axes {
-        if (a.kernel, a.stride, a.dilation) != (3, 1, 1) {
-            return Err(format!("kernel {}, stride {}, dilation {}, not 3, 1, 1", a.kernel, a.stride, a.dilation));
+        let same = a.kernel == axes[0].kernel && [3, 5].contains(&a.kernel);
+        if !same || (a.stride, a.dilation) != (1, 1) {
+            return Err(format!("kernel {}, stride {}, dilation {}, not 3 or 5, 1, 1", a.kernel, a.stride, a.dilation));
         }
-        if a.pad_begin > 2 || a.pad_end > 2 {
-            return Err(format!("padding {} and {}, more than 2", a.pad_begin, a.pad_end));
+        if a.pad_begin.max(a.pad_end) >= a.kernel {
+            return Err(format!("padding {} and {}, not less than {}", a.pad_begin, a.pad_end, a.kernel));
         }
     }
     Ok(())

@@ -54,7 +54,7 @@ impl Plan {
     pub(super) fn new(g: &ConvGeometry, n: usize, tile: WinogradTile) -> Self {
         let blocks = [g.ci, g.co].map(|c| c.div_ceil(16));
         let few = blocks[0] * blocks[1] <= FEW;
-        let tile_len = points(tile) * (blocks[0] + blocks[1]) * 16;
+        let tile_len = points(g, tile) * (blocks[0] + blocks[1]) * 16;
         let tiles = if few { OWN / tile_len } else { (SHARED / tile_len).clamp(TILES[0], TILES[1]) };
         Self::with(g, n, tile, few, tiles)
     }
@@ -66,7 +66,7 @@ impl Plan {
         let runs_of_image = rows * runs_of_row;
         let mut plan = Plan {
             m,
-            points: points(tile),
+            points: points(g, tile),
             runs: n * runs_of_image,
             runs_of_image,
             runs_of_row,
@@ -146,9 +146,9 @@ impl Plan {
     }
 }
 
-/// Points of a tile.
-pub(super) fn points(tile: WinogradTile) -> usize {
-    let a = tile.outputs() + 2;
+/// Points of a tile, whose window has as many taps in both dimensions.
+pub(super) fn points(g: &ConvGeometry, tile: WinogradTile) -> usize {
+    let a = tile.outputs() + g.window.axes()[0].kernel - 1;
     a * a
 }
 

@@ -77,7 +77,8 @@ impl Rule for FuseBatchNormGrad {
         let own = node.inputs[1..] == [&forward.inputs[..2], &forward.outputs[1..3]].concat();
         // Behind a sum the mask is the same for both summands.
         let add = f.add;
-        if !add && !(own && cx.used_once(masked)) {
+        let alone = own && cx.used_once(masked);
+        if !add && !alone {
             return None;
         }
         let operation = FusedBatchNormGrad { add };

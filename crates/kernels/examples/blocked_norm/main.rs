@@ -1,5 +1,7 @@
 //! Times of kernels on blocked tensors that move memory: `cargo run --release --example blocked_norm [threads]`.
 #![allow(clippy::print_stdout)]
+// Every unsafe block here runs a task of a kernel on buffers of its extents, which the executor's barriers keep apart.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 #[path = "../rates/run.rs"]
 #[allow(dead_code)]

@@ -76,7 +76,7 @@ pub(crate) enum Home {
     Output(usize),
     /// In a block of the scratch memory.
     Register(usize),
-    /// Sixteen equal numbers of the scratch memory.
+    /// Sixteen numbers of the scratch memory, the same for every vector of a block.
     Splat(usize),
 }
 
@@ -103,6 +103,10 @@ impl MapKernel {
     /// # Panics
     /// If an instruction names a later one or an input without access: the caller checked the program.
     pub fn new(program: Program, access: Vec<Access>, len: usize, isa: Isa) -> Self {
+        Self::prepare(program, access, len, None, isa)
+    }
+
+    fn prepare(program: Program, access: Vec<Access>, len: usize, blocked: Option<Blocked>, isa: Isa) -> Self {
         for (i, step) in program.instructions.iter().enumerate() {
             let fits = match *step {
                 Instruction::Load(k) => k < access.len(),
@@ -112,12 +116,12 @@ impl MapKernel {
             };
             assert!(fits, "instruction {i} of {program:?}");
         }
-        let (homes, registers, splats) = homes(&program, &access);
+        let (homes, registers, splats) = homes(&program, &access, row(blocked).is_some());
         let weight: usize = program.instructions.iter().map(weight).sum();
         // About 20 microseconds of work a task, in whole blocks; by extents and program alone.
         let chunk = (1_048_576 / weight.max(8)).clamp(2048, 65_536).next_multiple_of(BLOCK);
         let tasks = [len.div_ceil(chunk)];
-        let (blocked, clear) = (None, false);
+        let clear = blocked.is_some_and(|e| e.c % LANES != 0 && !keeps_zero(&program, &access));
         MapKernel { program, access, homes, registers, splats, len, blocked, clear, chunk, tasks, isa }
     }
 
@@ -127,9 +131,12 @@ impl MapKernel {
     /// # Panics
     /// As [`MapKernel::new`].
     pub fn blocked(program: Program, access: Vec<Access>, extents: Blocked, isa: Isa) -> Self {
-        let clear = extents.c % LANES != 0 && !keeps_zero(&program, &access);
-        let kernel = MapKernel::new(program, access, extents.len(), isa);
-        MapKernel { blocked: Some(extents), clear, ..kernel }
+        Self::prepare(program, access, extents.len(), Some(extents), isa)
+    }
+
+    /// Elements of a row with the same channels, if blocks end with it.
+    pub(crate) fn row(&self) -> Option<usize> {
+        row(self.blocked)
     }
 
     /// Runs one task: reads `inputs`, writes its part of `outputs`. An output may be the very memory of an input with
@@ -155,6 +162,12 @@ impl Work for MapKernel {
     fn scratch_len(&self) -> usize {
         self.registers * BLOCK + self.splats * 16
     }
+}
+
+/// Elements of a block of channels of one image: where they are many, the interpreter's blocks end with them, so that
+/// the numbers of its channels are one vector for each block.
+fn row(blocked: Option<Blocked>) -> Option<usize> {
+    blocked.map(|e| e.plane * LANES).filter(|&row| row >= BLOCK / 2)
 }
 
 /// Whether the outputs are zero where all inputs with a number per element or channel are.
@@ -191,7 +204,7 @@ fn weight(i: &Instruction) -> usize {
 
 /// Gives every value a place: inputs and outputs serve as registers where they can, scratch blocks are reused after the
 /// last use of a value.
-fn homes(program: &Program, access: &[Access]) -> (Vec<Home>, usize, usize) {
+fn homes(program: &Program, access: &[Access], rows: bool) -> (Vec<Home>, usize, usize) {
     let steps = &program.instructions;
     let operands = |s: &Instruction| match *s {
         Instruction::Unary(_, a) => vec![a],
@@ -232,6 +245,7 @@ fn homes(program: &Program, access: &[Access]) -> (Vec<Home>, usize, usize) {
             Instruction::Load(k) => match access[k] {
                 Access::Full => Home::Input(k),
                 Access::Scalar => splat(),
+                Access::Lanes { .. } if rows => splat(),
                 _ => register(&mut free, &mut registers),
             },
             _ => match program.outputs.iter().position(|&o| o == i) {

@@ -31,7 +31,10 @@ impl Kernel for Run<'_> {
             self.splats();
             let mut at = self.from;
             while at < self.to {
-                let len = (self.to - at).min(BLOCK);
+                let mut len = (self.to - at).min(BLOCK);
+                if let Some(row) = self.kernel.row() {
+                    len = len.min(row - at % row);
+                }
                 self.block::<S>(at, len);
                 at += len;
             }
@@ -69,7 +72,7 @@ impl Run<'_> {
             let v = match *step {
                 Instruction::Constant(c) => c,
                 // SAFETY: a scalar input has one element.
-                Instruction::Load(k) => unsafe { *self.inputs[k] },
+                Instruction::Load(k) if self.kernel.access[k] == Access::Scalar => unsafe { *self.inputs[k] },
                 _ => continue,
             };
             let start = self.splat_at(s);
@@ -106,7 +109,10 @@ impl Run<'_> {
                 let to = self.place(i, at);
                 match *step {
                     Instruction::Constant(_) => {}
-                    Instruction::Load(k) => self.spread(self.kernel.access[k], self.inputs[k], at, len, to),
+                    Instruction::Load(k) => {
+                        let len = if matches!(self.kernel.homes[i], Home::Splat(_)) { LANES } else { len };
+                        self.spread(self.kernel.access[k], self.inputs[k], at, len, to);
+                    }
                     Instruction::Unary(f, a) => unary::<S>(f, self.source(a, at), len, to),
                     Instruction::Binary(f, a, b) => {
                         let exponent = match program.instructions[b] {
@@ -135,6 +141,7 @@ impl Run<'_> {
     }
 
     /// Writes the numbers of a channel or a repeating row that belong to a block.
+    #[inline(always)]
     unsafe fn spread(&self, access: Access, from: *const f32, at: usize, len: usize, to: *mut f32) {
         if matches!(access, Access::Full | Access::Scalar) {
             return;

@@ -16,8 +16,8 @@ const SHORT: usize = 32;
 const AT_ONCE: usize = 4;
 /// Elements of a block of channels, all images together, that stay in a second-level cache between two passes.
 const NEAR: usize = 1 << 18;
-/// Bytes of a result that no cache keeps until it is read.
-const FAR: usize = 1 << 25;
+/// Bytes of a result that no cache keeps until it is read; few in tests, which try both ways.
+const FAR: usize = if cfg!(test) { 1 << 18 } else { 1 << 25 };
 /// Blocks of channels that one task finishes.
 const FINISHED: usize = 16;
 

@@ -33,6 +33,7 @@ fn results_equal_the_definition() {
                     let k = BlockedReduceKernel::new(kind, e, images, isa).unwrap();
                     let mut y = vec![f32::NAN; want.len()];
                     let to = SharedMut::new(&mut y);
+                    // SAFETY: as above, and one phase after the other.
                     run_all(&k, order as u64, |phase, task, w, _| unsafe { k.run(phase, task, &x, to, w) });
                     assert_eq!(y, want, "{kind:?} of {e:?}, images {images}, {isa}");
                 }

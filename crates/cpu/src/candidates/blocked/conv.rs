@@ -20,6 +20,9 @@ pub const TABLE: &[Candidate] = &[
 const READ: usize = 8;
 const COMPUTED: usize = 12;
 
+/// Products, most of them with padding, for each one that counts, at which other ways to the input gradient are better.
+const PADDED: usize = 4;
+
 fn forward(p: &Problem<'_>) -> Prepared {
     let g = &op::<Conv>(p)?.geometry;
     accept(p, g.ci, g.co)?;
@@ -35,6 +38,11 @@ fn fused(p: &Problem<'_>) -> Prepared {
 fn input_grad(p: &Problem<'_>) -> Prepared {
     let g = &op::<ConvInputGrad>(p)?.geometry;
     accept(p, g.co, g.ci)?;
+    let w = &g.window;
+    let (input, strides) = (w.input_len(), w.axes().iter().map(|a| a.stride).product::<usize>());
+    if input > PADDED * w.output_len().saturating_mul(strides) {
+        return Err(format!("{input} inputs of {} outputs: most products would be with padding", w.output_len()));
+    }
     Ok(conv(BlockedConvKernel::input_grad(g, p.inputs[0][0], p.isa)?, None))
 }
 

@@ -1,5 +1,6 @@
 //! How a window slides over the pixels of blocked tensors, seen from the pixels that are written.
 
+use super::layout::LANES;
 use crate::split::share;
 use gabor_tensor::{Axis, Window};
 use std::ops::Range;
@@ -8,6 +9,23 @@ use std::ops::Range;
 const MOST_TAPS: usize = 1 << 16;
 /// Most neighbouring taps of a [`Run`].
 pub(super) const RUN: usize = 4;
+
+/// A vector in memory, to be read in place of one that lies beside its row: choosing an address needs no jump.
+#[repr(align(64))]
+pub(super) struct Vector(pub [f32; LANES]);
+
+/// Zeros.
+pub(super) static ZEROS: Vector = Vector([0.0; LANES]);
+
+/// The vector of pixel `column` of a row of `columns` pixels, or `other` if the row has no such pixel.
+///
+/// # Safety
+/// The row must be valid.
+#[inline(always)]
+pub(super) unsafe fn pixel(row: *const f32, column: isize, columns: usize, other: &'static Vector) -> *const f32 {
+    let at = row.wrapping_offset(column * LANES as isize);
+    if (column as usize) < columns { at } else { other.0.as_ptr() }
+}
 
 /// The pairing of target pixels (those that are written) with source pixels (those that are read): targets are the
 /// windows of an operation and the inputs of its gradient. Both planes are rows of the last axis.
@@ -208,6 +226,11 @@ impl Phase {
             _ => 1,
         };
         (n, self.inside.start <= t && t + n <= self.inside.end)
+    }
+    /// As [`Phase::tile`], of `most` targets only if all of them are inside.
+    #[inline(always)]
+    pub fn inner_tile(&self, t: usize, most: usize) -> usize {
+        if self.inside.start <= t && t + most <= self.inside.end { most } else { 1 }
     }
 }
 

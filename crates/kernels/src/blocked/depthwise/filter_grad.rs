@@ -3,7 +3,7 @@
 use super::packing::Groups;
 use super::{TASK, spreads};
 use crate::blocked::layout::{Blocked, LANES};
-use crate::blocked::slide::{Phase, Run, Slide};
+use crate::blocked::slide::{Phase, Run, Slide, ZEROS, pixel};
 use crate::shared::MOST_TASKS;
 use crate::simd::{Kernel, Simd16};
 use crate::split::{ELEMENTS, share};
@@ -210,7 +210,7 @@ impl Strip<'_> {
                 let dy = self.dy.add(t * width * LANES);
                 let mut o = 0;
                 while o < phase.count {
-                    let (n, _) = phase.tile(o, most);
+                    let n = phase.inner_tile(o, most);
                     let tile = Tile {
                         rows: &rows,
                         dy: dy.add(o * LANES),
@@ -218,16 +218,16 @@ impl Strip<'_> {
                         columns,
                     };
                     match (n, phase.stride) {
-                        (4, 1) if S::WIDE => tile.add::<S, GROUPED, K, 4, 1>(spread, &mut sums),
-                        (4, 2) if S::WIDE => tile.add::<S, GROUPED, K, 4, 2>(spread, &mut sums),
-                        (2, 1) if !S::WIDE => tile.add::<S, GROUPED, K, 2, 1>(spread, &mut sums),
-                        (2, 2) if !S::WIDE => tile.add::<S, GROUPED, K, 2, 2>(spread, &mut sums),
+                        (4, 1) if S::WIDE => tile.add::<S, GROUPED, K, 4, 1, false>(spread, &mut sums),
+                        (4, 2) if S::WIDE => tile.add::<S, GROUPED, K, 4, 2, false>(spread, &mut sums),
+                        (2, 1) if !S::WIDE => tile.add::<S, GROUPED, K, 2, 1, false>(spread, &mut sums),
+                        (2, 2) if !S::WIDE => tile.add::<S, GROUPED, K, 2, 2, false>(spread, &mut sums),
                         // Windows far apart share no inputs.
                         _ => {
                             for i in 0..n {
                                 let column = tile.column + (i * phase.stride) as isize;
                                 let one = Tile { dy: tile.dy.add(i * LANES), column, ..tile };
-                                one.add::<S, GROUPED, K, 1, 1>(spread, &mut sums);
+                                one.add::<S, GROUPED, K, 1, 1, true>(spread, &mut sums);
                             }
                         }
                     }
@@ -258,9 +258,16 @@ struct Tile<'a, const R: usize> {
 }
 
 impl<const R: usize> Tile<'_, R> {
-    /// The products of `P` windows whose inputs lie `STEP` apart.
+    /// The products of `P` windows whose inputs lie `STEP` apart. `CHECK`: some input may lie beside its row.
     #[inline(always)]
-    unsafe fn add<S: Simd16, const GROUPED: bool, const K: usize, const P: usize, const STEP: usize>(
+    unsafe fn add<
+        S: Simd16,
+        const GROUPED: bool,
+        const K: usize,
+        const P: usize,
+        const STEP: usize,
+        const CHECK: bool,
+    >(
         self,
         spread: S::V,
         sums: &mut [[S::V; K]; R],
@@ -275,11 +282,10 @@ impl<const R: usize> Tile<'_, R> {
                 let mut v = [S::zero(); 12];
                 for (i, v) in v.iter_mut().enumerate().take((P - 1) * STEP + K) {
                     let column = self.column + i as isize;
-                    if (column as usize) < self.columns {
-                        *v = S::load(self.rows[r].offset(column * LANES as isize));
-                        if GROUPED {
-                            *v = S::permute(*v, spread);
-                        }
+                    let from = self.rows[r].wrapping_offset(column * LANES as isize);
+                    *v = S::load(if CHECK { pixel(self.rows[r], column, self.columns, &ZEROS) } else { from });
+                    if GROUPED {
+                        *v = S::permute(*v, spread);
                     }
                 }
                 for p in 0..P {

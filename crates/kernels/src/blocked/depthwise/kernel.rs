@@ -3,7 +3,7 @@
 use super::packing::{DepthwisePacking, Groups};
 use super::{TASK, spreads};
 use crate::blocked::layout::{Blocked, LANES};
-use crate::blocked::slide::{Meet, Phase, Run, Slide};
+use crate::blocked::slide::{Meet, Phase, Run, Slide, ZEROS, pixel};
 use crate::blocked::{BlockedEpilogue, Packing};
 use crate::shared::MOST_TASKS;
 use crate::simd::{Kernel, Simd16};
@@ -169,11 +169,12 @@ impl Rows<'_> {
                     let mut t = 0;
                     while t < phase.count {
                         let (n, inside) = phase.tile(t, most);
-                        // Few variants: tiles of eight are only checked where they must be.
+                        // Long tiles are only checked where they must be.
                         match (n, phase.stride, inside) {
                             (8, 1, true) if S::WIDE && !GROUPED => tile::<S, GROUPED, 8, 1, false>(&row, phase, t),
                             (8, 1, false) if S::WIDE && !GROUPED => tile::<S, GROUPED, 8, 1, true>(&row, phase, t),
-                            (8, 2, _) if S::WIDE && !GROUPED => tile::<S, GROUPED, 8, 2, true>(&row, phase, t),
+                            (8, 2, true) if S::WIDE && !GROUPED => tile::<S, GROUPED, 8, 2, false>(&row, phase, t),
+                            (8, 2, false) if S::WIDE && !GROUPED => tile::<S, GROUPED, 8, 2, true>(&row, phase, t),
                             (7, 1, _) if S::WIDE && !GROUPED => tile::<S, GROUPED, 7, 1, true>(&row, phase, t),
                             (7, 2, _) if S::WIDE && !GROUPED => tile::<S, GROUPED, 7, 2, true>(&row, phase, t),
                             (4, 1, _) => tile::<S, GROUPED, 4, 1, true>(&row, phase, t),
@@ -245,11 +246,12 @@ unsafe fn taps<S: Simd16, const GROUPED: bool, const P: usize, const STEP: usize
             let mut v = [S::zero(); 20];
             for (i, v) in v.iter_mut().enumerate().take((P - 1) * STEP + K) {
                 let column = column + i as isize;
-                if !CHECK || (column as usize) < row.columns {
+                if GROUPED {
+                    let from = S::load(pixel(source, column, row.columns, &ZEROS));
+                    *v = S::permute(from, S::load(spread.as_ptr()));
+                } else if !CHECK || (column as usize) < row.columns {
+                    // Jumps are predicted, and cost less here than addresses that are chosen.
                     *v = S::load(source.offset(column * LANES as isize));
-                    if GROUPED {
-                        *v = S::permute(*v, S::load(spread.as_ptr()));
-                    }
                 }
             }
             for p in 0..P {

@@ -4,7 +4,7 @@ use super::fold::{Fold, Run};
 use super::global::{Mean, Spread, covers};
 use super::row_tasks;
 use crate::blocked::layout::{Blocked, LANES};
-use crate::blocked::slide::Slide;
+use crate::blocked::slide::{Slide, Vector, ZEROS};
 use crate::reference::pool_divisors;
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};
@@ -137,7 +137,10 @@ impl Work for AvgPoolGradBlocked {
 struct Average;
 
 impl Fold for Average {
-    const EMPTY: f32 = 0.0;
+    #[inline(always)]
+    fn empty() -> &'static Vector {
+        &ZEROS
+    }
     #[inline(always)]
     unsafe fn join<S: Simd16>(a: S::V, b: S::V) -> S::V {
         // SAFETY: the caller promises the instruction set.
@@ -153,7 +156,10 @@ impl Fold for Average {
 struct AverageGrad;
 
 impl Fold for AverageGrad {
-    const EMPTY: f32 = 0.0;
+    #[inline(always)]
+    fn empty() -> &'static Vector {
+        &ZEROS
+    }
     #[inline(always)]
     unsafe fn enter<S: Simd16>(v: S::V, scale: *const f32) -> S::V {
         // SAFETY: the caller promises the instruction set and the number.

@@ -3,14 +3,14 @@
 use super::strips;
 use crate::SharedMut;
 use crate::blocked::layout::LANES;
-use crate::blocked::slide::{Phase, RUN, Slide};
+use crate::blocked::slide::{Phase, RUN, Slide, Vector, pixel};
 use crate::simd::{Kernel, Simd16};
 use std::marker::PhantomData;
 
 /// How vectors are joined.
 pub(super) trait Fold {
     /// What no vector at all gives.
-    const EMPTY: f32;
+    fn empty() -> &'static Vector;
     /// A vector of the source; `scale` belongs to its pixel.
     #[inline(always)]
     unsafe fn enter<S: Simd16>(v: S::V, _scale: *const f32) -> S::V {
@@ -55,7 +55,6 @@ impl<F: Fold> Kernel for Run<'_, F> {
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
         let slide = self.slide;
-        let most = if S::WIDE { 4 } else { 2 };
         for (plane, rows) in strips(self.task, self.tasks, self.planes, slide.targets.rows) {
             for t in rows {
                 // SAFETY: rows and planes lie inside the slices; this task owns row `t` of the plane.
@@ -69,10 +68,17 @@ impl<F: Fold> Kernel for Run<'_, F> {
                         fold: PhantomData,
                     };
                     for phase in &slide.phases {
+                        let most = match phase.stride {
+                            1 if S::WIDE => 8,
+                            _ if S::WIDE => 4,
+                            _ => 2,
+                        };
                         let mut t = 0;
                         while t < phase.count {
                             let (n, _) = phase.tile(t, most);
                             match (n, phase.stride) {
+                                (8, 1) if S::WIDE => row.tile::<S, 8, 1>(phase, t),
+                                (7, 1) if S::WIDE => row.tile::<S, 7, 1>(phase, t),
                                 (4, 1) if S::WIDE => row.tile::<S, 4, 1>(phase, t),
                                 (4, 2) if S::WIDE => row.tile::<S, 4, 2>(phase, t),
                                 (2, 1) if !S::WIDE => row.tile::<S, 2, 1>(phase, t),
@@ -98,7 +104,7 @@ impl<F: Fold> Row<'_, F> {
     unsafe fn tile<S: Simd16, const P: usize, const STEP: usize>(&self, phase: &Phase, t: usize) {
         // SAFETY: the contract of `Run`.
         unsafe {
-            let mut out = [S::splat(F::EMPTY); P];
+            let mut out = [S::load(F::empty().0.as_ptr()); P];
             for (i, run) in phase.runs.iter().enumerate() {
                 let column = (t * phase.stride) as isize + run.offset;
                 let v = match run.taps {
@@ -123,24 +129,43 @@ impl<F: Fold> Row<'_, F> {
         let columns = self.slide.sources.columns;
         // SAFETY: as `tile`; only sources inside their row are read.
         unsafe {
-            let mut joined = [S::splat(F::EMPTY); 12];
-            for (i, meet) in self.slide.meets(self.t).iter().enumerate() {
+            let mut joined = [S::zero(); 12];
+            let meets = self.slide.meets(self.t);
+            let first = meets.first().map_or(Place { row: 0, columns: 0 }, |m| Place { row: m.row, columns });
+            for (j, joined) in joined.iter_mut().enumerate().take((P - 1) * STEP + K) {
+                *joined = self.vector::<S>(&first, column + j as isize);
+            }
+            for meet in meets.iter().skip(1) {
+                let place = Place { row: meet.row, columns };
                 for (j, joined) in joined.iter_mut().enumerate().take((P - 1) * STEP + K) {
-                    let column = column + j as isize;
-                    if (column as usize) < columns {
-                        let at = meet.row * columns + column as usize;
-                        let v = F::enter::<S>(S::load(self.source.add(at * LANES)), self.scales.wrapping_add(at));
-                        *joined = if i == 0 { v } else { F::join::<S>(*joined, v) };
-                    }
+                    *joined = F::join::<S>(*joined, self.vector::<S>(&place, column + j as isize));
                 }
             }
-            std::array::from_fn(|p| {
-                let mut v = joined[p * STEP];
+            let mut out = [S::zero(); P];
+            for (p, out) in out.iter_mut().enumerate() {
+                *out = joined[p * STEP];
                 for k in 1..K {
-                    v = F::join::<S>(v, joined[p * STEP + k]);
+                    *out = F::join::<S>(*out, joined[p * STEP + k]);
                 }
-                v
-            })
+            }
+            out
         }
     }
+    /// The vector of a source, as it enters; beside its row the one that is empty.
+    #[inline(always)]
+    unsafe fn vector<S: Simd16>(&self, place: &Place, column: isize) -> S::V {
+        let row = place.row * self.slide.sources.columns;
+        let scale = if (column as usize) < place.columns { row + column as usize } else { 0 };
+        // SAFETY: the row is one of the plane; only pixels inside it are read.
+        unsafe {
+            let from = pixel(self.source.add(row * LANES), column, place.columns, F::empty());
+            F::enter::<S>(S::load(from), self.scales.wrapping_add(scale))
+        }
+    }
+}
+
+/// A row of sources and how many of its columns there are.
+struct Place {
+    row: usize,
+    columns: usize,
 }

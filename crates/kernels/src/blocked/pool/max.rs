@@ -3,7 +3,7 @@
 use super::fold::{Fold, Run};
 use super::{clear_tail, row_tasks, strips};
 use crate::blocked::layout::{Blocked, LANES};
-use crate::blocked::slide::Slide;
+use crate::blocked::slide::{Slide, Vector};
 use crate::simd::Simd16;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::Window;
@@ -64,8 +64,14 @@ impl Work for MaxPoolBlocked {
 
 struct Max;
 
+/// What is no larger than anything.
+pub(super) static LOWEST: Vector = Vector([f32::NEG_INFINITY; LANES]);
+
 impl Fold for Max {
-    const EMPTY: f32 = f32::NEG_INFINITY;
+    #[inline(always)]
+    fn empty() -> &'static Vector {
+        &LOWEST
+    }
     #[inline(always)]
     unsafe fn join<S: Simd16>(a: S::V, b: S::V) -> S::V {
         // `max` gives its second argument where one is NaN.

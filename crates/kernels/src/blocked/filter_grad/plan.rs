@@ -9,8 +9,8 @@ use std::ops::Range;
 
 /// Tasks that are aimed at.
 const TASKS: usize = 16;
-/// Vectors of dy of a block of pixels: a fifth of a small second cache. That is more than the innermost one holds, but each
-/// tile reads them in order, and the more pixels, the less its sums cost.
+/// Vectors of dy of a block of pixels: a fifth of a small second cache. That is more than the innermost one holds, but
+/// each tile reads them in order, and the more pixels, the less its sums cost.
 const VECTORS: usize = 800;
 /// Most vectors of output channels that a task has; each tile takes all of them.
 pub(super) const WIDTH: usize = 4;
@@ -131,8 +131,8 @@ impl Plan {
 
         // Tasks: blocks of the result as long as dy need not be read too often for it, then parts of the sum.
         let len = g.co * ci * taps;
-        let work = n * d * h * w * groups * ci * ob * taps;
-        let wanted = (work / TASK).clamp(1, TASKS);
+        let work = g.macs().saturating_mul(n as u64) / LANES as u64;
+        let wanted = (work / TASK as u64).clamp(1, TASKS as u64) as usize;
         let base = groups * output_pieces;
         let least = ib.div_ceil((OWN / (taps * width * LANES * LANES)).max(1));
         let most = (ib / READS.div_ceil(taps)).max(1);

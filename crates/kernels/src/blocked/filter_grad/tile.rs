@@ -34,7 +34,8 @@ fn most<S: Simd16>(vectors: usize) -> usize {
     if S::WIDE { [16, 8, 8, 6][vectors - 1] } else { 6 }
 }
 
-/// The tiles of `channels ≤ 16` channels and all vectors.
+/// The tiles of `channels ≤ 16` channels and all vectors. `left` is the number of calls for these pixels, this one
+/// included, after which dy's next ones are read.
 ///
 /// # Safety
 /// All places of all images must be readable in x and dy, the result writable.
@@ -106,11 +107,9 @@ impl<const KI: usize, const NB: usize> Kernel for Registers<KI, NB> {
             for _ in 0..t.images {
                 for i in 0..t.len {
                     let place = *t.places.add(i);
-                    // Narrow tiles are short of loads; one vector of dy is fetched in time anyway.
-                    if S::WIDE {
-                        prefetch(next_x.wrapping_add(place.x()));
-                    }
+                    // Other tiles are short of loads, and few streams are fetched in time anyway.
                     if S::WIDE && NB > 1 {
+                        prefetch(next_x.wrapping_add(place.x()));
                         prefetch(next_dy.wrapping_add(place.dy()));
                     }
                     let (x, dy) = (x.add(place.x()), dy.add(place.dy()));

@@ -2,10 +2,10 @@
 
 use super::BlockedFilterGradKernel;
 use super::plan::{Part, Pixels, Plan, TapRun};
-use super::tile::{Tile, tiles};
+use super::tile::{Tile, prefetch, tiles};
 use crate::SharedMut;
 use crate::blocked::layout::LANES;
-use crate::memory::Pieces;
+use crate::memory::{LINE, Pieces};
 use crate::simd::{Kernel, Simd16};
 use crate::split::share;
 
@@ -32,7 +32,7 @@ impl Kernel for Run<'_> {
                 return self.join::<S>();
             }
             let mut memory = Pieces::new(std::mem::take(&mut self.scratch));
-            let sums = memory.take(plan.scratch_len() - LANES).as_mut_ptr();
+            let sums = memory.take(plan.scratch_len() - LINE).as_mut_ptr();
             let part = plan.part(self.task);
             let to = match plan.parts {
                 1 => self.dw.as_ptr(),
@@ -79,6 +79,14 @@ impl Run<'_> {
             let taps = (0..kd).flat_map(|d| (0..kh).flat_map(move |h| (0..kw).map(move |w| [d, h, w])));
             for (t, tap) in taps.enumerate() {
                 let run = plan.tap_run(pixels, tap);
+                if let Some(to) = to {
+                    // Of each row, as many elements as the block has channels: by the last tap they are all asked for.
+                    let (first, count) =
+                        (part.group * plan.co + part.outputs.start * LANES, part.outputs.len() * LANES);
+                    for row in first..first + count {
+                        prefetch(to.wrapping_add((row * plan.ci + block * LANES) * plan.taps + t * LANES));
+                    }
+                }
                 if step.first || !run.places.is_empty() {
                     let tile = Tile {
                         x: self.x(part, pixels, block, &run),

@@ -232,6 +232,23 @@ pub struct Report {
     pub parameter_bytes: usize,
     /// Bytes of the kernels' working memory.
     pub scratch_bytes: usize,
+    /// What stays from run to run besides parameters: constants, packed weights; the largest first.
+    pub kept: Vec<Holder>,
+    /// The node at which most of the arena is taken.
+    pub peak: String,
+    /// What lies in the arena then, the largest first.
+    pub holders: Vec<Holder>,
+}
+
+/// Something that takes memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The node that made it, and its order if it is not plain; `NODE (workspace)`; or a constant's name.
+    pub name: String,
+    /// How much it takes.
+    pub bytes: usize,
+    /// The node that reads it last; empty for the run's outputs and for what stays.
+    pub until: String,
 }
 
 /// Who computes a node, and where its result lies.

@@ -12,8 +12,9 @@ pub mod fused;
 mod memory;
 mod rewrite;
 pub mod rules;
+mod schedule;
 
-pub use backend::{Backend, CompileOptions, Error, Executable, NodeReport, Program, Report, Result, View};
+pub use backend::{Backend, CompileOptions, Error, Executable, Holder, NodeReport, Program, Report, Result, View};
 pub use differentiate::{GradientRule, differentiate, differentiate_with};
 pub use memory::{MemoryPlan, Place};
 

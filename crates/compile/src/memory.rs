@@ -45,6 +45,30 @@ impl MemoryPlan {
     pub fn total(&self) -> usize {
         self.requests.iter().map(|r| r.bytes).sum()
     }
+    /// The step at which most bytes are alive, and the requests that are alive then, the largest first.
+    pub fn peak(&self) -> (usize, Vec<usize>) {
+        let end = self.requests.iter().map(|r| r.last + 1).max().unwrap_or(0);
+        let mut change = vec![0isize; end + 1];
+        for r in &self.requests {
+            change[r.first] += r.bytes as isize;
+            change[r.last + 1] -= r.bytes as isize;
+        }
+        let (mut alive, mut most, mut at) = (0, 0, 0);
+        for (step, c) in change.iter().enumerate() {
+            alive += c;
+            if alive > most {
+                (most, at) = (alive, step);
+            }
+        }
+        let is_alive = |i: &usize| (self.requests[*i].first..=self.requests[*i].last).contains(&at);
+        let mut holders: Vec<usize> = (0..self.requests.len()).filter(is_alive).collect();
+        holders.sort_by_key(|&i| std::cmp::Reverse(self.requests[i].bytes));
+        (at, holders)
+    }
+    /// Bytes of a request, and the last step that it lives in.
+    pub fn life(&self, request: usize) -> (usize, usize) {
+        (self.requests[request].bytes, self.requests[request].last)
+    }
     /// Places every request; returns the places in order of the requests and the arena's size in bytes.
     pub fn solve(&self) -> (Vec<Place>, usize) {
         let mut order: Vec<usize> = (0..self.requests.len()).collect();
@@ -90,6 +114,8 @@ mod tests {
                 plan.request(1 + s.below(5000), first, first + s.below(10));
             }
             let (places, arena) = plan.solve();
+            let (_, holders) = plan.peak();
+            assert!(holders.iter().map(|&h| plan.life(h).0).sum::<usize>() <= arena);
             for (i, a) in places.iter().enumerate() {
                 assert!(a.offset % ALIGN == 0 && a.offset + a.bytes <= arena);
                 for (j, b) in places.iter().enumerate().skip(i + 1) {

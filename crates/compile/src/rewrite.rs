@@ -127,7 +127,8 @@ pub struct Applied {
 }
 
 /// Applies the rules in order, each until it finds nothing more, and returns the rewritten graph and the record.
-/// Nodes that no output and no update needs are dropped on the way.
+/// Nodes that no output and no update needs are dropped on the way. At last the updates of parameters move to where their
+/// gradients are.
 ///
 /// # Errors
 /// A patch that breaks a graph's invariant: a bug of the rule, reported with its name.
@@ -138,7 +139,8 @@ pub fn optimise(
     rules: &[&dyn Rule],
 ) -> Result<(ValidGraph, Vec<Applied>)> {
     let mut record = Vec::new();
-    let mut graph = rebuild(&graph, &[])?;
+    let in_order = |graph: &Graph| (0..graph.nodes().len()).collect::<Vec<_>>();
+    let mut graph = rebuild(&graph, &[], &in_order(&graph))?;
     // One sweep applies every match of a rule that touches no other match; a rule is done when a sweep finds nothing.
     const SWEEPS: usize = 64;
     for rule in rules {
@@ -150,10 +152,11 @@ pub fn optimise(
             for (node, _) in &patches {
                 record.push(Applied { rule: rule.name(), node: graph.node(*node).name.clone() });
             }
-            graph = rebuild(&graph, &patches)
+            graph = rebuild(&graph, &patches, &in_order(&graph))
                 .map_err(|e| Error::new(format!("rule {} at {}", rule.name(), e.place()), e.rule().clone()))?;
         }
     }
+    let graph = rebuild(&graph, &[], &crate::schedule::updates_early(&graph, n))?;
     Ok((graph.validate()?, record))
 }
 
@@ -185,8 +188,8 @@ fn sweep(graph: &Graph, n: usize, supports: &dyn Fn(&dyn Operation) -> bool, rul
     patches
 }
 
-/// Copies the graph with patches applied, without nodes that nothing needs, in an order close to the old one.
-fn rebuild(old: &Graph, patches: &[(NodeId, Patch)]) -> Result<Graph> {
+/// Copies the graph with patches applied, without nodes that nothing needs, in an order close to the given one.
+fn rebuild(old: &Graph, patches: &[(NodeId, Patch)], order: &[usize]) -> Result<Graph> {
     let mut replaced = HashMap::new();
     for (p, (_, patch)) in patches.iter().enumerate() {
         for &(from, to) in &patch.replace {
@@ -213,10 +216,10 @@ fn rebuild(old: &Graph, patches: &[(NodeId, Patch)]) -> Result<Graph> {
         };
         copy.values.insert(v, id);
     }
-    // Emit in the old order, so that execution order and names stay what they were.
+    // Emit in this order, so that execution order and names stay what they were.
     let live = copy.live();
-    for (i, node) in old.nodes().iter().enumerate() {
-        for &o in &node.outputs {
+    for &i in order {
+        for &o in &old.nodes()[i].outputs {
             // A replaced value is made where the patch was found, or earlier if something needs it.
             let here = copy.replaced.get(&o).is_none_or(|&(p, _)| patches[p].0.0 as usize == i);
             if here && live.contains(&o) {

@@ -4,7 +4,7 @@ use crate::backend::CpuBackend;
 use crate::buffer::is_supported;
 use crate::forms::{Call, Calls, Form, FormId, choose};
 use crate::kernel::Kernel;
-use gabor_compile::{CompileOptions, Error, MemoryPlan, NodeReport, Report, Result, optimise, rules};
+use gabor_compile::{CompileOptions, Error, Holder, MemoryPlan, NodeReport, Report, Result, optimise, rules};
 use gabor_graph::{Graph, Source, ValidGraph, ValueId};
 use gabor_tensor::Rule;
 use std::collections::HashMap;
@@ -156,6 +156,8 @@ struct Laid {
     total: usize,
     kept: usize,
     scratch: usize,
+    /// The call at which most of the arena is taken, and by what.
+    peak: (String, Vec<Holder>),
 }
 
 /// The plan's own memory: pieces one after the other.
@@ -217,6 +219,7 @@ impl<'a> Draft<'a> {
         let first = self.request(&before, &prepared_uses, &places);
         let second = self.request(&during, &last_use, &places);
         let total = second.memory.total();
+        let peak = self.peak(&second, &during);
         let (spaces_before, arena_before) = Self::place(first, &mut places);
         let (spaces, arena) = Self::place(second, &mut places);
 
@@ -239,7 +242,43 @@ impl<'a> Draft<'a> {
             total,
             kept: kept.0,
             scratch,
+            peak,
         }
+    }
+
+    /// A form in words: who makes it, and in which order.
+    fn holder(&self, maker: &str, f: FormId, until: &str) -> Holder {
+        let order = &self.forms[f.at()].order;
+        let name = if order.is_empty() { maker.to_string() } else { format!("{maker} ({order})") };
+        Holder { name, bytes: self.bytes(f), until: until.to_string() }
+    }
+    /// The call at which most bytes of the arena are alive, and what they hold.
+    fn peak(&self, requests: &Requests, calls: &[Call]) -> (String, Vec<Holder>) {
+        let (at, alive) = requests.memory.peak();
+        let name = |step: usize| calls.get(step).map_or("", |c| &c.name);
+        let holders = alive.into_iter().map(|r| {
+            let (bytes, last) = requests.memory.life(r);
+            // In place results share a request: the one that lies there now.
+            let made = calls[..(at + 1).min(calls.len())].iter().rev();
+            let mut made = made.flat_map(|c| c.outputs.iter().map(move |&o| (c, o)));
+            match made.find(|(_, o)| requests.of[o.at()] == Some(r)) {
+                Some((c, o)) => self.holder(&c.name, o, name(last)),
+                None => Holder { name: format!("{} (workspace)", name(at)), bytes, until: name(at).to_string() },
+            }
+        });
+        let holders = holders.collect();
+        (name(at).to_string(), holders)
+    }
+    /// What stays from run to run, the largest first.
+    fn kept(&self, laid: &Laid) -> Vec<Holder> {
+        let constants = self.graph.value_ids().filter(|&v| matches!(self.graph.value(v).source, Source::Constant(_)));
+        let constants = constants.map(|v| (self.graph.value(v).name.as_str(), self.plain[&v]));
+        let made = laid.before.iter().flat_map(|(c, _)| c.outputs.iter().map(|&o| (c.name.as_str(), o)));
+        let stays = |f: FormId| matches!(laid.places[f.at()], Location::Kept(_));
+        let all = constants.chain(made).filter(|&(_, f)| stays(f));
+        let mut kept: Vec<Holder> = all.map(|(name, f)| self.holder(name, f, "")).collect();
+        kept.sort_by_key(|h| std::cmp::Reverse(h.bytes));
+        kept
     }
 
     fn bytes(&self, f: impl std::borrow::Borrow<FormId>) -> usize {
@@ -404,6 +443,9 @@ impl<'a> Draft<'a> {
             value_bytes: laid.total,
             parameter_bytes: self.parameters.iter().map(|v| self.bytes(self.plain[v])).sum(),
             scratch_bytes: laid.scratch * 4,
+            kept: self.kept(laid),
+            peak: laid.peak.0.clone(),
+            holders: laid.peak.1.clone(),
         }
     }
 }

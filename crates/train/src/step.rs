@@ -6,7 +6,8 @@
 //! | [`Entry::Accumulate`] | a part of a batch; adds its gradients up | `loss`, `logits` |
 //! | [`Entry::Evaluate`] | the network as in prediction | `logits`, `loss` `[n]`, one number per sample |
 //!
-//! The parameters change only if loss and gradients are finite, so a step that goes wrong can be run again to see where.
+//! A parameter changes only if the loss and its own gradient are finite (all gradients, where they are scaled by their
+//! joint norm), so a step that goes wrong can be run again to see where.
 
 use crate::error::suggest;
 use crate::optimiser::{Optimiser, PREFIX, Scalars, Update};
@@ -199,7 +200,15 @@ pub fn step(forward: Forward, options: &StepOptions) -> Result<Graph> {
         }
     }
     g.scope("gradient_norm");
-    let norm = joint_norm(&mut g, &gradients)?;
+    let squares = gradients.iter().map(|&(_, d)| sum_of_squares(&mut g, d)).collect::<Result<Vec<_>>>()?;
+    let mut total = None;
+    for &s in &squares {
+        total = Some(total.map_or(Ok(s), |t| g.add(t, s))?);
+    }
+    let norm = match total {
+        Some(total) => g.unary(Unary::Sqrt, total)?,
+        None => g.number(0.0),
+    };
     g.output("gradient_norm", norm);
     if let Some(limit) = options.clip_norm {
         g.scope("clip_norm");
@@ -215,11 +224,14 @@ pub fn step(forward: Forward, options: &StepOptions) -> Result<Graph> {
     }
     g.scope("finite");
     let size = g.unary(Unary::Abs, loss)?;
-    let sum = g.add(size, norm)?;
     let infinity = g.number(f64::INFINITY);
-    let finite = g.greater(infinity, sum)?;
     let scalars = Scalars::declare(&*options.optimiser, &mut g)?;
-    for (w, d) in gradients {
+    for ((w, d), own) in gradients.into_iter().zip(squares) {
+        // Where no gradient has to wait for all others, it need not be kept until the last one is made.
+        let judged = if options.clip_norm.is_some() { norm } else { own };
+        g.scope("finite");
+        let sum = g.add(size, judged)?;
+        let finite = g.greater(infinity, sum)?;
         update(&mut g, (w, d), finite, &scalars, options)?;
     }
     g.scope("");
@@ -252,21 +264,19 @@ fn weighted(g: &mut Graph, sum: ValueId, d: ValueId, share: ValueId) -> Result<V
     Ok(g.add(sum, part)?)
 }
 
-/// √Σ g² over all gradients.
-fn joint_norm(g: &mut Graph, gradients: &[(ValueId, ValueId)]) -> Result<ValueId> {
-    let mut total = None;
-    for &(_, d) in gradients {
+/// Σ g² of a gradient. A large one is multiplied with itself, which reads it once and writes nothing of its size.
+fn sum_of_squares(g: &mut Graph, d: ValueId) -> Result<ValueId> {
+    /// Parts that are added up side by side, and elements from which on they pay.
+    const PARTS: usize = 32;
+    const LARGE: usize = 1 << 16;
+    let len: usize = g.shape(d).known().map_or(0, |s| s.iter().product());
+    if len < LARGE || !len.is_multiple_of(PARTS) {
         let square = g.unary(Unary::Square, d)?;
-        let sum = g.sum_all(square)?;
-        total = Some(match total {
-            Some(before) => g.add(before, sum)?,
-            None => sum,
-        });
+        return Ok(g.sum_all(square)?);
     }
-    match total {
-        Some(total) => Ok(g.unary(Unary::Sqrt, total)?),
-        None => Ok(g.number(0.0)),
-    }
+    let parts = g.reshape(d, &Shape::fixed(&[PARTS, 1, len / PARTS]))?;
+    let sums = g.matmul(parts, parts, false, true)?;
+    Ok(g.sum_all(sums)?)
 }
 
 /// Trainable parameters that no pattern freezes.

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
 use gabor::Model;
-use gabor::compile::{Backend, CompileOptions, Program, Report};
+use gabor::compile::{Backend, CompileOptions, Holder, Program, Report};
 use gabor::nets::Mode;
 use gabor::report::{bytes, count, table};
 use gabor::train::Config;
@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 /// Show what compilation makes of a network
 ///
-/// The numbers of the plan; with --explain also the rewritten graph, the rules that were applied, and for each node the
-/// kernel that was chosen, those that refused with their reasons, and where its results lie.
+/// The numbers of the plan; with --explain also the rewritten graph, the rules that were applied, for each node the kernel
+/// that was chosen, those that refused with their reasons, and where its results lie, and who takes the memory.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +25,8 @@ Examples:
   gabor compile runs/digits-lenet5-1/model.onnx --json
 
 JSON: `batch`, `nodes` (`node`, `kernel`, `refused`, `places`, `tasks`, `flops`, `prepared`), `applied` (`rule`, `node`),
-`arena_bytes`, `value_bytes`, `parameter_bytes`, `scratch_bytes`, `graph`.")]
+`arena_bytes`, `value_bytes`, `parameter_bytes`, `scratch_bytes`, `kept`, `holders` (`name`, `bytes`, `until`), `peak`,
+`graph`.")]
 pub struct Arguments {
     /// A network's name or description, or an .onnx file
     net: String,
@@ -131,10 +132,33 @@ fn explain(report: &Report) -> String {
     if !refusals.is_empty() {
         out += &format!("\n{}\n{}", output::bold("refusals"), refusals.concat());
     }
+    let total = |h: &[Holder]| bytes(h.iter().map(|h| h.bytes as u64).sum());
+    let title = format!("memory: most is taken at {}, {}", report.peak, total(&report.holders));
+    out += &format!("\n{}\n{}", output::bold(&title), holders(&report.holders));
+    if !report.kept.is_empty() {
+        let title = format!("memory: kept between runs, {}", total(&report.kept));
+        out += &format!("\n{}\n{}", output::bold(&title), holders(&report.kept));
+    }
     out
 }
 
+/// The largest of those who take memory, and the rest as one line.
+fn holders(all: &[Holder]) -> String {
+    const MOST: usize = 20;
+    let (shown, rest) = all.split_at(all.len().min(MOST));
+    let row = |h: &Holder| vec![h.name.clone(), bytes(h.bytes as u64), h.until.clone()];
+    let mut rows: Vec<Vec<String>> = shown.iter().map(row).collect();
+    if !rest.is_empty() {
+        let sum = rest.iter().map(|h| h.bytes as u64).sum();
+        rows.push(vec![format!("{} more", rest.len()), bytes(sum), String::new()]);
+    }
+    table(&["what", "bytes", "needed until"], &[false, true, false], &rows)
+}
+
 fn to_json(r: &Report) -> Value {
+    let holders = |all: &[Holder]| -> Vec<Value> {
+        all.iter().map(|h| json!({ "name": h.name, "bytes": h.bytes, "until": h.until })).collect()
+    };
     let nodes: Vec<Value> = (r.nodes.iter())
         .map(|n| {
             let refused: Vec<Value> = n.refused.iter().map(|(k, why)| json!({ "kernel": k, "reason": why })).collect();
@@ -147,6 +171,7 @@ fn to_json(r: &Report) -> Value {
     let applied: Vec<Value> = r.applied.iter().map(|a| json!({ "rule": a.rule, "node": a.node })).collect();
     json!({
         "batch": r.n, "nodes": nodes, "applied": applied, "arena_bytes": r.arena_bytes, "value_bytes": r.value_bytes,
-        "parameter_bytes": r.parameter_bytes, "scratch_bytes": r.scratch_bytes, "graph": r.graph.to_text(),
+        "parameter_bytes": r.parameter_bytes, "scratch_bytes": r.scratch_bytes,
+        "kept": holders(&r.kept), "holders": holders(&r.holders), "peak": r.peak, "graph": r.graph.to_text(),
     })
 }

@@ -308,8 +308,8 @@ impl Kernel for Unpack {
     fn work(&self) -> &dyn Work {
         &self.0
     }
-    unsafe fn run(&self, _phase: usize, task: usize, io: &Io<'_>, _w: SharedMut<'_, f32>, _s: &mut [f32]) {
+    unsafe fn run(&self, _phase: usize, task: usize, io: &Io<'_>, _w: SharedMut<'_, f32>, scratch: &mut [f32]) {
         // SAFETY: the same contract.
-        unsafe { self.0.run(task, io.bits(0), io.out_bits(0)) }
+        unsafe { self.0.run(task, io.bits(0), io.out_bits(0), scratch) }
     }
 }

@@ -2,12 +2,19 @@
 
 use super::layout::{Blocked, LANES};
 use super::packing::Packing;
+use crate::memory::{LINE, Pieces, copy};
 use crate::shared::MOST_TASKS;
 use crate::simd::{Kernel, Simd16};
 use crate::{Isa, SharedMut, Work};
 
 /// Elements worth a task of their own.
 const TASK: usize = 1 << 15;
+/// Pixels that [`Unblock`] turns in scratch before it writes them: planes that lie far apart get long runs, not single lines.
+const RUN: usize = 256;
+/// Distance between the planes in scratch, so that their lines do not fall into one set of the cache.
+const PITCH: usize = RUN + LANES;
+/// A result from this many floats on would push everything else out of the caches: it is written past them.
+const LARGE: usize = 4 << 20;
 
 /// Planes of 16 channels are dealt to tasks.
 fn deal(e: &Blocked) -> usize {
@@ -87,16 +94,19 @@ impl Unblock {
     ///
     /// # Panics
     /// If a slice is shorter than its extents demand.
-    pub unsafe fn run(&self, task: usize, from: &[f32], to: SharedMut<'_, f32>) {
+    pub unsafe fn run(&self, task: usize, from: &[f32], to: SharedMut<'_, f32>, scratch: &mut [f32]) {
         let e = self.extents;
-        assert!(from.len() >= e.len() && to.len() >= e.n * e.c * e.plane);
+        assert!(from.len() >= e.len() && to.len() >= e.n * e.c * e.plane && scratch.len() >= self.scratch_len());
+        let turned = Pieces::new(scratch).take(LANES * PITCH).as_mut_ptr();
+        let stream = e.n * e.c * e.plane >= LARGE;
         let (total, tasks) = (e.n * e.blocks(), self.phases[0]);
         for i in total * task / tasks..total * (task + 1) / tasks {
             let (n, b) = (i / e.blocks(), i % e.blocks());
             let from = &from[e.start(n, b)..];
             // SAFETY: the planes of these channels, which no other task writes.
             let to = unsafe { to.part((n * e.c + b * LANES) * e.plane, e.lanes(b) * e.plane) };
-            let run = Separate { from: from.as_ptr(), to: to.as_mut_ptr(), lanes: e.lanes(b), plane: e.plane };
+            let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+            let run = Separate { from, to, turned, lanes: e.lanes(b), plane: e.plane, stream };
             // SAFETY: the block lies at `from`, `lanes` planes at `to`.
             unsafe { self.isa.call(run) }
         }
@@ -106,6 +116,9 @@ impl Unblock {
 impl Work for Unblock {
     fn phases(&self) -> &[usize] {
         &self.phases
+    }
+    fn scratch_len(&self) -> usize {
+        LINE + LANES * PITCH
     }
 }
 
@@ -143,28 +156,49 @@ impl Kernel for Interleave {
 struct Separate {
     from: *const f32,
     to: *mut f32,
+    /// Scratch for `LANES` runs, `PITCH` apart.
+    turned: *mut f32,
     lanes: usize,
     plane: usize,
+    /// Whether the result is written past the caches.
+    stream: bool,
 }
 
 impl Kernel for Separate {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
-        let mut i = 0;
-        while i < self.plane {
-            let m = (self.plane - i).min(LANES);
-            // SAFETY: never beyond the block and the planes.
+        let mut first = 0;
+        while first < self.plane {
+            let run = (self.plane - first).min(RUN);
+            // SAFETY: never beyond the block and the planes; scratch holds whole vectors of every run.
             unsafe {
-                let mut pixels = [S::zero(); LANES];
-                for (p, v) in pixels.iter_mut().enumerate().take(m) {
-                    *v = S::load(self.from.add((i + p) * LANES));
+                for i in (0..run).step_by(LANES) {
+                    let mut pixels = [S::zero(); LANES];
+                    for (p, v) in pixels.iter_mut().enumerate().take(run - i) {
+                        *v = S::load(self.from.add((first + i + p) * LANES));
+                    }
+                    for (r, v) in S::transpose(pixels).into_iter().enumerate().take(self.lanes) {
+                        S::store(self.turned.add(r * PITCH + i), v);
+                    }
                 }
-                for (r, v) in S::transpose(pixels).into_iter().enumerate().take(self.lanes) {
-                    S::store_up_to(self.to.add(r * self.plane + i), v, m);
+                for r in 0..self.lanes {
+                    let (from, to) = (self.turned.add(r * PITCH), self.to.add(r * self.plane + first));
+                    let head = if self.stream { to.align_offset(4 * LANES).min(run) } else { run };
+                    copy::<S>(from, to, head);
+                    let mut i = head;
+                    while i + LANES <= run {
+                        S::stream(to.add(i), S::load(from.add(i)));
+                        i += LANES;
+                    }
+                    copy::<S>(from.add(i), to.add(i), run - i);
                 }
             }
-            i += m;
+            first += run;
+        }
+        if self.stream {
+            // SAFETY: the processor has the set.
+            unsafe { S::fence() }
         }
     }
 }
@@ -176,7 +210,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        for (n, c, plane) in [(1, 1, 1), (2, 16, 9), (3, 35, 50), (1, 64, 784), (2, 7, 17)] {
+        for (n, c, plane) in [(1, 1, 1), (2, 16, 9), (3, 35, 50), (1, 64, 784), (2, 7, 17), (4, 33, 40_001)] {
             let e = Blocked { n, c, plane };
             let x = uniform(1, n * c * plane);
             for isa in Isa::available() {
@@ -194,7 +228,7 @@ mod tests {
                 let unblock = Unblock::new(e, isa);
                 let to = SharedMut::new(&mut back);
                 // SAFETY: as above.
-                run_all(&unblock, 1, |_, t, _, _| unsafe { unblock.run(t, &blocked, to) });
+                run_all(&unblock, 1, |_, t, _, s| unsafe { unblock.run(t, &blocked, to, s) });
                 assert_eq!(back, x);
             }
         }

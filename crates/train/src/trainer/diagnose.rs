@@ -64,7 +64,9 @@ pub(crate) fn first_not_finite(
             }
         }
     }
-    Ok("every value is finite, but the norm of the gradients is too large for a 32-bit number".into())
+    Ok("every value is finite when the batch runs again: the norm of the gradients is too large for a 32-bit number, or \
+        weights that the step did change hide the place"
+        .into())
 }
 
 /// A value in words.

@@ -137,7 +137,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The error of a step whose loss or gradients are not finite. Parameters are still those before the step.
+    /// The error of a step whose loss or gradients are not finite. Parameters whose own gradients were finite may have
+    /// changed if the loss was finite; what is kept is the last checkpoint.
     fn not_finite(&mut self, n: usize, loss: f64, inputs: &[(&str, &Tensor)]) -> Error {
         let found =
             diagnose::first_not_finite(self.backend, &*self.executable, &self.forward, &self.step_options, n, inputs);

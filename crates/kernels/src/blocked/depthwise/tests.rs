@@ -26,7 +26,7 @@ fn plain(extents: &[usize], from: &[f32]) -> Vec<f32> {
     let mut to = vec![f32::NAN; extents.iter().product()];
     let out = SharedMut::new(&mut to);
     // SAFETY: `run_all` keeps tasks apart.
-    run_all(&unblock, 0, |_, task, _, _| unsafe { unblock.run(task, from, out) });
+    run_all(&unblock, 0, |_, task, _, scratch| unsafe { unblock.run(task, from, out, scratch) });
     to
 }
 

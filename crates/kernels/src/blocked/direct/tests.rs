@@ -21,7 +21,7 @@ fn unblock(e: Blocked, x: &[f32]) -> Vec<f32> {
     let mut to = vec![f32::NAN; e.n * e.c * e.plane];
     let (kernel, out) = (Unblock::new(e, Isa::best()), SharedMut::new(&mut to));
     // SAFETY: as above.
-    run_all(&kernel, 0, |_, t, _, _| unsafe { kernel.run(t, x, out) });
+    run_all(&kernel, 0, |_, t, _, scratch| unsafe { kernel.run(t, x, out, scratch) });
     to
 }
 

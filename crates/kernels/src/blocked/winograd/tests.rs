@@ -42,7 +42,7 @@ fn run(
     let unblock = Unblock::new(e, Isa::PORTABLE);
     let out = SharedMut::new(&mut plain);
     // SAFETY: as above.
-    run_all(&unblock, 0, |_, task, _, _| unsafe { unblock.run(task, &y, out) });
+    run_all(&unblock, 0, |_, task, _, scratch| unsafe { unblock.run(task, &y, out, scratch) });
     let again = blocked(to, &plain);
     assert!(y.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "lanes beyond the channels are not zero");
     plain

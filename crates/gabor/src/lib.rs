@@ -46,6 +46,7 @@
 //! | `predict` | a model file names pictures |
 //! | `gradient` | the gradient of anything by anything, and its gradient again |
 //! | `custom_operation` | an operation by the `operation!` macro, and a kernel of one's own for it |
+//! | `export` | a network of the zoo as an ONNX file for other runtimes |
 #![forbid(unsafe_code)]
 
 pub use gabor_compile as compile;

@@ -2,7 +2,7 @@
 //!
 //! An output vector is a sum over taps of input vectors times vectors of weights. Where a group has several channels, an
 //! input vector is used once for each of them, spread over the lanes of its group. Rows run in tiles of pixels whose
-//! sums stay in registers; see [`Slide`](super::slide::Slide) for how rows and columns meet.
+//! sums stay in registers; see `Slide` (in `slide.rs`) for how rows and columns meet.
 
 mod filter_grad;
 mod kernel;

@@ -1,6 +1,6 @@
 //! Pooling and its adjoints on blocked tensors: a vector of 16 channels under each tap.
 //!
-//! Rows run in tiles of pixels, see [`Slide`](super::slide::Slide). Maxima and sums first join the rows under a tile
+//! Rows run in tiles of pixels, see `Slide` (in `slide.rs`). Maxima and sums first join the rows under a tile
 //! column by column, then the columns of each window. Switches are `i32` tensors in the same blocked order; in the lanes
 //! beyond the last channel they mean nothing.
 

@@ -103,7 +103,14 @@ fn tables_plans_and_conversions() {
     assert!(s["flops"].is_u64() && s["layers"].as_array().unwrap().len() > 16);
     let s = json(&p.done(&["summary", "INPUT 3x32x32 -> CONV3-16 -> RELU -> FC-7", "--json"]));
     assert_eq!(s["layers"][1]["output"], serde_json::json!([16, 32, 32]));
-    assert!(json(&p.done(&["summary", "--list", "--json"])).as_array().unwrap().len() > 20);
+    let cards = json(&p.done(&["summary", "--list", "--json"]));
+    assert!(cards.as_array().unwrap().len() > 20);
+    let resnet = cards.as_array().unwrap().iter().find(|c| c["name"] == "resnet20").unwrap();
+    assert_eq!(resnet["preprocessing"]["resize"], serde_json::json!({ "exact": { "height": 32, "width": 32 } }));
+    assert!(resnet["licence"].as_str().unwrap().starts_with("BSD-2-Clause"));
+    let text = p.done(&["summary", "resnet20"]);
+    assert!(text.contains("weights: BSD-2-Clause") && text.contains("mean 0.485"), "{text}");
+    assert!(json(&p.done(&["summary", "INPUT 1x4x4 -> FC-2", "--json"]))["card"].is_null());
 
     let plan = p.done(&["compile", "lenet5", "--train", "--batch", "8", "--explain"]);
     assert!(["rewritten graph", "applied rules", "plan", "arena "].iter().all(|w| plan.contains(w)), "{plan}");

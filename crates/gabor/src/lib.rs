@@ -59,6 +59,7 @@ pub use gabor_report as report;
 pub use gabor_tensor as tensor;
 pub use gabor_train as train;
 
+mod card;
 mod error;
 mod evaluate;
 mod files;
@@ -67,6 +68,7 @@ mod page;
 mod raw;
 mod run;
 
+pub use card::published_preprocessing;
 pub use error::{Error, Result};
 pub use evaluate::EvaluateOptions;
 pub use files::{read_limited, write_aside};

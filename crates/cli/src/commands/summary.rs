@@ -4,9 +4,10 @@ use crate::arguments::{Format, extents, is_file, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::Model;
-use gabor::nets::{Mode, Summary, summary, zoo};
+use gabor::nets::zoo::{self, Card};
+use gabor::nets::{Mode, Summary, summary};
 use gabor::report::{count, table};
+use gabor::{Model, published_preprocessing};
 use serde_json::{Value, json};
 
 /// Print the table of a network's layers
@@ -23,7 +24,9 @@ Examples:
   gabor summary --list
 
 JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`batch`, `inference`, `training`, bytes),
-`layers` (`name`, `kind`, `output`, `values`, `parameters`, `flops`, `receptive_field`), `notes`.")]
+`layers` (`name`, `kind`, `output`, `values`, `parameters`, `flops`, `receptive_field`), `notes`, `card` (`name`,
+`aliases`, `title`, `paper`, `year`, `parameters`, `input`, `classes`, `preprocessing` in the form that model files carry,
+`licence`; null for a network that is not of the zoo). With --list: an array of cards.")]
 pub struct Arguments {
     /// A network's name or description, or an .onnx file
     #[arg(required_unless_present = "list")]
@@ -46,17 +49,46 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let Some(net) = &a.net else { return list(a.format.json) };
-    let s = if is_file(net) {
+    let (card, s) = if is_file(net) {
         if a.input.is_some() || a.classes.is_some() {
             return Err(Failure::Usage(format!(
                 "{net}: a model file has its own input and classes; right would be: no --input and no --classes"
             )));
         }
-        summary(Model::open(net)?.graph())
+        (None, summary(Model::open(net)?.graph()))
     } else {
-        summary(&network(net, a.input, a.classes)?.graph(Mode::Infer)?)
+        let network = network(net, a.input, a.classes)?;
+        (network.card().cloned(), summary(&network.graph(Mode::Infer)?))
     };
-    if a.format.json { output::json(&to_json(&s, a.batch)) } else { output::text(&s.to_table(a.batch)) }
+    if a.format.json {
+        let mut json = to_json(&s, a.batch);
+        json["card"] = card.as_ref().map_or(Value::Null, card_json);
+        output::json(&json)
+    } else {
+        output::text(&(card.as_ref().map_or_else(String::new, card_text) + &s.to_table(a.batch)))
+    }
+}
+
+/// The lines above the table: what the network is and what its published weights expect.
+fn card_text(c: &Card) -> String {
+    let paper = if c.paper.is_empty() { "none".into() } else { format!("{} ({})", c.paper, c.year) };
+    let prepared = c.preprocessing.map_or_else(|| "none: the input is no picture".into(), |p| p.to_string());
+    let licence = c.licence;
+    let title = sentence(c.title);
+    format!("{title}\npaper: {paper}\npreprocessing: {prepared}\nweights: {licence}\n\n")
+}
+
+/// A text of several source lines on one line.
+fn sentence(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn card_json(c: &Card) -> Value {
+    json!({
+        "name": c.name, "aliases": c.aliases, "title": sentence(c.title), "paper": c.paper, "year": c.year,
+        "parameters": c.parameters, "input": c.input, "classes": c.classes,
+        "preprocessing": published_preprocessing(c), "licence": c.licence,
+    })
 }
 
 fn to_json(s: &Summary, batch: u64) -> Value {
@@ -89,26 +121,13 @@ fn to_json(s: &Summary, batch: u64) -> Value {
 
 fn list(as_json: bool) -> Result<()> {
     if as_json {
-        let all: Vec<Value> = zoo::cards()
-            .map(|c| {
-                json!({
-                    "name": c.name, "aliases": c.aliases, "title": c.title, "paper": c.paper, "year": c.year,
-                    "parameters": c.parameters, "input": c.input, "classes": c.classes,
-                })
-            })
-            .collect();
+        let all: Vec<Value> = zoo::cards().map(card_json).collect();
         return output::json(&Value::from(all));
     }
     let rows: Vec<Vec<String>> = zoo::cards()
         .map(|c| {
             let input: Vec<String> = c.input.iter().map(usize::to_string).collect();
-            vec![
-                c.name.into(),
-                c.year.to_string(),
-                count(c.parameters),
-                input.join("×"),
-                c.title.split_whitespace().collect::<Vec<_>>().join(" "),
-            ]
+            vec![c.name.into(), c.year.to_string(), count(c.parameters), input.join("×"), sentence(c.title)]
         })
         .collect();
     output::text(&table(

@@ -6,52 +6,50 @@ use gabor_graph::{Initializer, Result};
 
 const PAPER: &str = "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks";
 
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $title:literal, $parameters:literal, $input:literal, $build:expr) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: $aliases,
-                title: $title,
-                paper: PAPER,
-                year: 2012,
-                parameters: $parameters,
-                input: &[3, $input, $input],
-                classes: 1000,
-            },
-            build: $build,
-        }
-    };
-}
+const BASE: Card = Card { paper: PAPER, year: 2012, input: &[3, 227, 227], ..Card::IMAGENET };
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!(
-        "alexnet",
-        &["alexnet-one-column"],
-        "AlexNet in one column, without response normalisation",
-        62_378_344,
-        227,
-        { |net, classes| alexnet(net, classes, 1, false) }
-    ),
-    entry!("alexnet_lrn", &[], "AlexNet in one column, with response normalisation", 62_378_344, 227, {
-        |net, classes| alexnet(net, classes, 1, true)
-    }),
-    entry!(
-        "alexnet_two_group",
-        &["alexnet-paper"],
-        "AlexNet as in the paper: two groups, response normalisation",
-        60_965_224,
-        227,
-        { |net, classes| alexnet(net, classes, 2, true) }
-    ),
-    entry!(
-        "alexnet_torchvision",
-        &["alexnet-owt"],
-        "AlexNet as torchvision has it (\"one weird trick\", 2014)",
-        61_100_840,
-        224,
-        torchvision
-    ),
+    Entry {
+        card: Card {
+            name: "alexnet",
+            aliases: &["alexnet-one-column"],
+            title: "AlexNet in one column, without response normalisation",
+            parameters: 62_378_344,
+            ..BASE
+        },
+        build: |net, classes| alexnet(net, classes, 1, false),
+    },
+    Entry {
+        card: Card {
+            name: "alexnet_lrn",
+            title: "AlexNet in one column, with response normalisation",
+            parameters: 62_378_344,
+            ..BASE
+        },
+        build: |net, classes| alexnet(net, classes, 1, true),
+    },
+    Entry {
+        card: Card {
+            name: "alexnet_two_group",
+            aliases: &["alexnet-paper"],
+            title: "AlexNet as in the paper: two groups, response normalisation",
+            parameters: 60_965_224,
+            ..BASE
+        },
+        build: |net, classes| alexnet(net, classes, 2, true),
+    },
+    Entry {
+        card: Card {
+            name: "alexnet_torchvision",
+            aliases: &["alexnet-owt"],
+            title: "AlexNet as torchvision has it (\"one weird trick\", 2014)",
+            paper: "Krizhevsky: One weird trick for parallelizing convolutional neural networks",
+            year: 2014,
+            parameters: 61_100_840,
+            ..Card::TORCHVISION
+        },
+        build: torchvision,
+    },
 ];
 
 fn alexnet(net: &mut Net, classes: usize, groups: usize, lrn: bool) -> Result<()> {

@@ -1,33 +1,28 @@
 //! AlphaGo's policy network (Silver et al. 2016): a move for every point of the board.
 
-use super::{Card, Entry};
+use super::{Build, Card, Entry};
 use crate::{Net, Scheme, conv};
 use gabor_graph::{Error, Initializer, Result};
 use gabor_tensor::Rule;
 
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $k:literal, $parameters:literal) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: $aliases,
-                title: "policy network of AlphaGo: 48 feature planes, 13 layers, a logit per point of the board",
-                paper: "Silver et al.: Mastering the game of Go with deep neural networks and tree search",
-                year: 2016,
-                parameters: $parameters,
-                input: &[48, 19, 19],
-                classes: 361,
-            },
-            build: |net, classes| policy(net, classes, $k),
-        }
-    };
+const BASE: Card = Card {
+    title: "policy network of AlphaGo: 48 feature planes, 13 layers, a logit per point of the board",
+    paper: "Silver et al.: Mastering the game of Go with deep neural networks and tree search",
+    year: 2016,
+    input: &[48, 19, 19],
+    classes: 361,
+    ..Card::BASE
+};
+
+const fn entry(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, parameters, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!("alphago_policy", &["alphago", "alphago-policy-192"], 192, 3_882_793),
-    entry!("alphago_policy_128", &[], 128, 1_777_641),
-    entry!("alphago_policy_256", &[], 256, 6_798_953),
-    entry!("alphago_policy_384", &[], 384, 15_064_297),
+    entry("alphago_policy", &["alphago", "alphago-policy-192"], 3_882_793, |net, classes| policy(net, classes, 192)),
+    entry("alphago_policy_128", &[], 1_777_641, |net, classes| policy(net, classes, 128)),
+    entry("alphago_policy_256", &[], 6_798_953, |net, classes| policy(net, classes, 256)),
+    entry("alphago_policy_384", &[], 15_064_297, |net, classes| policy(net, classes, 384)),
 ];
 
 fn policy(net: &mut Net, classes: usize, k: usize) -> Result<()> {

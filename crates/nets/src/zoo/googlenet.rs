@@ -1,9 +1,14 @@
 //! GoogLeNet (Szegedy et al. 2015) as torchvision has it: batch normalisation, 3×3 where the paper has 5×5, no auxiliary
 //! heads.
 
-use super::{Card, Entry};
+use super::{Card, Entry, Preprocessing};
 use crate::{ConvOptions, Net, NormOptions, Scheme, conv, pool};
 use gabor_graph::{Initializer, Result};
+
+/// torchvision's weights are a conversion of TensorFlow's, which expect values in −1..1; its class turns ImageNet's usual
+/// mean and deviation into these (`transform_input`).
+pub(super) const HALF: Preprocessing =
+    Preprocessing { mean: &[0.5, 0.5, 0.5], std: &[0.5, 0.5, 0.5], ..Preprocessing::IMAGENET };
 
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     card: Card {
@@ -13,8 +18,8 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
         paper: "Szegedy et al.: Going deeper with convolutions",
         year: 2015,
         parameters: 6_624_904,
-        input: &[3, 224, 224],
-        classes: 1000,
+        preprocessing: Some(HALF),
+        ..Card::TORCHVISION
     },
     build: googlenet,
 }];

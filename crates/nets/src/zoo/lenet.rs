@@ -1,11 +1,14 @@
 //! LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998), in the modern form and as in the paper.
 
-use super::{Card, Entry};
+use super::{Card, Entry, Preprocessing};
 use crate::{Net, conv};
 use gabor_graph::{Graph, Initializer, Parameter, Result, ValueId};
 use gabor_tensor::WindowOptions;
 
 const PAPER: &str = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition";
+
+/// "The background level corresponds to a value of −0.1 and the foreground to 1.175", that is v / 200 − 0.1.
+const PAPER_GREY: Preprocessing = Preprocessing { divisor: 200.0, mean: &[0.1], ..Preprocessing::UNIT_GREY };
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -16,8 +19,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             paper: PAPER,
             year: 1998,
             parameters: 61_706,
-            input: &[1, 28, 28],
-            classes: 10,
+            ..Card::MNIST
         },
         build: modern,
     },
@@ -31,7 +33,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             year: 1998,
             parameters: 60_850,
             input: &[1, 32, 32],
-            classes: 10,
+            preprocessing: Some(PAPER_GREY),
+            ..Card::MNIST
         },
         build: paper,
     },

@@ -13,8 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             paper: "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
             year: 1998,
             parameters: 266_610,
-            input: &[1, 28, 28],
-            classes: 10,
+            ..Card::MNIST
         },
         build: |net, classes| {
             net.flatten()?.linear("fc1", 300)?.relu()?;
@@ -30,8 +29,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             paper: "Cox: The regression analysis of binary sequences",
             year: 1958,
             parameters: 7_850,
-            input: &[1, 28, 28],
-            classes: 10,
+            ..Card::MNIST
         },
         build: |net, classes| net.flatten()?.linear("fc", classes).map(|_| ()),
     },
@@ -45,6 +43,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 1,
             input: &[1],
             classes: 1,
+            ..Card::BASE
         },
         build: smallest,
     },

@@ -13,8 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
         paper: "Sandler et al.: MobileNetV2: Inverted residuals and linear bottlenecks",
         year: 2018,
         parameters: 3_504_872,
-        input: &[3, 224, 224],
-        classes: 1000,
+        ..Card::TORCHVISION
     },
     build: mobilenet_v2,
 }];

@@ -5,6 +5,7 @@
 
 mod alexnet;
 mod alphago;
+mod card;
 mod googlenet;
 mod lenet;
 mod mlp;
@@ -15,6 +16,8 @@ mod squeezenet;
 mod tiny;
 mod vgg;
 mod zfnet;
+
+pub use card::{Card, Filter, Preprocessing};
 
 use crate::{Net, Network, Scheme};
 use gabor_graph::{Error, Result};
@@ -33,33 +36,14 @@ pub struct Options {
     pub scheme: Option<Scheme>,
 }
 
-/// What is known of a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Card {
-    /// Canonical name.
-    pub name: &'static str,
-    /// Other names.
-    pub aliases: &'static [&'static str],
-    /// What it is, in a sentence.
-    pub title: &'static str,
-    /// Authors and title of the paper.
-    pub paper: &'static str,
-    /// Year of the paper.
-    pub year: u16,
-    /// Trainable parameters as published, with the published input and classes.
-    pub parameters: u64,
-    /// Extents of the published input, `[c, h, w]`.
-    pub input: &'static [usize],
-    /// Number of classes as published.
-    pub classes: usize,
-}
-
 /// A row of the zoo.
 struct Entry {
     card: Card,
-    /// Builds the network with that many classes.
-    build: fn(&mut Net, usize) -> Result<()>,
+    build: Build,
 }
+
+/// Builds a network with that many classes.
+type Build = fn(&mut Net, usize) -> Result<()>;
 
 /// Families in the order in which they are listed.
 const FAMILIES: &[&[Entry]] = &[

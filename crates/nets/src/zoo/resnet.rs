@@ -1,35 +1,26 @@
 //! ResNet for ImageNet (He, Zhang, Ren, Sun 2016), as torchvision has it: the stride is in the 3×3 convolution.
 
-use super::{Card, Entry};
+use super::{Build, Card, Entry};
 use crate::{Net, Scheme, conv, pool};
 use gabor_graph::{Initializer, Result};
 
-const PAPER: &str = "He, Zhang, Ren, Sun: Deep residual learning for image recognition";
+const BASE: Card = Card {
+    title: "residual network for ImageNet",
+    paper: "He, Zhang, Ren, Sun: Deep residual learning for image recognition",
+    year: 2016,
+    ..Card::TORCHVISION
+};
 
-macro_rules! entry {
-    ($name:literal, $parameters:literal, $block:ident, $stages:expr) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: &[],
-                title: "residual network for ImageNet",
-                paper: PAPER,
-                year: 2016,
-                parameters: $parameters,
-                input: &[3, 224, 224],
-                classes: 1000,
-            },
-            build: |net, classes| resnet(net, classes, Block::$block, $stages),
-        }
-    };
+const fn entry(name: &'static str, parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, parameters, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!("resnet18", 11_689_512, Basic, [2, 2, 2, 2]),
-    entry!("resnet34", 21_797_672, Basic, [3, 4, 6, 3]),
-    entry!("resnet50", 25_557_032, Bottleneck, [3, 4, 6, 3]),
-    entry!("resnet101", 44_549_160, Bottleneck, [3, 4, 23, 3]),
-    entry!("resnet152", 60_192_808, Bottleneck, [3, 8, 36, 3]),
+    entry("resnet18", 11_689_512, |net, classes| resnet(net, classes, Block::Basic, [2, 2, 2, 2])),
+    entry("resnet34", 21_797_672, |net, classes| resnet(net, classes, Block::Basic, [3, 4, 6, 3])),
+    entry("resnet50", 25_557_032, |net, classes| resnet(net, classes, Block::Bottleneck, [3, 4, 6, 3])),
+    entry("resnet101", 44_549_160, |net, classes| resnet(net, classes, Block::Bottleneck, [3, 4, 23, 3])),
+    entry("resnet152", 60_192_808, |net, classes| resnet(net, classes, Block::Bottleneck, [3, 8, 36, 3])),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,34 +1,29 @@
 //! ResNet for CIFAR-10 (He, Zhang, Ren, Sun 2016, section 4.2) with option-A shortcuts, which have no parameters: every
 //! second place, and channels of zeros on both sides.
 
-use super::{Card, Entry};
+use super::{Build, Card, Entry};
 use crate::{Net, Scheme, conv};
 use gabor_graph::{Initializer, Result};
 
-macro_rules! entry {
-    ($name:literal, $alias:literal, $parameters:literal, $blocks:literal) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: &[$alias],
-                title: "residual network for CIFAR-10, option-A shortcuts",
-                paper: "He, Zhang, Ren, Sun: Deep residual learning for image recognition",
-                year: 2016,
-                parameters: $parameters,
-                input: &[3, 32, 32],
-                classes: 10,
-            },
-            build: |net, classes| resnet(net, classes, $blocks),
-        }
-    };
+/// The weights that are published under these names, and their preprocessing, are Yerlan Idelbayev's.
+pub(super) const BASE: Card = Card {
+    title: "residual network for CIFAR-10, option-A shortcuts",
+    paper: "He, Zhang, Ren, Sun: Deep residual learning for image recognition",
+    year: 2016,
+    licence: "BSD-2-Clause (akamaster/pytorch_resnet_cifar10)",
+    ..Card::CIFAR10
+};
+
+const fn entry(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, parameters, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!("resnet20", "resnet20_cifar", 269_722, 3),
-    entry!("resnet32", "resnet32_cifar", 464_154, 5),
-    entry!("resnet44", "resnet44_cifar", 658_586, 7),
-    entry!("resnet56", "resnet56_cifar", 853_018, 9),
-    entry!("resnet110", "resnet110_cifar", 1_727_962, 18),
+    entry("resnet20", &["resnet20_cifar"], 269_722, |net, classes| resnet(net, classes, 3)),
+    entry("resnet32", &["resnet32_cifar"], 464_154, |net, classes| resnet(net, classes, 5)),
+    entry("resnet44", &["resnet44_cifar"], 658_586, |net, classes| resnet(net, classes, 7)),
+    entry("resnet56", &["resnet56_cifar"], 853_018, |net, classes| resnet(net, classes, 9)),
+    entry("resnet110", &["resnet110_cifar"], 1_727_962, |net, classes| resnet(net, classes, 18)),
 ];
 
 pub(super) fn resnet(net: &mut Net, classes: usize, blocks: usize) -> Result<()> {

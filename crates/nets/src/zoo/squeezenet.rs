@@ -1,67 +1,61 @@
 //! SqueezeNet (Iandola et al. 2016), torchvision's 1.0 and 1.1.
 
-use super::{Card, Entry};
+use super::{Build, Card, Entry};
 use crate::{Net, Scheme, conv, pool};
 use gabor_graph::{Initializer, Result};
 
-const PAPER: &str =
-    "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size";
+const BASE: Card = Card {
+    title: "squeeze and expand: fire modules instead of wide convolutions",
+    paper: "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+    year: 2016,
+    ..Card::TORCHVISION
+};
 
-macro_rules! entry {
-    ($name:literal, $parameters:literal, $layers:expr) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: &[],
-                title: "squeeze and expand: fire modules instead of wide convolutions",
-                paper: PAPER,
-                year: 2016,
-                parameters: $parameters,
-                input: &[3, 224, 224],
-                classes: 1000,
-            },
-            build: |net, classes| squeezenet(net, classes, $layers),
-        }
-    };
+const fn entry(name: &'static str, parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, parameters, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!(
-        "squeezenet1_0",
-        1_248_424,
-        &[
-            Layer::Stem(96, 7),
-            Layer::Pool,
-            Layer::Fire(16, 64),
-            Layer::Fire(16, 64),
-            Layer::Fire(32, 128),
-            Layer::Pool,
-            Layer::Fire(32, 128),
-            Layer::Fire(48, 192),
-            Layer::Fire(48, 192),
-            Layer::Fire(64, 256),
-            Layer::Pool,
-            Layer::Fire(64, 256),
-        ]
-    ),
-    entry!(
-        "squeezenet1_1",
-        1_235_496,
-        &[
-            Layer::Stem(64, 3),
-            Layer::Pool,
-            Layer::Fire(16, 64),
-            Layer::Fire(16, 64),
-            Layer::Pool,
-            Layer::Fire(32, 128),
-            Layer::Fire(32, 128),
-            Layer::Pool,
-            Layer::Fire(48, 192),
-            Layer::Fire(48, 192),
-            Layer::Fire(64, 256),
-            Layer::Fire(64, 256),
-        ]
-    ),
+    entry("squeezenet1_0", 1_248_424, |net, classes| {
+        squeezenet(
+            net,
+            classes,
+            &[
+                Layer::Stem(96, 7),
+                Layer::Pool,
+                Layer::Fire(16, 64),
+                Layer::Fire(16, 64),
+                Layer::Fire(32, 128),
+                Layer::Pool,
+                Layer::Fire(32, 128),
+                Layer::Fire(48, 192),
+                Layer::Fire(48, 192),
+                Layer::Fire(64, 256),
+                Layer::Pool,
+                Layer::Fire(64, 256),
+            ],
+        )
+    }),
+    entry("squeezenet1_1", 1_235_496, |net, classes| {
+        squeezenet(
+            net,
+            classes,
+            &[
+                Layer::Stem(64, 3),
+                Layer::Pool,
+                Layer::Fire(16, 64),
+                Layer::Fire(16, 64),
+                Layer::Pool,
+                Layer::Fire(32, 128),
+                Layer::Fire(32, 128),
+                Layer::Pool,
+                Layer::Fire(48, 192),
+                Layer::Fire(48, 192),
+                Layer::Fire(64, 256),
+                Layer::Fire(64, 256),
+            ],
+        )
+    }),
 ];
 
 enum Layer {

@@ -14,7 +14,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             year: 2026,
             parameters: 1_898,
             input: &[1, 8, 8],
-            classes: 10,
+            ..Card::MNIST
         },
         build: tiny_cnn,
     },
@@ -23,11 +23,9 @@ pub(super) const ENTRIES: &[Entry] = &[
             name: "tiny_resnet",
             aliases: &["resnet8"],
             title: "CIFAR ResNet with one block per stage",
-            paper: "He, Zhang, Ren, Sun: Deep residual learning for image recognition",
-            year: 2016,
             parameters: 75_290,
-            input: &[3, 32, 32],
-            classes: 10,
+            licence: Card::BASE.licence,
+            ..resnet_cifar::BASE
         },
         build: |net, classes| resnet_cifar::resnet(net, classes, 1),
     },

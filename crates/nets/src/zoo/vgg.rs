@@ -1,39 +1,36 @@
 //! VGG (Simonyan and Zisserman 2015): the table's columns A to E, with and without batch normalisation.
 
 use super::resnet::he_with_small_linear;
-use super::{Card, Entry};
+use super::{Build, Card, Entry};
 use crate::{LrnOptions, Net, conv};
 use gabor_graph::Result;
 
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $parameters:literal, $column:ident, $norm:ident) => {
-        Entry {
-            card: Card {
-                name: $name,
-                aliases: $aliases,
-                title: "very deep network of 3×3 convolutions",
-                paper: "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition",
-                year: 2015,
-                parameters: $parameters,
-                input: &[3, 224, 224],
-                classes: 1000,
-            },
-            build: |net, classes| vgg(net, classes, $column, Norm::$norm),
-        }
-    };
+const BASE: Card = Card {
+    title: "very deep network of 3×3 convolutions",
+    paper: "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition",
+    year: 2015,
+    ..Card::TORCHVISION
+};
+
+const fn entry(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, parameters, ..BASE }, build }
+}
+/// A column of the table that torchvision leaves out.
+const fn rare(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, parameters, licence: Card::BASE.licence, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry!("vgg11", &["vgg-a"], 132_863_336, A, None),
-    entry!("vgg11_lrn", &["vgg-a-lrn"], 132_863_336, A, Lrn),
-    entry!("vgg13", &["vgg-b"], 133_047_848, B, None),
-    entry!("vgg16c", &["vgg-c"], 133_638_952, C, None),
-    entry!("vgg16", &["vgg-d"], 138_357_544, D, None),
-    entry!("vgg19", &["vgg-e"], 143_667_240, E, None),
-    entry!("vgg11_bn", &["vgg-a-bn"], 132_868_840, A, Batch),
-    entry!("vgg13_bn", &["vgg-b-bn"], 133_053_736, B, Batch),
-    entry!("vgg16_bn", &["vgg-d-bn"], 138_365_992, D, Batch),
-    entry!("vgg19_bn", &["vgg-e-bn"], 143_678_248, E, Batch),
+    entry("vgg11", &["vgg-a"], 132_863_336, |net, classes| vgg(net, classes, A, Norm::None)),
+    rare("vgg11_lrn", &["vgg-a-lrn"], 132_863_336, |net, classes| vgg(net, classes, A, Norm::Lrn)),
+    entry("vgg13", &["vgg-b"], 133_047_848, |net, classes| vgg(net, classes, B, Norm::None)),
+    rare("vgg16c", &["vgg-c"], 133_638_952, |net, classes| vgg(net, classes, C, Norm::None)),
+    entry("vgg16", &["vgg-d"], 138_357_544, |net, classes| vgg(net, classes, D, Norm::None)),
+    entry("vgg19", &["vgg-e"], 143_667_240, |net, classes| vgg(net, classes, E, Norm::None)),
+    entry("vgg11_bn", &["vgg-a-bn"], 132_868_840, |net, classes| vgg(net, classes, A, Norm::Batch)),
+    entry("vgg13_bn", &["vgg-b-bn"], 133_053_736, |net, classes| vgg(net, classes, B, Norm::Batch)),
+    entry("vgg16_bn", &["vgg-d-bn"], 138_365_992, |net, classes| vgg(net, classes, D, Norm::Batch)),
+    entry("vgg19_bn", &["vgg-e-bn"], 143_678_248, |net, classes| vgg(net, classes, E, Norm::Batch)),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

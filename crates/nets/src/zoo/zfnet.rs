@@ -15,8 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             paper: PAPER,
             year: 2014,
             parameters: 62_357_608,
-            input: &[3, 224, 224],
-            classes: 1000,
+            ..Card::IMAGENET
         },
         build: |net, classes| zfnet(net, classes, [384, 384, 256]),
     },
@@ -28,8 +27,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             paper: PAPER,
             year: 2014,
             parameters: 107_627_624,
-            input: &[3, 224, 224],
-            classes: 1000,
+            ..Card::IMAGENET
         },
         build: |net, classes| zfnet(net, classes, [512, 1024, 512]),
     },

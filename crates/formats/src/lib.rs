@@ -7,8 +7,11 @@
 
 mod error;
 mod half;
+mod model;
 pub mod npy;
 pub mod onnx;
 pub mod safetensors;
+mod wire;
 
 pub use error::{Error, Refusal, Result};
+pub use model::{Imported, Metadata};

@@ -62,7 +62,7 @@ fn names_and_roles_of_parameters() {
     // The exporter folded the norms into the convolutions and gave those weights names of its own.
     assert!(names.contains(&("fc1.weight", true)) && names.contains(&("fc1.bias", false)), "{names:?}");
     assert_eq!(net.producer, "pytorch 2.15.0");
-    assert_eq!(net.opset, 13);
+    assert_eq!(net.format, "ONNX opset 13");
     let net = import(&std::fs::read(golden("opset8.onnx")).unwrap()).unwrap();
     let trainable: Vec<_> =
         net.graph.parameters().map(|(v, p)| (net.graph.value(v).name.as_str(), p.trainable)).collect();

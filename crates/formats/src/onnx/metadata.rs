@@ -1,31 +1,14 @@
-//! What a model file says beside its graph.
+//! `metadata_props`: what an ONNX file says beside its graph, under keys of our own.
 
 use super::proto::StringStringEntryProto;
 use crate::error::At;
-use crate::{Error, Result};
+use crate::{Error, Metadata, Result};
 use gabor_tensor::Rule;
-use std::collections::BTreeMap;
 
 const PREPROCESSING: &str = "gabor.preprocessing";
 const CLASSES: &str = "gabor.classes";
 const PROVENANCE: &str = "gabor.provenance";
 const METRICS: &str = "gabor.metrics";
-
-/// A model file's `metadata_props`: what turns a picture into the network's input, what its outputs are called, and where
-/// it comes from. Texts in JSON are the caller's; here they are only checked to be JSON.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metadata {
-    /// How an image becomes the input, as JSON (`gabor.preprocessing`).
-    pub preprocessing: Option<String>,
-    /// The classes' names in the order of the outputs (`gabor.classes`, a JSON list); empty if unknown.
-    pub classes: Vec<String>,
-    /// How the network was trained, as JSON (`gabor.provenance`).
-    pub provenance: Option<String>,
-    /// What it reached, as JSON (`gabor.metrics`).
-    pub metrics: Option<String>,
-    /// All other entries.
-    pub other: BTreeMap<String, String>,
-}
 
 fn json(key: &str, text: &str) -> Result<serde_json::Value> {
     serde_json::from_str(text).map_err(|e| Rule::new(format!("it is not JSON: {e}"))).at(key)

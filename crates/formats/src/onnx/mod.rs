@@ -4,7 +4,7 @@
 //! opsets 7 to 21. Both refuse what they cannot say, listing every such node at once. Adding an operator costs one
 //! function and one row of a table: `export/*.rs` by the registry's name, `import/*.rs` by ONNX's.
 //!
-//! The messages of `onnx.proto3` are declared in `proto.rs` over the small reader and writer in `wire.rs`: no protocol
+//! The messages of `onnx.proto3` are declared in `proto.rs` over the small reader and writer in `crate::wire`: no protocol
 //! compiler and no build script.
 
 mod export;
@@ -12,11 +12,11 @@ mod import;
 mod metadata;
 mod proto;
 mod tensor;
-mod wire;
 
 pub use export::export;
-pub use import::{Imported, import};
-pub use metadata::Metadata;
+pub use import::import;
+// Under their old paths, too: most callers read and write ONNX alone.
+pub use crate::{Imported, Metadata};
 
 /// The opset that files are written in.
 pub const OPSET: i64 = 17;

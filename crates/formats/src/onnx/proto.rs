@@ -1,6 +1,6 @@
 //! The messages of `onnx.proto3` with the fields that are used here, numbered as there.
 
-use super::wire::{Bytes, Text, message};
+use crate::wire::{Bytes, Text, message};
 use gabor_tensor::DType;
 
 message! {
@@ -115,16 +115,16 @@ impl Kind<'_> {
     }
 }
 
-impl<'a> super::wire::Field<'a> for Kind<'a> {
+impl<'a> crate::wire::Field<'a> for Kind<'a> {
     fn take(
         &mut self,
-        wire: super::wire::Wire<'a>,
-        budget: &mut super::wire::Budget,
+        wire: crate::wire::Wire<'a>,
+        budget: &mut crate::wire::Budget,
     ) -> Result<(), gabor_tensor::Rule> {
-        super::wire::Field::take(&mut self.0, wire, budget)
+        crate::wire::Field::take(&mut self.0, wire, budget)
     }
     fn put(&self, number: u32, out: &mut Vec<u8>) {
-        super::wire::Field::put(&self.0, number, out);
+        crate::wire::Field::put(&self.0, number, out);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tensors of ONNX files.
 
 use super::proto::{TensorProto, elem, elem_name, elem_of};
-use super::wire::Text;
 use crate::error::element_count;
 use crate::half::{bf16_to_f32, f16_to_f32};
+use crate::wire::Text;
 use gabor_tensor::{Data, Rule, Tensor};
 
 /// The elements of a tensor that is known at import.

@@ -7,10 +7,10 @@ mod shapes;
 mod windows;
 mod writer;
 
-use super::metadata::Metadata;
 use super::proto::*;
-use super::wire::Message;
 use super::{IR_VERSION, OPSET, tensor};
+use crate::Metadata;
+use crate::wire::Message;
 use crate::{Error, Result};
 use cx::Cx;
 use gabor_graph::ops::{BinaryMap, Conv, ConvInputGrad, ConvTranspose, LocalResponseNorm, LpPool, MatMul, Reshape};

@@ -17,33 +17,17 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-use super::metadata::Metadata;
 use super::proto::{ModelProto, ValueInfoProto, elem, elem_name};
 use super::tensor::{self, Known};
-use super::wire::{Budget, Message};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 use crate::error::At;
-use crate::{Error, Result};
-use gabor_graph::{Graph, ValueType};
+use crate::wire::{Budget, Message};
+use crate::{Error, Imported, Metadata, Result};
+use gabor_graph::ValueType;
 use gabor_tensor::{DType, Dim, Rule, Shape, Weights};
 use op::Op;
 use reader::Reader;
 use std::collections::HashMap;
-
-/// What a model file holds.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The network: inputs, parameters and outputs under the file's names, nodes under theirs.
-    pub graph: Graph,
-    /// The numbers of every parameter of the graph.
-    pub weights: Weights,
-    /// Preprocessing, class names, provenance and all other entries.
-    pub metadata: Metadata,
-    /// The version of the operators that the file is written for.
-    pub opset: i64,
-    /// The program that wrote the file and its version, as the file says it.
-    pub producer: String,
-}
 
 /// How one operator is read.
 type Row = fn(&mut Op<'_, '_>) -> Result<(), op::Fail>;
@@ -125,7 +109,14 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
         }
     }
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
-    Ok(Imported { graph, weights, metadata: Metadata::from_props(&model.metadata_props)?, opset, producer })
+    Ok(Imported {
+        graph,
+        weights,
+        metadata: Metadata::from_props(&model.metadata_props)?,
+        format: format!("ONNX opset {opset}"),
+        producer,
+        notes: Vec::new(),
+    })
 }
 
 /// The version of the standard operators.

@@ -2,7 +2,7 @@
 
 use super::import;
 use crate::onnx::proto::ModelProto;
-use crate::onnx::wire::{Budget, Message};
+use crate::wire::{Budget, Message};
 use gabor_tensor::{Stream, rng::op::TEST};
 
 const NUMBERS: [i64; 14] =

@@ -1,4 +1,4 @@
-//! Protocol buffers, as much of them as ONNX needs: fields read from bytes and written to them.
+//! Protocol buffers, as much of them as ONNX and Caffe need: fields read from bytes and written to them.
 //!
 //! Messages borrow from the file, so weights are copied once, into their tensor. No message contains itself (subgraphs
 //! stay bytes), so there is no recursion to bound; the number of messages and texts is bounded by [`MAX_PARTS`].
@@ -305,21 +305,21 @@ impl<'a, M: Message<'a>> Field<'a> for Vec<M> {
     }
 }
 
-/// Declares a message: its fields with their numbers in `onnx.proto3`.
+/// Declares a message: its fields with their numbers in the schema.
 macro_rules! message {
     ($(#[doc = $doc:literal])* $name:ident { $($number:literal $field:ident: $ty:ty),* $(,)? }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, Default)]
         pub(crate) struct $name<'a> { $(pub $field: $ty),* }
-        impl<'a> $crate::onnx::wire::Message<'a> for $name<'a> {
+        impl<'a> $crate::wire::Message<'a> for $name<'a> {
             fn take(
                 &mut self,
                 number: u32,
-                wire: $crate::onnx::wire::Wire<'a>,
-                budget: &mut $crate::onnx::wire::Budget,
+                wire: $crate::wire::Wire<'a>,
+                budget: &mut $crate::wire::Budget,
             ) -> Result<(), gabor_tensor::Rule> {
                 match number {
-                    $($number => $crate::onnx::wire::Field::take(&mut self.$field, wire, budget).map_err(|r| {
+                    $($number => $crate::wire::Field::take(&mut self.$field, wire, budget).map_err(|r| {
                         let place = concat!(stringify!($name), ".", stringify!($field));
                         gabor_tensor::Rule { rule: format!("{place}: {}", r.rule), ..r }
                     }),)*
@@ -327,7 +327,7 @@ macro_rules! message {
                 }
             }
             fn put(&self, out: &mut Vec<u8>) {
-                $($crate::onnx::wire::Field::put(&self.$field, $number, out);)*
+                $($crate::wire::Field::put(&self.$field, $number, out);)*
             }
         }
     };

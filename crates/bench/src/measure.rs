@@ -175,7 +175,8 @@ fn build(workload: &Workload, backend: &dyn Backend) -> Result<Case> {
             Ok(Case { run, inputs, n, divide: 1.0, flops, bytes: None })
         }
         Workload::Train { model, n } => {
-            let net = network(model)?;
+            // As the peers are timed: without auxiliary heads.
+            let net = network(model)?.without_auxiliary();
             let (forward, first) = forward_flops(&net.graph(Mode::Infer)?, n);
             let graph = net.graph(Mode::Train)?;
             let logits = (graph.output_value("logits"))

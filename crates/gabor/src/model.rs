@@ -9,6 +9,7 @@ use gabor_graph::ops::Softmax;
 use gabor_graph::{Graph, ValueId};
 use gabor_nets::{Mode, Network};
 use gabor_tensor::{DType, Dim, Rule, Tensor, Weights};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,11 +75,12 @@ impl Model {
         model.metrics = metadata.metrics;
         Ok(model)
     }
-    /// A graph with its weights, without preprocessing and names.
+    /// A graph with its weights, without preprocessing and names. Weights that the graph has no parameter for, such as
+    /// those of heads for training alone, are left out.
     ///
     /// # Errors
     /// A parameter without a weight of its shape.
-    pub fn new(graph: Graph, weights: Weights) -> Result<Self> {
+    pub fn new(graph: Graph, mut weights: Weights) -> Result<Self> {
         for (v, _) in graph.parameters() {
             let (name, want) = (&graph.value(v).name, graph.shape(v).known().unwrap_or_default());
             match weights.get(name).map(Tensor::shape) {
@@ -95,6 +97,8 @@ impl Model {
                 }
             }
         }
+        let known: HashSet<&str> = graph.parameters().map(|(v, _)| graph.value(v).name.as_str()).collect();
+        weights.0.retain(|name, _| known.contains(name.as_str()));
         Ok(Model {
             graph,
             weights,

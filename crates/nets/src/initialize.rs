@@ -50,8 +50,30 @@ pub fn draw(initializer: &Initializer, shape: &[usize], stream: &mut Stream) -> 
             let rows = shape.first().copied().unwrap_or(1);
             orthogonal(data, rows, gain, stream);
         }
+        Initializer::Bilinear => bilinear(data, shape),
     }
     tensor
+}
+
+/// Tents over the window of channel `i` to channel `i`, zeros elsewhere.
+fn bilinear(data: &mut [f32], shape: &[usize]) {
+    let [ci, co, window @ ..] = shape else { return };
+    let len: usize = window.iter().product();
+    // A tent over k places falls from its middle, (k - 1) / 2, to zero in ⌈k / 2⌉ steps.
+    let tent = |k: usize, at: usize| 1.0 - (at as f64 - (k as f64 - 1.0) / 2.0).abs() / k.div_ceil(2) as f64;
+    let filter: Vec<f32> = (0..len)
+        .map(|i| {
+            let (mut rest, mut value) = (i, 1.0);
+            for &k in window.iter().rev() {
+                value *= tent(k, rest % k);
+                rest /= k;
+            }
+            value as f32
+        })
+        .collect();
+    for c in 0..*ci.min(co) {
+        data[(c * co + c) * len..][..len].copy_from_slice(&filter);
+    }
 }
 
 /// Fan-in and fan-out of a weight `[out, in, window…]`. A vector counts as `[len, len]`, a number as `[1, 1]`.
@@ -154,6 +176,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn bilinear_filters_interpolate() {
+        // A window of 4 at stride 2: 1/4 3/4 3/4 1/4 in each dimension.
+        let t = draw(&Initializer::Bilinear, &[2, 2, 4, 4], &mut Stream::new(3, 0, 1, op::TEST)).to_f64();
+        let one = [0.25, 0.75, 0.75, 0.25];
+        for (i, v) in t.iter().enumerate() {
+            let (channels, y, x) = (i / 16, i / 4 % 4, i % 4);
+            let want = if channels == 0 || channels == 3 { one[y] * one[x] } else { 0.0 };
+            assert_eq!(*v, want, "{i}");
+        }
+        let odd = draw(&Initializer::Bilinear, &[1, 1, 3], &mut Stream::new(3, 0, 1, op::TEST)).to_f64();
+        assert_eq!(odd, [0.5, 1.0, 0.5]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub mod zoo;
 pub use activation::Activation;
 pub use gabor_graph::{Error, Result};
 pub use initialize::{draw, initialize};
-pub use net::{ConvOptions, LrnOptions, Mode, Net, NormOptions, PoolOptions, conv, pool};
+pub use net::{Auxiliary, ConvOptions, LrnOptions, Mode, Net, NormOptions, PoolOptions, conv, pool};
 pub use network::{Network, network};
 pub use scheme::Scheme;
 pub use summary::{LayerRow, Memory, Summary, summary};

@@ -27,12 +27,16 @@ fn run(graph: &mut Graph, n: usize) -> (Tensor, Vec<(String, Tensor)>) {
         bindings.insert(key, Tensor::i32(&[4], vec![7, 0, 1, 0]).unwrap());
     }
     let logits = graph.output_value("logits").unwrap();
-    // The gradient of a mean of products with a fixed pattern, which no softmax or normalisation cancels.
-    let classes = graph.shape(logits).at(n)[1];
-    let pattern = graph.constant(noise(&[classes], 2));
-    let product = graph.mul(logits, pattern).unwrap();
-    let square = graph.mul(product, product).unwrap();
-    let loss = graph.mean_all(square).unwrap();
+    // The gradient of a mean of products with a fixed pattern, which no softmax or normalisation cancels; auxiliary heads
+    // have their part in it.
+    let mut loss = graph.number(0.0);
+    for (_, scores) in graph.outputs().to_vec() {
+        let pattern = graph.constant(noise(&graph.shape(scores).at(n)[1..], 2));
+        let product = graph.mul(scores, pattern).unwrap();
+        let square = graph.mul(product, product).unwrap();
+        let part = graph.mean_all(square).unwrap();
+        loss = graph.add(loss, part).unwrap();
+    }
     let trainable: Vec<ValueId> = graph.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| v).collect();
     let gradients = differentiate(graph, loss, &trainable).unwrap();
     let mut wanted = vec![logits];

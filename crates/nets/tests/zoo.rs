@@ -2,10 +2,15 @@
 
 use gabor_graph::{Graph, Source};
 use gabor_nets::zoo::{self, Options};
-use gabor_nets::{Mode, Scheme, initialize, summary};
+use gabor_nets::{Mode, Network, Scheme, initialize, summary};
 
 fn graph(name: &str, mode: Mode) -> Graph {
     zoo::by_name(name, &Options::default()).unwrap().graph(mode).unwrap()
+}
+
+/// Trainable numbers of a graph.
+fn trainable(g: &Graph) -> usize {
+    g.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| g.shape(v).len_at(1)).sum()
 }
 
 #[test]
@@ -14,11 +19,16 @@ fn parameters_and_logits_are_as_published() {
         for mode in [Mode::Infer, Mode::Train] {
             let g = graph(card.name, mode);
             let logits = g.output_value("logits").unwrap();
-            assert_eq!(g.ty(logits).to_string(), format!("f32[n, {}]", card.classes), "{}", card.name);
+            // Networks of segmentation give scores for every place.
+            let [_, c, places @ ..] = g.shape(logits).dims() else { panic!("{}: {}", card.name, g.ty(logits)) };
+            assert_eq!(c.fixed(), Some(card.classes), "{}", card.name);
+            let dense = ["unet", "fcn"].iter().any(|d| card.name.contains(d));
+            assert_eq!(places.len(), if dense { 2 } else { 0 }, "{}", card.name);
             let s = summary(&g);
-            assert_eq!(s.parameters, card.parameters, "{}", card.name);
-            let all: usize = (g.parameters().filter(|(_, p)| p.trainable)).map(|(v, _)| g.shape(v).len_at(1)).sum();
-            assert_eq!(s.parameters as usize, all, "{}: every parameter belongs to a layer", card.name);
+            assert_eq!(s.parameters as usize, trainable(&g), "{}: every parameter belongs to a layer", card.name);
+            if mode == Mode::Infer {
+                assert_eq!(s.parameters, card.parameters, "{}", card.name);
+            }
             g.validate().unwrap();
         }
     }
@@ -158,14 +168,59 @@ fn training_graphs_update_statistics_and_drop() {
     assert!(graph("resnet20", Mode::Infer).updates().is_empty());
     assert!(graph("alexnet", Mode::Train).find("key").is_some());
     assert!(graph("alexnet", Mode::Infer).find("key").is_none());
-    // Both graphs have the same parameters.
+    // Both graphs have the same parameters, but for auxiliary heads.
+    let mut with_heads = Vec::new();
     for name in zoo::names() {
+        let net = zoo::by_name(name, &Options::default()).unwrap();
         let list = |mode| {
-            let g = graph(name, mode);
+            let g = net.graph(mode).unwrap();
             g.parameters().map(|(v, _)| (g.value(v).name.clone(), g.shape(v).clone())).collect::<Vec<_>>()
         };
-        assert_eq!(list(Mode::Train), list(Mode::Infer), "{name}");
+        let only = net.training_only().unwrap();
+        let mut train = list(Mode::Train);
+        train.retain(|(n, _)| !only.contains(n));
+        assert_eq!(train, list(Mode::Infer), "{name}");
+        let (_, heads) = net.graph_and_heads(Mode::Train).unwrap();
+        assert!(only.iter().all(|n| heads.iter().any(|h| n.starts_with(&format!("{}.", h.name)))), "{name}: {only:?}");
+        assert_eq!(only.is_empty(), heads.is_empty(), "{name}");
+        if !heads.is_empty() {
+            with_heads.push(name);
+        }
     }
+    assert!(with_heads.contains(&"googlenet") && !with_heads.contains(&"resnet18"), "{with_heads:?}");
+}
+
+/// Numbers of torchvision's `googlenet(aux_logits=True)`.
+#[test]
+fn auxiliary_heads_are_for_training_alone() {
+    let net = zoo::by_name("googlenet", &Options::default()).unwrap();
+    let (g, heads) = net.graph_and_heads(Mode::Train).unwrap();
+    assert_eq!(trainable(&g), 13_004_888);
+    assert_eq!(trainable(&net.clone().without_auxiliary().graph(Mode::Train).unwrap()), 6_624_904);
+    let heads: Vec<(&str, f64)> = heads.iter().map(|h| (h.name.as_str(), h.weight)).collect();
+    assert_eq!(heads, [("aux1", 0.3), ("aux2", 0.3)]);
+    for (name, shape) in [
+        ("aux1.conv.conv.weight", "[128, 512, 1, 1]"),
+        ("aux2.conv.conv.weight", "[128, 528, 1, 1]"),
+        ("aux1.conv.bn.running_var", "[128]"),
+        ("aux2.fc1.weight", "[1024, 2048]"),
+        ("aux1.fc2.bias", "[1000]"),
+    ] {
+        assert_eq!(g.shape(g.find(name).unwrap()).to_string(), shape, "{name}");
+    }
+    for name in ["aux1", "aux2"] {
+        assert_eq!(g.ty(g.output_value(name).unwrap()).to_string(), "f32[n, 1000]");
+    }
+    let infer = net.graph(Mode::Infer).unwrap();
+    assert_eq!(infer.outputs().len(), 1);
+    assert!(infer.values().iter().all(|v| !v.name.starts_with("aux")));
+    let twice = Network::new("twice", &[4], 2, |net| {
+        net.auxiliary("a", 1.0, |h| h.linear("fc", 2))?.auxiliary("a", 1.0, |h| h.linear("fc2", 2))?;
+        net.linear("fc", 2).map(|_| ())
+    });
+    assert!(twice.graph(Mode::Train).unwrap_err().to_string().contains("two heads of this name"));
+    let weight = Network::new("weight", &[4], 2, |net| net.auxiliary("a", -1.0, |h| h.linear("fc", 2)).map(|_| ()));
+    assert!(weight.graph(Mode::Train).unwrap_err().to_string().contains("at least 0"));
 }
 
 #[test]

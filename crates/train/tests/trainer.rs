@@ -271,3 +271,61 @@ fn pictures_without_variation_are_no_reason_to_fail() {
     let out = run(&Setup::with_network(&config, splits, network()).unwrap(), 1, None, false);
     assert_eq!((out.evaluation.unwrap().count, out.state.step), (40, 3));
 }
+
+/// A network with two auxiliary heads, one of them behind dropout.
+fn headed() -> Network {
+    Network::new("headed", &[1, 8, 8], 10, |net| {
+        net.conv("conv1", conv(6, 3).pad(1))?.batch_norm("bn1")?.relu()?;
+        net.auxiliary("aux1", 0.3, |head| {
+            head.adaptive_avg_pool(&[4, 4])?.conv("conv", conv(4, 1))?.batch_norm("bn")?.relu()?;
+            head.linear("fc1", 16)?.relu()?.dropout(0.7)?.linear("fc2", 10)
+        })?;
+        net.max_pool(2)?.auxiliary("aux2", 0.5, |head| head.linear("fc", 10))?;
+        net.linear("fc", 10)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn auxiliary_heads_learn_and_are_kept_for_training_alone() {
+    let dir = directory("heads");
+    let of = |words: &[&str], net: Network| {
+        let words = [&["optimiser=sgd", "momentum=0", "schedule=constant", "lr=0.5", "epochs=1"], words].concat();
+        let config = Config::load(None, [], &words).unwrap();
+        Setup::with_network(&config, gabor_data::digits().hold_out(0.1, 0).unwrap(), net).unwrap()
+    };
+    // With all weights zero every head says 1/10 for each class, so the loss is ln 10 times the weights.
+    let zeros = of(&["max_steps=1"], headed().with_scheme(gabor_nets::Scheme::by_name("zeros").unwrap()));
+    let mut events: Vec<Event> = Vec::new();
+    train(&zeros, &backend(1), RunOptions::default(), &mut events).unwrap();
+    let losses: Vec<f64> =
+        events.iter().filter_map(|e| if let Event::Step { loss, .. } = e { Some(*loss) } else { None }).collect();
+    assert!(losses.iter().all(|l| (l - 10f64.ln() * 1.8).abs() < 1e-5) && losses.len() < 2, "{losses:?}");
+
+    // One step moves every parameter, those of the heads among them.
+    let s = of(&["max_steps=1"], headed());
+    let out = run(&s, 1, Some(&dir), false);
+    let before = s.network.initialize(s.config.seed).unwrap();
+    assert_eq!(out.weights.len(), before.len());
+    for (name, tensor) in before.iter() {
+        let after = out.weights.get(name).unwrap().to_f64();
+        assert!(after.iter().all(|v| v.is_finite()), "{name}");
+        assert!(after.iter().zip(tensor.to_f64()).any(|(a, b)| *a != b), "{name} did not move");
+    }
+    // Checkpoints hold the heads, and a resumed run needs them.
+    let (saved, _) = Checkpoints::open(&dir).unwrap().load_last(&mut Vec::new()).unwrap();
+    assert_eq!(saved.get("aux1.fc1.weight"), out.weights.get("aux1.fc1.weight"));
+    let more = run(&of(&["max_steps=2"], headed()), 1, Some(&dir), true);
+    assert_ne!(more.weights.get("aux1.fc1.weight"), out.weights.get("aux1.fc1.weight"));
+    // Published weights with heads begin a network with heads and one without.
+    for net in [headed(), headed().without_auxiliary()] {
+        let names = net.initialize(0).unwrap().len();
+        let mut events: Vec<Event> = Vec::new();
+        let options = RunOptions { weights: Some(out.weights.clone()), ..Default::default() };
+        let taken = train(&of(&["max_steps=1", "lr=1e-20"], net), &backend(1), options, &mut events).unwrap();
+        assert_eq!(taken.weights.len(), names);
+        assert_eq!(taken.weights.get("fc.weight"), out.weights.get("fc.weight"));
+        assert!(!events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("fresh"))), "{events:?}");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}

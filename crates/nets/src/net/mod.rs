@@ -18,8 +18,17 @@ use std::collections::HashSet;
 pub enum Mode {
     /// Training: batch normalisation with the statistics of the batch (and an update of the running ones), dropout active.
     Train,
-    /// Inference: batch normalisation with the running statistics, no dropout.
+    /// Inference: batch normalisation with the running statistics, no dropout, no auxiliary heads.
     Infer,
+}
+
+/// An auxiliary head of a network: further logits for training alone, whose loss is added with a weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auxiliary {
+    /// Name of the head, of its output, and the prefix of its parameters.
+    pub name: String,
+    /// Factor of its loss.
+    pub weight: f64,
 }
 
 /// A network under construction: a graph, and the current value that the next layer takes.
@@ -42,6 +51,7 @@ pub struct Net {
     graph: Graph,
     mode: Mode,
     input: ValueId,
+    vocabulary: Option<usize>,
     current: ValueId,
     key: Option<ValueId>,
     prefix: String,
@@ -49,6 +59,8 @@ pub struct Net {
     scheme: Scheme,
     scheme_is_fixed: bool,
     dropouts: u32,
+    heads: Vec<(Auxiliary, ValueId)>,
+    with_heads: bool,
 }
 
 impl Net {
@@ -64,18 +76,39 @@ impl Net {
         }
         let mut graph = Graph::new(name);
         let images = graph.input("images", Shape::batch(input), DType::F32)?;
-        Ok(Net {
+        Ok(Self::on(graph, images, None, mode))
+    }
+    /// A net whose input, `tokens` (i32), has the shape `[n, length]`: numbers of words below `vocabulary`. An
+    /// [`embedding`](Net::embedding) comes first.
+    ///
+    /// # Errors
+    /// A length or vocabulary of 0 or beyond measure.
+    pub fn text(name: impl Into<String>, length: usize, vocabulary: usize, mode: Mode) -> Result<Self> {
+        const MOST: usize = 1 << 24;
+        if length == 0 || length > MOST || vocabulary == 0 || vocabulary > MOST {
+            let rule = Rule::new(format!("texts of {length} words out of {vocabulary}"));
+            return Err(Error::new("tokens", rule.right(format!("numbers from 1 to {MOST}"))));
+        }
+        let mut graph = Graph::new(name);
+        let tokens = graph.input("tokens", Shape::batch(&[length]), DType::I32)?;
+        Ok(Self::on(graph, tokens, Some(vocabulary), mode))
+    }
+    fn on(graph: Graph, input: ValueId, vocabulary: Option<usize>, mode: Mode) -> Self {
+        Net {
             graph,
             mode,
-            input: images,
-            current: images,
+            input,
+            vocabulary,
+            current: input,
             key: None,
             prefix: String::new(),
             layers: HashSet::new(),
             scheme: Scheme::default(),
             scheme_is_fixed: false,
             dropouts: 0,
-        })
+            heads: Vec::new(),
+            with_heads: true,
+        }
     }
 
     // --- the current value --------------------------------------------------------------------------------------------
@@ -114,11 +147,23 @@ impl Net {
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
-    /// The graph, with the current value as its output of that name (`logits` for a classifier).
+    /// The auxiliary heads so far.
+    pub fn auxiliaries(&self) -> Vec<Auxiliary> {
+        self.heads.iter().map(|(head, _)| head.clone()).collect()
+    }
+    /// The graph, with the current value as its output of that name (`logits` for a classifier), followed by those of
+    /// the auxiliary heads.
     pub fn finish(mut self, output: &str) -> Graph {
         self.graph.scope("");
         self.graph.output(output, self.current);
+        for (head, value) in self.heads {
+            self.graph.output(head.name, value);
+        }
         self.graph
+    }
+    /// Number of words of a net for text.
+    pub fn vocabulary(&self) -> Option<usize> {
+        self.vocabulary
     }
 
     // --- structure ----------------------------------------------------------------------------------------------------
@@ -143,6 +188,51 @@ impl Net {
         let made = layers(self).map(|net| net.current);
         self.current = from;
         made
+    }
+    /// Builds an auxiliary head (Szegedy et al. 2015): layers from the current value aside that end in logits
+    /// `[n, classes]`, whose loss training adds with the factor `weight`. Names get the prefix `name.`. The head is there
+    /// in [`Mode::Train`] alone; the current value stays.
+    ///
+    /// ```
+    /// use gabor_nets::{Mode, Network};
+    /// let net = Network::new("two heads", &[8], 3, |net| {
+    ///     net.linear("fc1", 16)?.relu()?;
+    ///     net.auxiliary("aux", 0.3, |head| head.linear("fc", 3))?;
+    ///     net.linear("fc2", 3).map(|_| ())
+    /// });
+    /// let outputs = |mode| net.graph(mode).unwrap().outputs().iter().map(|o| o.0.clone()).collect::<Vec<_>>();
+    /// assert_eq!(outputs(Mode::Train), ["logits", "aux"]);
+    /// assert_eq!(outputs(Mode::Infer), ["logits"]);
+    /// assert!(net.initialize(0).unwrap().get("aux.fc.weight").is_some());
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the layers, a weight below 0 or not finite, or a second head of that name.
+    pub fn auxiliary(
+        &mut self,
+        name: &str,
+        weight: f64,
+        layers: impl FnOnce(&mut Net) -> Result<&mut Net>,
+    ) -> Result<&mut Self> {
+        if self.mode == Mode::Infer || !self.with_heads {
+            return Ok(self);
+        }
+        let full = format!("{}{name}", self.prefix);
+        if !(weight.is_finite() && weight >= 0.0) {
+            let rule =
+                Rule::new(format!("an auxiliary loss of weight {weight}")).right("a finite weight of at least 0");
+            return Err(Error::new(&full, rule));
+        }
+        if full == "logits" || self.heads.iter().any(|(head, _)| head.name == full) {
+            return Err(Error::new(&full, Rule::new("two heads of this name").right("another name")));
+        }
+        let value = self.branch(|b| b.within(name, layers))?;
+        self.heads.push((Auxiliary { name: full, weight }, value));
+        Ok(self)
+    }
+    /// Leaves all auxiliary heads out.
+    pub(crate) fn leave_out_heads(&mut self) {
+        self.with_heads = false;
     }
     /// Says how the weights of the layers that follow are initialised, unless the network's user has chosen already.
     pub fn init(&mut self, scheme: Scheme) -> &mut Self {

@@ -145,4 +145,53 @@ impl Net {
         self.current = self.graph.add_one(Pad { mode: PadMode::Constant, value: 0.0, pads }, &[self.current])?;
         Ok(self)
     }
+    /// The part of every feature map that begins at `start` and has these spatial extents.
+    ///
+    /// # Errors
+    /// A part that does not lie inside.
+    pub fn crop(&mut self, start: &[usize], extents: &[usize]) -> Result<&mut Self> {
+        self.begin_counted("crop")?;
+        let spatial = self.spatial()?;
+        let fits = |i: usize| start[i].checked_add(extents[i]).is_some_and(|end| end <= spatial[i]);
+        if [start.len(), extents.len()] != [spatial.len(); 2] || !(0..spatial.len()).all(fits) {
+            let rule = Rule::new(format!("a part of extents {extents:?} from {start:?} of feature maps {spatial:?}"));
+            return Err(self.broken(rule.right("a part that lies inside, so a larger input")));
+        }
+        for (i, (&start, &len)) in start.iter().zip(extents).enumerate() {
+            if len != spatial[i] {
+                let op = Slice { axis: 2 + i, start, end: start + len, step: 1 };
+                self.current = self.graph.add_one(op, &[self.current])?;
+            }
+        }
+        Ok(self)
+    }
+    /// The middle of every feature map, of these spatial extents; an odd rest is cut off behind.
+    ///
+    /// # Errors
+    /// Extents larger than the feature maps'.
+    pub fn center_crop(&mut self, extents: &[usize]) -> Result<&mut Self> {
+        let spatial = self.spatial()?;
+        let start: Vec<usize> =
+            spatial.iter().zip(extents).map(|(have, want)| have.saturating_sub(*want) / 2).collect();
+        self.crop(&start, extents)
+    }
+    /// Zeros around every feature map up to these spatial extents, an odd one behind; nothing if they are there already.
+    ///
+    /// # Errors
+    /// Extents smaller than the feature maps'.
+    pub fn pad_to(&mut self, extents: &[usize]) -> Result<&mut Self> {
+        let spatial = self.spatial()?;
+        if spatial == extents {
+            return Ok(self);
+        }
+        self.begin_counted("pad")?;
+        if spatial.len() != extents.len() || spatial.iter().zip(extents).any(|(have, want)| have > want) {
+            let rule = Rule::new(format!("feature maps {spatial:?} padded to {extents:?}"));
+            return Err(self.broken(rule.right("extents that are not smaller")));
+        }
+        let around = spatial.iter().zip(extents).map(|(have, want)| ((want - have) / 2, (want - have).div_ceil(2)));
+        let pads = [(0, 0), (0, 0)].into_iter().chain(around).collect();
+        self.current = self.graph.add_one(Pad { mode: PadMode::Constant, value: 0.0, pads }, &[self.current])?;
+        Ok(self)
+    }
 }

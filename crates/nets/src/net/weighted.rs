@@ -3,7 +3,7 @@
 use super::{ConvOptions, Net, conv};
 use gabor_graph::ops::Slice;
 use gabor_graph::{Initializer, Result, ValueId};
-use gabor_tensor::{ConvGeometry, PadMode, Rule, WindowOptions};
+use gabor_tensor::{ConvGeometry, Dim, PadMode, Rule, Shape, WindowOptions};
 
 /// One number for every dimension, or the numbers as they are.
 fn spread(v: &[usize], d: usize) -> Vec<usize> {
@@ -155,6 +155,28 @@ impl Net {
             None
         };
         self.current = self.graph.linear(self.current, weight, bias)?;
+        Ok(self)
+    }
+    /// A vector for each word of a net for [text](Net::text): `[n, length]` (i32) becomes `[n, features, length]`, channels
+    /// first, so that 1D convolutions follow. Parameter: `NAME.weight` `[vocabulary, features]`, drawn by `initializer`
+    /// (PyTorch draws from the standard normal distribution).
+    ///
+    /// # Errors
+    /// A value that is no text.
+    pub fn embedding(&mut self, name: &str, features: usize, initializer: Initializer) -> Result<&mut Self> {
+        let full = self.begin(name)?;
+        let Some(vocabulary) = self.vocabulary.filter(|_| self.current == self.input) else {
+            let rule = Rule::new(format!("an embedding of a value {}", self.shape()));
+            return Err(self.broken(rule.right("the tokens [n, length] of a net for text")));
+        };
+        let init = if self.scheme_is_fixed { self.scheme.linear.clone() } else { initializer };
+        let table = self.trainable(&full, "weight", &[vocabulary, features], init, true)?;
+        let length = self.channels();
+        let hot = self.graph.one_hot(self.current, vocabulary)?;
+        let hot = self.graph.reshape(hot, &Shape(vec![Dim::Batch(length), Dim::Fixed(vocabulary)]))?;
+        let rows = self.graph.matmul(hot, table, false, false)?;
+        let rows = self.graph.reshape(rows, &Shape::batch(&[length, features]))?;
+        self.current = self.graph.transpose(rows, &[0, 2, 1])?;
         Ok(self)
     }
     /// A trainable number per place and channel is added: a bias that is not shared between places. Parameter:

@@ -19,10 +19,12 @@ const fn entry(name: &'static str, aliases: &'static [&'static str], parameters:
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("alphago_policy", &["alphago", "alphago-policy-192"], 3_882_793, |net, classes| policy(net, classes, 192)),
-    entry("alphago_policy_128", &[], 1_777_641, |net, classes| policy(net, classes, 128)),
-    entry("alphago_policy_256", &[], 6_798_953, |net, classes| policy(net, classes, 256)),
-    entry("alphago_policy_384", &[], 15_064_297, |net, classes| policy(net, classes, 384)),
+    entry("alphago_policy", &["alphago", "alphago-policy-192", "alphago-policy-k192"], 3_882_793, |net, classes| {
+        policy(net, classes, 192)
+    }),
+    entry("alphago_policy_128", &["alphago-policy-k128"], 1_777_641, |net, classes| policy(net, classes, 128)),
+    entry("alphago_policy_256", &["alphago-policy-k256"], 6_798_953, |net, classes| policy(net, classes, 256)),
+    entry("alphago_policy_384", &["alphago-policy-k384"], 15_064_297, |net, classes| policy(net, classes, 384)),
 ];
 
 fn policy(net: &mut Net, classes: usize, k: usize) -> Result<()> {

@@ -1,5 +1,5 @@
-//! GoogLeNet (Szegedy et al. 2015) as torchvision has it: batch normalisation, 3×3 where the paper has 5×5, no auxiliary
-//! heads.
+//! GoogLeNet (Szegedy et al. 2015) as torchvision has it: batch normalisation, 3×3 where the paper has 5×5. In
+//! training two auxiliary heads stand behind modules 4a and 4d.
 
 use super::{Card, Entry, Preprocessing};
 use crate::{ConvOptions, Net, NormOptions, Scheme, conv, pool};
@@ -14,7 +14,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     card: Card {
         name: "googlenet",
         aliases: &["inception_v1"],
-        title: "GoogLeNet of nine inception modules, as torchvision has it, without auxiliary heads",
+        title: "GoogLeNet of nine inception modules, as torchvision has it, in training with two auxiliary heads",
         paper: "Szegedy et al.: Going deeper with convolutions",
         year: 2015,
         parameters: 6_624_904,
@@ -45,8 +45,11 @@ fn googlenet(net: &mut Net, classes: usize) -> Result<()> {
     net.within("conv3", |b| unit(b, conv(192, 3).pad(1)))?.max_pool(pool(3).stride(2).ceil())?;
     for (name, filters) in MODULES {
         net.within(&format!("inception{name}"), |b| inception(b, *filters))?;
+        // "The losses of the auxiliary classifiers were weighted by 0.3."
         match *name {
             "3b" => net.max_pool(pool(3).stride(2).ceil())?,
+            "4a" => net.auxiliary("aux1", 0.3, |head| auxiliary(head, classes))?,
+            "4d" => net.auxiliary("aux2", 0.3, |head| auxiliary(head, classes))?,
             "4e" => net.max_pool(pool(2).ceil())?,
             _ => net,
         };
@@ -60,6 +63,12 @@ fn unit(net: &mut Net, options: ConvOptions) -> Result<&mut Net> {
     net.conv("conv", options.no_bias())?
         .batch_norm_with("bn", NormOptions { eps: 1e-3, ..NormOptions::default() })?
         .relu()
+}
+
+/// Average pooling to 4×4 (the paper's 5×5 window at stride 3 on 14×14), 1×1 convolution, two fully connected layers.
+fn auxiliary(net: &mut Net, classes: usize) -> Result<&mut Net> {
+    net.adaptive_avg_pool(&[4, 4])?.within("conv", |b| unit(b, conv(128, 1)))?;
+    net.linear("fc1", 1024)?.relu()?.dropout(0.7)?.linear("fc2", classes)
 }
 
 fn inception(net: &mut Net, [c1, r3, c3, r5, c5, p]: [usize; 6]) -> Result<&mut Net> {

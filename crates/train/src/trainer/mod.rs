@@ -90,14 +90,16 @@ pub struct Outcome {
 }
 
 impl Forward {
-    /// The network of a description. Outputs called `aux…` are auxiliary scores of weight 0.3 (GoogLeNet).
+    /// The network of a description, in training with its auxiliary heads.
     ///
     /// # Errors
     /// Layers that do not fit each other.
     pub fn of(network: &gabor_nets::Network, mode: Mode) -> Result<Self> {
-        Self::of_graph(network.graph(mode)?)
+        let (graph, heads) = network.graph_and_heads(mode)?;
+        let auxiliary = heads.iter().filter_map(|h| Some((graph.output_value(&h.name)?, h.weight))).collect();
+        Ok(Forward { auxiliary, ..Self::of_graph(graph)? })
     }
-    /// A graph with an output `logits`.
+    /// A graph with an output `logits`; other outputs play no part in the loss.
     ///
     /// # Errors
     /// A graph without it.
@@ -106,9 +108,7 @@ impl Forward {
             let names: Vec<&str> = graph.outputs().iter().map(|o| o.0.as_str()).collect();
             Error::new(&graph.name, Rule::new(format!("outputs {}", names.join(", "))).right("an output `logits`"))
         })?;
-        let aux = graph.outputs().iter().filter(|(name, _)| name.starts_with("aux"));
-        let auxiliary = aux.map(|&(_, v)| (v, 0.3)).collect();
-        Ok(Forward { graph, logits, auxiliary })
+        Ok(Forward { graph, logits, auxiliary: Vec::new() })
     }
 }
 

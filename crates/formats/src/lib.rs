@@ -2,14 +2,16 @@
 //!
 //! Nothing here opens a file: every reader takes bytes and every writer returns them. A reader believes no number of a
 //! file before it has compared it with the bytes that are there, so a damaged or hostile file costs an [`Error`], not
-//! memory. Begin reading at [`npy`], then [`safetensors`], then [`onnx`].
+//! memory. Begin reading at [`npy`], then [`safetensors`], [`pytorch`] and [`onnx`].
 #![forbid(unsafe_code)]
 
+mod elements;
 mod error;
 mod half;
 mod model;
 pub mod npy;
 pub mod onnx;
+pub mod pytorch;
 pub mod safetensors;
 mod wire;
 

@@ -1,12 +1,12 @@
 //! Safetensors: named tensors and a map of texts in one file.
 //!
 //! A file is an 8-byte little-endian length, a JSON header, and the tensors' bytes without a gap. Read are F64, F32,
-//! F16 and BF16 as `f32`, I64, I32, I16 and I8 as `i32` if each number fits, U8 and BOOL as `u8`. Written are `f32`,
+//! F16 and BF16 as `f32`, whole numbers from 8 to 64 bits as `i32` if each number fits, U8 and BOOL as `u8`. Written are `f32`,
 //! `f64`, `i32` and `u8`, largest alignment first, then by name, so the same tensors give the same bytes.
 //! Source: the format's specification by Hugging Face.
 
-use crate::error::{At, element_count};
-use crate::half::{bf16_to_f32, f16_to_f32};
+use crate::elements::{Element, bytes_of};
+use crate::error::At;
 use crate::{Error, Result};
 use gabor_tensor::{Data, Rule, Tensor, Weights};
 use serde::de::{self, MapAccess, Visitor};
@@ -68,12 +68,7 @@ pub fn write(weights: &Weights, metadata: &Metadata) -> Vec<u8> {
     out.extend_from_slice(&(header.len() as u64).to_le_bytes());
     out.extend_from_slice(header.as_bytes());
     for (_, t) in order {
-        match t.data() {
-            Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-            Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-            Data::I32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-            Data::U8(v) => out.extend_from_slice(v),
-        }
+        bytes_of(t, &mut out);
     }
     out
 }
@@ -184,43 +179,29 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Rule> {
 }
 
 fn decode(dtype: &str, shape: &[usize], bytes: &[u8]) -> Result<Tensor, Rule> {
-    let size = match dtype {
-        "F64" | "I64" => 8,
-        "F32" | "I32" => 4,
-        "F16" | "BF16" | "I16" => 2,
-        "I8" | "U8" | "BOOL" => 1,
-        _ => {
-            return Err(
-                Rule::new(format!("element type {dtype}")).right("one of F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL")
-            );
-        }
-    };
-    let want = element_count(shape, size)? * size;
-    if want != bytes.len() {
-        return Err(Rule::new(format!("{} bytes for {dtype} {shape:?}", bytes.len())).right(format!("{want} bytes")));
-    }
-    fn each<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-        bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
-    }
-    let data = match dtype {
-        "F64" => Data::F32(each(bytes, |b| f64::from_le_bytes(b) as f32)),
-        "F32" => Data::F32(each(bytes, f32::from_le_bytes)),
-        "F16" => Data::F32(each(bytes, |b| f16_to_f32(u16::from_le_bytes(b)))),
-        "BF16" => Data::F32(each(bytes, |b| bf16_to_f32(u16::from_le_bytes(b)))),
-        "I32" => Data::I32(each(bytes, i32::from_le_bytes)),
-        "I16" => Data::I32(each(bytes, |b| i32::from(i16::from_le_bytes(b)))),
-        "I8" => Data::I32(each(bytes, |b: [u8; 1]| i32::from(b[0] as i8))),
-        "I64" => {
-            let fit = |b| {
-                let v = i64::from_le_bytes(b);
-                i32::try_from(v).map_err(|_| Rule::new(format!("the number {v} does not fit a 32-bit integer")))
-            };
-            Data::I32(each(bytes, fit).into_iter().collect::<Result<_, _>>()?)
-        }
-        _ => Data::U8(bytes.to_vec()),
-    };
-    Tensor::new(shape, data)
+    let (_, element) = TYPES.iter().find(|t| t.0 == dtype).ok_or_else(|| {
+        let names: Vec<&str> = TYPES.iter().map(|t| t.0).collect();
+        Rule::new(format!("element type {dtype}")).right(format!("one of {}", names.join(" ")))
+    })?;
+    element.tensor(shape, bytes)
 }
+
+/// The element types that are read, by the format's names.
+const TYPES: &[(&str, Element)] = &[
+    ("F64", Element::F64),
+    ("F32", Element::F32),
+    ("F16", Element::F16),
+    ("BF16", Element::BF16),
+    ("I64", Element::I64),
+    ("I32", Element::I32),
+    ("I16", Element::I16),
+    ("I8", Element::I8),
+    ("U64", Element::U64),
+    ("U32", Element::U32),
+    ("U16", Element::U16),
+    ("U8", Element::U8),
+    ("BOOL", Element::Bool),
+];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]

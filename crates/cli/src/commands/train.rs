@@ -95,7 +95,7 @@ pub fn run(a: &Arguments) -> Result<()> {
 }
 
 /// Variables that the project's own tests read, under the prefix of settings.
-const NOT_SETTINGS: &[&str] = &["GABOR_PYTHON", "GABOR_ZOO", "GABOR_FUZZ_CASES"];
+const NOT_SETTINGS: &[&str] = &["GABOR_PYTHON", "GABOR_ZOO", "GABOR_FUZZ_CASES", "GABOR_FUZZ_SECONDS"];
 
 fn configuration(a: &Arguments) -> Result<Config> {
     let (files, mut words): (Vec<&String>, Vec<String>) = (

@@ -56,8 +56,8 @@ fn constant_of_shape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let dims: Vec<Dim> = shape.iter().map(|&v| extent(Int::Known(v))).collect::<Result<_, _>>()?;
     // A short file may ask for much memory here; no network needs such a constant to be large.
     let count = match product(&dims)? {
-        Dim::Fixed(n) if n <= 1 << 24 => n,
-        _ => return Err(Rule::new(format!("a constant of shape {shape:?}")).right("at most 16777216 elements").into()),
+        Dim::Fixed(n) if n <= 1 << 20 => n,
+        _ => return Err(Rule::new(format!("a constant of shape {shape:?}")).right("at most 1048576 elements").into()),
     };
     let elements = match value.map(|v| v.elements) {
         None => Elements::Float(vec![0.0; count]),

@@ -1,0 +1,81 @@
+//! Damaged files: no reader may panic, hang or allocate more than a file's size explains.
+//!
+//! `readers.rs` lists the readers, `harness.rs` damages files; here are the files to begin with.
+
+mod harness;
+mod readers;
+
+use gabor_formats::{npy, safetensors};
+use gabor_tensor::{Tensor, Weights};
+use harness::damage;
+use readers::{READERS, reader};
+use std::path::{Path, PathBuf};
+
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Damages each of the files, mixing in parts of the others.
+fn each(name: &str, files: &[(String, Vec<u8>)]) {
+    assert!(!files.is_empty());
+    let all: Vec<Vec<u8>> = files.iter().map(|f| f.1.clone()).collect();
+    files.iter().for_each(|(file, bytes)| damage(reader(name), file, bytes, &all));
+}
+
+/// Goldens beside the tests, by their file names.
+fn goldens(names: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let read = |name: &&str| {
+        let path = here().join("tests/goldens").join(name);
+        (name.to_string(), std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+    };
+    names.iter().map(read).collect()
+}
+
+#[test]
+fn npy_files() {
+    let tensors = [
+        ("floats", Tensor::f32(&[2, 3], vec![1.0; 6]).unwrap()),
+        ("integers", Tensor::i32(&[5], vec![3; 5]).unwrap()),
+        ("a number", Tensor::u8(&[], vec![3]).unwrap()),
+    ];
+    each("npy", &tensors.map(|(name, t)| (name.to_string(), npy::write(&t))));
+}
+
+#[test]
+fn safetensors_files() {
+    let mut w = Weights::new();
+    w.insert("conv1.weight", Tensor::f32(&[2, 3], vec![1.0; 6]).unwrap());
+    w.insert("step", Tensor::i32(&[], vec![3]).unwrap());
+    let metadata = [("k".to_string(), "v".to_string())].into_iter().collect();
+    let files = [
+        ("plain".to_string(), safetensors::write(&w, &metadata)),
+        ("with a checksum".to_string(), safetensors::write_with_checksum(&w, &metadata)),
+    ];
+    each("safetensors", &files);
+}
+
+#[test]
+fn onnx_files() {
+    each("onnx", &goldens(&["torch_cnn_9.onnx", "torch_modern_14.onnx", "auto_pad.onnx", "old_softmax.onnx"]));
+    each("onnx", &goldens(&["opset8.onnx", "opset21.onnx"]));
+}
+
+#[test]
+fn pytorch_files() {
+    each("pytorch", &goldens(&["pytorch/types.pth", "pytorch/types_legacy.pth", "pytorch/views.pth"]));
+    each("pytorch", &goldens(&["pytorch/views_legacy.pth", "pytorch/checkpoint.pth"]));
+}
+
+#[test]
+fn every_reader_is_fuzzed_and_tested_here() {
+    let targets = here().join("../../fuzz/fuzz_targets");
+    let manifest = std::fs::read_to_string(targets.join("../Cargo.toml")).unwrap();
+    for r in READERS {
+        let target = std::fs::read_to_string(targets.join(format!("{}.rs", r.name))).unwrap_or_default();
+        assert!(target.contains(&format!("reader(\"{}\")", r.name)), "fuzz/fuzz_targets/{}.rs", r.name);
+        assert!(manifest.contains(&format!("name = \"{}\"", r.name)), "fuzz/Cargo.toml has no target {}", r.name);
+        let tested = include_str!("main.rs").contains(&format!("each(\"{}\"", r.name));
+        assert!(tested, "main.rs has no files for {}", r.name);
+    }
+    assert!(Path::new(&targets).is_dir());
+}

@@ -174,7 +174,7 @@ impl fmt::Debug for Network {
 /// An unknown name, with the nearest known ones; a mistake in the description, with its place.
 pub fn network(text: &str, options: &Options) -> Result<Network> {
     let text = text.trim();
-    if text.contains(|c: char| c.is_whitespace() || "[]()|*,;→".contains(c)) || text.contains("->") {
+    if text.contains(|c: char| c.is_whitespace() || "[]()|*,;→:=".contains(c)) || text.contains("->") {
         notation::parse(text, options).map_err(Error::from)
     } else {
         zoo::by_name(text, options)

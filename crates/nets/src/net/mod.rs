@@ -61,6 +61,8 @@ pub struct Net {
     dropouts: u32,
     heads: Vec<(Auxiliary, ValueId)>,
     with_heads: bool,
+    /// The name of the next layer that would be named after its kind.
+    next_name: Option<String>,
 }
 
 impl Net {
@@ -108,6 +110,7 @@ impl Net {
             dropouts: 0,
             heads: Vec::new(),
             with_heads: true,
+            next_name: None,
         }
     }
 
@@ -273,14 +276,29 @@ impl Net {
     }
     /// Starts a layer without parameters, which is named after its kind and counted: `relu1`, `relu2`.
     fn begin_counted(&mut self, kind: &str) -> Result<String> {
-        let name = (1..)
-            .map(|i| format!("{kind}{i}"))
-            .find(|n| {
-                let full = format!("{}{n}", self.prefix);
-                !self.layers.contains(&full) && self.graph.find(&full).is_none()
-            })
-            .unwrap_or_default();
+        if let Some(name) = self.next_name.take() {
+            return self.begin(&name);
+        }
+        let name = (1..).map(|i| format!("{kind}{i}")).find(|n| self.is_free(n)).unwrap_or_default();
         self.begin(&name)
+    }
+    /// Whether no layer has that name here.
+    pub(crate) fn is_free(&self, name: &str) -> bool {
+        let full = format!("{}{name}", self.prefix);
+        !self.layers.contains(&full) && self.graph.find(&full).is_none()
+    }
+    /// Begins the prefix `name.`, as [`within`](Net::within) does; [`leave`](Net::leave) ends it.
+    pub(crate) fn enter(&mut self, name: &str) {
+        self.prefix += name;
+        self.prefix.push('.');
+    }
+    pub(crate) fn leave(&mut self, name: &str) {
+        self.prefix.truncate(self.prefix.len().saturating_sub(name.len() + 1));
+    }
+    /// Gives the next layer a name, if it is one that is named after its kind otherwise.
+    pub(crate) fn named(&mut self, name: Option<&str>) -> &mut Self {
+        self.next_name = name.map(String::from);
+        self
     }
     /// An error of the layer that is being built.
     fn broken(&self, rule: Rule) -> Error {

@@ -1,112 +1,19 @@
 //! From a description to layers of a net.
 
 use super::error::Fault;
+use super::expand::{Plan, Step, Work, any};
 use super::lex::Span;
-use super::tree::{Item, What};
-use super::words::{ConvKind, Layer, Options, Pad, PoolKind};
-use crate::{ConvOptions, LrnOptions, Net, PoolOptions, conv, pool};
+use super::options::{Options, Pad};
+use super::tree::Join;
+use super::words::{ConvKind, Layer, PoolKind};
+use crate::{Net, PoolOptions, conv, pool};
 use gabor_graph::{Error, ValueId};
-use gabor_tensor::{Padding, Rule};
+use gabor_tensor::{PadMode, Padding, PoolDivisor, Rule};
 
-/// Most layers of a network.
-const MOST_LAYERS: usize = 2000;
 /// Most elements of a value or weight.
 const MOST_ELEMENTS: u128 = 1 << 31;
 /// Units of a fully connected layer that says nothing and is not the last.
 const HIDDEN: usize = 128;
-
-/// A description without repeats.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// Extents of the input, if they are written.
-    pub input: Option<Vec<usize>>,
-    /// Where the input is named, or the start.
-    pub input_span: Span,
-    /// The last layer's place.
-    pub end_span: Span,
-    steps: Vec<Step>,
-    /// Whether ReLUs are left out, as in the VGG table.
-    implicit: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Step {
-    what: Work,
-    span: Span,
-}
-
-#[derive(Clone, Debug)]
-enum Work {
-    Layer(Layer),
-    Residual(Vec<Step>),
-    Branches(Vec<Vec<Step>>),
-}
-
-/// Writes out all repeats.
-pub(super) fn expand(items: &[Item]) -> Result<Plan, Fault> {
-    let mut budget = MOST_LAYERS;
-    let mut steps = expand_all(items, &mut budget)?;
-    let input_at = steps.iter().position(|s| matches!(s.what, Work::Layer(Layer::Input(_))));
-    let (input, input_span) = match input_at {
-        Some(0) => match steps.remove(0) {
-            Step { what: Work::Layer(Layer::Input(extents)), span } => (extents, span),
-            step => (None, step.span),
-        },
-        // A description may begin with its first layer; a later INPUT is refused while building.
-        _ => (None, Span { start: items.first().map_or(0, |i| i.span.start), len: 1 }),
-    };
-    let Some(end_span) = steps.last().map(|s| s.span) else {
-        return Err(Fault::at(input_span, Rule::new("no layer follows the input").right("INPUT 3x32x32 -> FC-10")));
-    };
-    let implicit = !any(&steps, &|l| matches!(l, Layer::Activation(_) | Layer::Maxout(_)));
-    Ok(Plan { input, input_span, end_span, steps, implicit })
-}
-
-fn expand_all(items: &[Item], budget: &mut usize) -> Result<Vec<Step>, Fault> {
-    let mut steps = Vec::new();
-    for item in items {
-        // Every item that is looked at counts, so that nested repeats of nothing end too.
-        *budget = budget.checked_sub(1).ok_or_else(|| {
-            Fault::at(item.span, Rule::new(format!("more than {MOST_LAYERS} layers and groups with all repeats")))
-        })?;
-        let span = item.span;
-        match &item.what {
-            What::Layer(layer) => steps.push(Step { what: Work::Layer(layer.clone()), span }),
-            What::Group(inner) => steps.extend(expand_all(inner, budget)?),
-            What::Residual(inner) => steps.push(Step { what: Work::Residual(expand_all(inner, budget)?), span }),
-            What::Branches(parts) => {
-                let parts = parts.iter().map(|p| expand_all(p, budget)).collect::<Result<_, _>>()?;
-                steps.push(Step { what: Work::Branches(parts), span });
-            }
-            What::Repeat(inner, times) => {
-                for _ in 0..*times {
-                    steps.extend(expand_all(std::slice::from_ref(inner.as_ref()), budget)?);
-                }
-            }
-        }
-    }
-    Ok(steps)
-}
-
-/// Whether some layer, inside groups too, is such a one.
-fn any(steps: &[Step], test: &dyn Fn(&Layer) -> bool) -> bool {
-    steps.iter().any(|s| match &s.what {
-        Work::Layer(l) => test(l),
-        Work::Residual(inner) => any(inner, test),
-        Work::Branches(parts) => parts.iter().any(|p| any(p, test)),
-    })
-}
-
-/// Fills in the number of the last fully connected layer.
-pub(super) fn with_classes(mut plan: Plan, classes: Option<usize>) -> Result<Plan, Fault> {
-    let last = plan.steps.iter_mut().rev().find(|s| matches!(s.what, Work::Layer(Layer::Dense(_))));
-    if let Some(Step { what: Work::Layer(Layer::Dense(units @ None)), span }) = last {
-        *units = Some(classes.ok_or_else(|| {
-            Fault::at(*span, Rule::new("the number of classes is not known").right("a number: FC-10"))
-        })?);
-    }
-    Ok(plan)
-}
 
 /// Builds the network.
 pub(super) fn build(net: &mut Net, plan: &Plan) -> Result<(), Fault> {
@@ -136,10 +43,18 @@ impl Builder<'_> {
             if self.ended {
                 return Err(at(Rule::new("soft-max ends the network, and a layer follows it").right("soft-max last")));
             }
-            match &step.what {
-                Work::Layer(layer) => self.layer(layer).map_err(at)?,
-                Work::Residual(inner) => self.residual(inner, step.span)?,
-                Work::Branches(parts) => self.branches(parts, step.span)?,
+            match (&step.what, &step.name) {
+                (Work::Layer(layer), name) => self.layer(layer, name.as_deref()).map_err(at)?,
+                (_, None) => self.group(step)?,
+                (_, Some(name)) => {
+                    // Inside a scope names are counted from 1 again.
+                    let outer = std::mem::take(&mut self.counts);
+                    self.net.enter(name);
+                    let done = self.group(step);
+                    self.net.leave(name);
+                    self.counts = outer;
+                    done?;
+                }
             }
             let elements = self.net.extents().iter().fold(1u128, |a, &e| a.saturating_mul(e as u128));
             if elements > MOST_ELEMENTS {
@@ -152,112 +67,183 @@ impl Builder<'_> {
     fn settle(&mut self) -> Result<(), Rule> {
         if std::mem::take(&mut self.relu_due) { done(self.net.relu()) } else { Ok(()) }
     }
-    fn name(&mut self, kind: usize) -> String {
-        self.counts[kind] += 1;
-        format!("{}{}", ["conv", "bn", "fc", "proj"][kind], self.counts[kind])
+    fn group(&mut self, step: &Step) -> Result<(), Fault> {
+        match &step.what {
+            Work::Layer(layer) => self.layer(layer, None).map_err(|rule| Fault::at(step.span, rule)),
+            Work::Scope(inner) => self.all(inner),
+            Work::Residual(inner) => self.residual(inner, step.span),
+            Work::Branches(join, parts) => self.branches(*join, parts, step.span),
+        }
+    }
+    /// The given name, or the next free one of that kind.
+    fn name(&mut self, kind: usize, given: Option<&str>) -> String {
+        if let Some(name) = given {
+            return name.into();
+        }
+        loop {
+            self.counts[kind] += 1;
+            let name = format!("{}{}", ["conv", "bn", "fc", "proj"][kind], self.counts[kind]);
+            if self.net.is_free(&name) {
+                return name;
+            }
+        }
     }
 
-    fn layer(&mut self, layer: &Layer) -> Result<(), Rule> {
+    fn layer(&mut self, layer: &Layer, name: Option<&str>) -> Result<(), Rule> {
         // A normalisation stands between its layer and the ReLU; soft-max and flattening need none before them.
-        if !matches!(layer, Layer::BatchNorm | Layer::GroupNorm(_) | Layer::Softmax | Layer::Flatten) {
+        let waits = matches!(
+            layer,
+            Layer::BatchNorm(_)
+                | Layer::GroupNorm { .. }
+                | Layer::LayerNorm { .. }
+                | Layer::Softmax(None)
+                | Layer::Flatten
+                | Layer::PlaceBias
+                | Layer::Claim(_)
+        );
+        if !waits {
             self.settle()?;
         }
+        let d = self.net.extents().len().saturating_sub(1);
+        let spread = |v: &[usize]| if v.len() == 1 { vec![v[0]; d] } else { v.to_vec() };
         match layer {
-            Layer::Input(_) => Err(Rule::new("INPUT stands at the beginning, once")),
-            Layer::Conv { kind, kernel, filters, options } => self.conv(*kind, kernel, *filters, options),
-            Layer::Pool { kind, kernel, options, optional } => self.pool(*kind, kernel, options, *optional),
-            Layer::GlobalAverage => done(self.net.global_avg_pool()),
-            Layer::GlobalMax => done(self.net.global_max_pool()),
-            Layer::AdaptiveAverage(sizes) => {
-                let d = self.net.extents().len().saturating_sub(1);
-                let sizes = if sizes.len() == 1 { vec![sizes[0]; d] } else { sizes.clone() };
-                done(self.net.adaptive_avg_pool(&sizes))
+            Layer::Input(_) => Err(Rule::new("INPUT stands at the beginning, once").right("INPUT first")),
+            Layer::Conv { kind, kernel, filters, options } => {
+                self.conv(*kind, &spread(kernel), *filters, options, name)
             }
-            Layer::Dense(units) => {
-                let units = units.unwrap_or(HIDDEN);
-                let inputs = self.net.extents().iter().fold(1u128, |a, &e| a.saturating_mul(e as u128));
-                weight_fits(inputs.saturating_mul(units as u128))?;
+            Layer::Pool { kind, kernel, options, optional } => {
+                self.pool(*kind, &spread(kernel), options, *optional, name)
+            }
+            Layer::GlobalAverage => done(self.net.named(name).global_avg_pool()),
+            Layer::GlobalMax => done(self.net.named(name).global_max_pool()),
+            Layer::AdaptiveAverage(sizes) => done(self.net.named(name).adaptive_avg_pool(&spread(sizes))),
+            Layer::AdaptiveMax(sizes) => done(self.net.named(name).adaptive_max_pool(&spread(sizes))),
+            Layer::Dense { units, bias } => {
                 self.relu_due = self.implicit;
-                let name = self.name(2);
-                done(self.net.linear(&name, units))
+                self.dense(units.unwrap_or(HIDDEN), *bias, name)
             }
-            Layer::Lrn(size) => done(self.net.lrn(LrnOptions { size: *size, ..LrnOptions::default() })),
-            Layer::BatchNorm => {
-                let name = self.name(1);
-                done(self.net.batch_norm(&name))
+            Layer::Lrn(options) => done(self.net.named(name).lrn(*options)),
+            Layer::BatchNorm(options) => {
+                let name = self.name(1, name);
+                done(self.net.batch_norm_with(&name, *options))
             }
-            Layer::GroupNorm(groups) => {
-                let name = self.name(1);
-                done(self.net.group_norm(&name, *groups, 1e-5))
+            Layer::GroupNorm { groups, eps } => {
+                let name = self.name(1, name);
+                done(self.net.group_norm(&name, *groups, *eps))
             }
-            Layer::Activation(a) => done(self.net.activation(*a)),
-            Layer::Maxout(pieces) => done(self.net.maxout(*pieces)),
-            Layer::Dropout(p) => done(self.net.dropout(*p)),
-            Layer::Flatten => done(self.net.flatten()),
-            Layer::Softmax => {
+            Layer::LayerNorm { eps } => {
+                let name = self.name(1, name);
+                done(self.net.layer_norm(&name, 1, *eps))
+            }
+            Layer::Activation(a) => done(self.net.named(name).activation(*a)),
+            Layer::Maxout(pieces) => done(self.net.named(name).maxout(*pieces)),
+            Layer::Dropout(p) => done(self.net.named(name).dropout(*p)),
+            Layer::Flatten => done(self.net.named(name).flatten()),
+            Layer::PlaceBias => {
+                let name = self.name(1, name);
+                done(self.net.place_bias(&name))
+            }
+            Layer::Softmax(units) => {
                 self.ended = true;
-                Ok(())
+                self.relu_due = false;
+                units.map_or(Ok(()), |units| self.dense(units, true, name))
             }
+            Layer::Claim(extents) => self.claim(extents),
         }
     }
 
-    fn conv(&mut self, kind: ConvKind, kernel: &[usize], filters: Option<usize>, o: &Options) -> Result<(), Rule> {
-        let d = self.net.extents().len().saturating_sub(1);
-        let kernel = if kernel.len() == 1 { vec![kernel[0]; d] } else { kernel.to_vec() };
+    fn dense(&mut self, units: usize, bias: bool, name: Option<&str>) -> Result<(), Rule> {
+        let inputs = self.net.extents().iter().fold(1u128, |a, &e| a.saturating_mul(e as u128));
+        weight_fits(inputs.saturating_mul(units as u128))?;
+        let name = self.name(2, name);
+        done(self.net.linear_with(&name, units, bias))
+    }
+
+    /// Compares what is there with what a listing says, in the lectures' order; extents of 1 say nothing.
+    fn claim(&self, said: &[usize]) -> Result<(), Rule> {
+        let there = self.net.extents();
+        let plain = |v: &mut dyn Iterator<Item = &usize>| v.copied().filter(|&e| e != 1).collect::<Vec<_>>();
+        if plain(&mut said.iter().rev()) == plain(&mut there.iter()) {
+            return Ok(());
+        }
+        let list = |v: &mut dyn Iterator<Item = &usize>| v.map(usize::to_string).collect::<Vec<_>>().join("x");
+        let (said, there) = (list(&mut said.iter()), list(&mut there.iter().rev()));
+        Err(Rule::new(format!("the text says [{said}], and the layers give [{there}]")).right(format!("[{there}]")))
+    }
+
+    fn conv(
+        &mut self,
+        kind: ConvKind,
+        kernel: &[usize],
+        filters: Option<usize>,
+        o: &Options,
+        name: Option<&str>,
+    ) -> Result<(), Rule> {
         let default = match kind {
             ConvKind::Depthwise => 1,
             _ => (32 << self.stage.min(4)).min(512),
         };
-        let mut options = ConvOptions {
-            groups: o.groups.unwrap_or(1),
-            bias: !o.no_bias,
-            ..conv(filters.unwrap_or(default), 1).kernel(&kernel)
-        };
-        options = options.stride(o.stride.unwrap_or(1)).dilation(o.dilation.unwrap_or(1));
-        let dilation = o.dilation.unwrap_or(1);
-        options.window.padding = match (o.pad, kind) {
-            (Some(Pad::Number(p)), _) => Padding::all(p),
-            (Some(Pad::Same), _) => Padding::Same,
+        let mut options = conv(filters.unwrap_or(default), 1).kernel(kernel);
+        options.groups = o.groups.unwrap_or(1);
+        options.bias = !o.no_bias;
+        options.window.stride = or_one(&o.stride);
+        options.window.dilation = or_one(&o.dilation);
+        options.pad_mode = o.pad_mode.unwrap_or(PadMode::Constant);
+        options.window.padding = match (&o.pad, kind) {
+            (Some(pad), _) => padding(pad),
             (None, ConvKind::Transposed) => Padding::Valid,
             // Half the kernel's reach keeps the extents at stride 1.
             (None, _) => {
-                let half = |&k: &usize| ((k - 1) * dilation / 2, (k - 1) * dilation / 2);
-                Padding::Explicit(kernel.iter().map(half).collect())
+                let dilation = |i: usize| o.dilation.get(i).or(o.dilation.first()).copied().unwrap_or(1);
+                let half = |(i, &k): (usize, &usize)| ((k - 1) * dilation(i) / 2, (k - 1) * dilation(i) / 2);
+                Padding::Explicit(kernel.iter().enumerate().map(half).collect())
             }
         };
         let ci = if kind == ConvKind::Depthwise { 1 } else { self.net.channels() };
         let co = if kind == ConvKind::Depthwise { self.net.channels() } else { options.filters };
-        weight_fits(kernel.iter().fold(ci as u128 * co as u128, |a, &k| a.saturating_mul(k as u128)))?;
+        let elements = kernel.iter().fold(ci as u128 * co as u128, |a, &k| a.saturating_mul(k as u128));
+        weight_fits(elements)?;
+        if kind == ConvKind::Local {
+            let places = self.net.extents().iter().skip(1).fold(1u128, |a, &e| a.saturating_mul(e as u128));
+            weight_fits(elements.saturating_mul(places))?;
+        }
         self.relu_due = self.implicit;
-        let name = self.name(0);
+        let name = self.name(0, name);
         done(match kind {
             ConvKind::Plain => self.net.conv(&name, options),
             ConvKind::Depthwise => self.net.depthwise(&name, options),
-            ConvKind::Transposed => self.net.conv_transpose(&name, options, &[]),
+            ConvKind::Transposed => self.net.conv_transpose(&name, options, &o.output_padding),
+            ConvKind::Local => self.net.locally_connected(&name, options),
         })
     }
 
-    fn pool(&mut self, kind: PoolKind, kernel: &[usize], o: &Options, optional: bool) -> Result<(), Rule> {
+    fn pool(
+        &mut self,
+        kind: PoolKind,
+        kernel: &[usize],
+        o: &Options,
+        optional: bool,
+        name: Option<&str>,
+    ) -> Result<(), Rule> {
         let spatial = self.net.extents().get(1..).unwrap_or_default().to_vec();
-        let kernel = if kernel.len() == 1 { vec![kernel[0]; spatial.len()] } else { kernel.to_vec() };
-        if optional && (spatial.is_empty() || spatial.iter().zip(&kernel).any(|(e, k)| e < k)) {
+        if optional && (spatial.is_empty() || spatial.iter().zip(kernel).any(|(e, k)| e < k)) {
             return Ok(());
         }
         let mut options = PoolOptions { ..pool(1) };
-        options.window.kernel_size = kernel.clone();
-        options.window.stride = o.stride.map_or(kernel, |s| vec![s]);
-        options.window.dilation = vec![o.dilation.unwrap_or(1)];
+        options.window.kernel_size = kernel.to_vec();
+        options.window.stride = if o.stride.is_empty() { kernel.to_vec() } else { o.stride.clone() };
+        options.window.dilation = or_one(&o.dilation);
         options.window.ceil_mode = o.ceil;
-        options.window.padding = match o.pad {
-            Some(Pad::Number(p)) => Padding::all(p),
-            Some(Pad::Same) => Padding::Same,
-            None => Padding::Valid,
-        };
+        options.window.padding = o.pad.as_ref().map_or(Padding::Valid, padding);
+        if o.count_exclude_pad {
+            options.divisor = PoolDivisor::CountExcludePad;
+        }
         self.stage += 1;
+        let net = self.net.named(name);
         done(match kind {
-            PoolKind::Max => self.net.max_pool(options),
-            PoolKind::Average => self.net.avg_pool(options),
-            PoolKind::L2 => self.net.lp_pool(2.0, options),
+            PoolKind::Max => net.max_pool(options),
+            PoolKind::Average => net.avg_pool(options),
+            PoolKind::Norm(p) => net.lp_pool(p, options),
         })
     }
 
@@ -272,7 +258,7 @@ impl Builder<'_> {
         // A ReLU that is due waits until after the addition.
         self.relu_due = self.implicit;
         let y = self.net.value();
-        let norm = any(inner, &|l| matches!(l, Layer::BatchNorm));
+        let norm = any(inner, &|l| matches!(l, Layer::BatchNorm(_)));
         let shortcut = self.shortcut(x, y, norm).map_err(at)?;
         done(self.net.at(y).add(shortcut)).map_err(at)
     }
@@ -289,7 +275,7 @@ impl Builder<'_> {
             let rule = Rule::new(format!("a residual block makes {to:?} of {from:?}"));
             return Err(rule.right("the same extents, or all divided by the same stride"));
         }
-        let name = self.name(3);
+        let name = self.name(3, None);
         let options = conv(to[0], 1).stride(stride);
         done(self.net.conv(&name, if norm { options.no_bias() } else { options }))?;
         if norm {
@@ -298,7 +284,7 @@ impl Builder<'_> {
         Ok(self.net.value())
     }
 
-    fn branches(&mut self, parts: &[Vec<Step>], span: Span) -> Result<(), Fault> {
+    fn branches(&mut self, join: Join, parts: &[Vec<Step>], span: Span) -> Result<(), Fault> {
         let at = |rule| Fault::at(span, rule);
         self.settle().map_err(at)?;
         let x = self.net.value();
@@ -308,10 +294,37 @@ impl Builder<'_> {
             self.net.at(x);
             self.stage = stage;
             self.all(part)?;
+            // A sum is taken before the ReLU, as at the end of a residual block.
+            if join == Join::Add {
+                self.relu_due = false;
+            }
             self.settle().map_err(at)?;
             made.push(self.net.value());
         }
-        done(self.net.concat(&made)).map_err(at)
+        self.relu_due = join == Join::Add && self.implicit;
+        let (Some((&first, others)), false) = (made.split_first(), join == Join::Concat) else {
+            return done(self.net.concat(&made)).map_err(at);
+        };
+        self.net.at(first);
+        for &other in others {
+            done(match join {
+                Join::Add => self.net.add(other),
+                _ => self.net.multiply(other),
+            })
+            .map_err(at)?;
+        }
+        Ok(())
+    }
+}
+
+fn or_one(v: &[usize]) -> Vec<usize> {
+    if v.is_empty() { vec![1] } else { v.to_vec() }
+}
+
+fn padding(pad: &Pad) -> Padding {
+    match pad {
+        Pad::Numbers(all) => Padding::Explicit(all.iter().map(|&p| (p, p)).collect()),
+        Pad::Same => Padding::Same,
     }
 }
 

@@ -29,7 +29,7 @@ pub struct NotationError {
 }
 
 /// Most characters of a line that are shown before and after the place.
-const AROUND: usize = 70;
+const AROUND: usize = 50;
 
 impl NotationError {
     pub(super) fn new(text: &str, fault: Fault) -> Self {
@@ -46,15 +46,18 @@ impl NotationError {
         }
         let chars: Vec<char> = rest.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let start = start.min(chars.len());
-        let from = start.saturating_sub(AROUND);
-        let to = (start + AROUND).min(chars.len());
+        // A long line is shown around the place, the cuts marked.
+        let from = if start > AROUND + 1 { start - AROUND } else { 0 };
+        let to = if chars.len() > start + AROUND + 1 { start + AROUND } else { chars.len() };
         let marks = fault.span.len.max(1).min((to - start).max(1));
+        let (before, after) = (if from > 0 { "…" } else { "" }, if to < chars.len() { "…" } else { "" });
+        let shown: String = chars[from..to].iter().collect();
         NotationError {
             rule: Box::new(fault.rule),
             line,
             column: start + 1,
-            excerpt: chars[from..to].iter().collect(),
-            marks: " ".repeat(start - from) + &"^".repeat(marks),
+            excerpt: format!("{before}{shown}{after}"),
+            marks: " ".repeat(start - from + before.chars().count()) + &"^".repeat(marks),
         }
     }
     /// The broken rule and what would fit.

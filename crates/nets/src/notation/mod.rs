@@ -5,32 +5,43 @@
 //! INPUT 3x224x224  conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool FC-4096 FC-4096 FC-1000 soft-max
 //! ```
 //!
-//! **Chains.** Layers follow each other, with `->`, commas, spaces or new lines between them; `#` begins a comment. Upper
-//! and lower case are the same. `[…]*3` repeats a group or a layer; `N`, `M` and `K` of the lectures are to be replaced
-//! by numbers. `POOL?` pools where its window fits and is left out where the maps have become too small.
+//! **Chains.** Layers follow each other, with `->`, commas, strokes (`CONV-RELU`), spaces or new lines between them; `#`
+//! begins a comment. Upper and lower case are the same. `[…]*3` repeats a group or a layer. `N`, `M` and `K` of the
+//! lectures are given numbers at the end, `where N=2, M=3`, or are replaced by them. `POOL?` pools where its window fits
+//! and is left out where the maps have become too small.
 //!
 //! **Layers.**
 //!
 //! | word | layer |
 //! |---|---|
-//! | `INPUT 3x32x32` | the input's extents, channels first; `INPUT` alone: as the data says |
+//! | `INPUT 3x32x32` | the input's extents, channels first; `INPUT` alone: as the data says; `input (224×224 RGB image)` |
 //! | `conv3-64` | 64 filters of 3×3 (in as many dimensions as the input has); `conv3x5-64` 3×5; padding (k-1)/2 unless said; `CONV` alone: 3×3, 32 filters, doubled after every pooling up to 512 |
-//! | `dwconv3`, `deconv2-64` | depthwise and transposed convolution; a transposed one pads nothing unless said |
+//! | `dwconv3`, `deconv2-64`, `local3-8` | depthwise, transposed and locally connected (no weight sharing); a transposed one pads nothing unless said |
 //! | `POOL`, `maxpool`, `maxpool3`, `avgpool2`, `l2pool2` | pooling, 2×2 unless said, stride equal to the window unless said |
-//! | `gap`, `gmp`, `adaptiveavgpool7` | global average and maximum, average to 7×7 places |
-//! | `FC-4096` | fully connected; the last `FC` may leave out its number: the data's classes; others then have 128 units |
-//! | `LRN`, `bn`, `gn8` | local response, batch and group normalisation (8 groups) |
+//! | `gap`, `gmp`, `adaptiveavgpool7`, `adaptivemaxpool7` | global average and maximum, average and maximum of 7×7 places |
+//! | `FC-4096` | fully connected, `nobias` may follow; the last `FC` may leave out its number: the data's classes; others then have 128 units |
+//! | `LRN`, `bn`, `gn8`, `ln` | local response, batch, group (8 groups) and layer normalisation |
 //! | `relu`, `tanh`, `sigmoid`, `leakyrelu0.1`, `gelu`, … | activations, see [`Activation`](crate::Activation) |
 //! | `maxout2` | the largest of each two neighbouring channels |
-//! | `dropout0.5`, `flatten` | `FC` flattens by itself |
-//! | `soft-max` | may end the network; the output stays the logits before it, as losses and predictions want |
+//! | `dropout0.5`, `flatten`, `placebias` | `FC` flattens by itself; a bias of its own for every place |
+//! | `soft-max` | may end the network; the output stays the logits before it, as losses and predictions want. After an activation, dropout or pooling, and as `soft-max-10`, it is the lectures' classifier: a fully connected layer before it |
 //!
 //! **After a convolution or pooling** may stand `s2` or `/2` (stride), `p1`, `same`, `valid` (padding), `g2` (groups),
-//! `d2` (dilation), `nobias`, `ceil`, also joined: `conv11-96 s4p0` or `conv11-96/4p0`.
+//! `d2` (dilation), `nobias`, `ceil`, also joined: `conv11-96 s4p0` or `conv11-96/4p0`; `s2x1` has a number for each
+//! dimension. The same in words: `stride 4, pad 0`.
 //!
 //! **Branches.** `res[ … ]` adds the group's input to its output, through a 1×1 convolution where the shapes differ (with
-//! batch normalisation if the group has some). `[ a | b | c ]` joins branches along the channels; an empty branch passes
-//! its input on.
+//! batch normalisation if the group has some). `[ a | b | c ]` joins branches along the channels, `add[ a | b ]` adds
+//! them, `mul[ a | b ]` multiplies them (extents of 1 are repeated); an empty branch passes its input on.
+//!
+//! **Names.** `stem: conv7-64/2` names a layer; the name of a group or a residual block is the prefix of the names inside,
+//! and a repeat counts: `layer1: res[…]*2` has `layer1.0.conv1.weight`. `where block=[…]` names a part of the network,
+//! which may then stand anywhere.
+//!
+//! **Listings of the lectures** are read as they are: `[55x55x96] CONV1: 96 11x11 filters at stride 4, pad 0`,
+//! `FC6: 4096 neurons`, `CONV3-64: [224x224x64]`. Shapes in square brackets (width, height, depth) are compared with what
+//! the layers give; what follows `memory:` and `params:`, and remarks in round brackets, are passed over. Filters in words
+//! pad nothing unless said.
 //!
 //! **No activation anywhere** means the VGG table's reading: a ReLU after each convolution and fully connected layer but
 //! the last (after its batch normalisation, and in a residual block after the addition).
@@ -39,12 +50,17 @@
 //! 255, 2,000 layers, 2³¹ elements in a value or weight, 65,536 bytes of text.
 
 mod build;
+mod define;
 mod error;
+mod expand;
 mod lex;
+mod options;
+mod phrase;
 mod tree;
 mod words;
 
 pub use error::NotationError;
+pub(crate) use words::shown;
 
 use crate::zoo::{MOST_CLASSES, MOST_EXTENT, Options};
 use crate::{Mode, Net, Network};
@@ -82,14 +98,18 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         let rule = Rule::new(format!("a description of {} bytes", text.len()));
         return Err(Fault::at(Span::default(), rule.right(format!("at most {MOST_TEXT}"))));
     }
-    let items = tree::parse(&lex::lex(text)?)?;
-    let plan = build::expand(&items)?;
+    let items = tree::parse(lex::lex(text, 0)?, Default::default())?;
+    network("description", &items, options)
+}
+
+/// The network of a tree. It is built once, so that whatever does not fit is found where the place is still known.
+fn network(name: &str, items: &[tree::Item], options: &Options) -> Result<Network, Fault> {
+    let plan = expand::expand(items)?;
     let input = input(&plan, options)?;
-    let plan = build::with_classes(plan, options.classes)?;
+    let plan = expand::with_classes(plan, options.classes)?;
     let plan = Arc::new(plan);
-    // The trial finds whatever does not fit, where the place in the text is still known.
     let start = plan.input_span;
-    let mut net = Net::new("description", &input, Mode::Infer).map_err(|e| Fault::at(start, e.rule().clone()))?;
+    let mut net = Net::new(name, &input, Mode::Infer).map_err(|e| Fault::at(start, e.rule().clone()))?;
     build::build(&mut net, &plan)?;
     let classes = net.channels();
     if classes > MOST_CLASSES {
@@ -101,7 +121,7 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         let rule = Rule::new(format!("the network ends with {classes} outputs, and there are {want} classes"));
         return Err(Fault::at(plan.end_span, rule.right(format!("FC-{want} at the end"))));
     }
-    let network = Network::new("description", &input, classes, move |net| {
+    let network = Network::new(name, &input, classes, move |net| {
         build::build(net, &plan).map_err(|fault| Error::new("description", fault.rule))
     });
     Ok(match &options.scheme {
@@ -111,7 +131,7 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
 }
 
 /// The input's extents, from the text or the options.
-fn input(plan: &build::Plan, options: &Options) -> Result<Vec<usize>, Fault> {
+fn input(plan: &expand::Plan, options: &Options) -> Result<Vec<usize>, Fault> {
     let fault = |rule: Rule| Fault::at(plan.input_span, rule);
     let given = match (&options.channels, &options.input) {
         (Some(c), Some(spatial)) if spatial.len() == 1 => Some(vec![*c, spatial[0], spatial[0]]),

@@ -1,5 +1,7 @@
 use super::*;
 use crate::summary;
+
+mod lectures;
 use gabor_graph::Graph;
 use gabor_tensor::{Stream, rng};
 
@@ -100,7 +102,7 @@ fn mistakes_point_to_their_place() {
         "line 1, column 33: `N` is a placeholder of the lectures
   INPUT 3x32x32 -> [CONV -> RELU]*N -> FC-10
                                   ^
-  right would be: a whole number from 0 to 1000: *2"
+  right would be: a whole number from 0 to 1000: *2, or `where N=2` at the end"
     );
     for (text, place, says) in [
         ("", 1, "empty"),
@@ -115,7 +117,7 @@ fn mistakes_point_to_their_place() {
         ("INPUT 3x32x32 conv3-8 FC", 23, "number of classes"),
         ("INPUT conv3-8 FC-2", 1, "extents are not known"),
         ("conv3-8 FC-2", 1, "extents are not known"),
-        ("INPUT 3x32x32 soft-max FC-2", 24, "soft-max ends"),
+        ("INPUT 3x32x32 FC-2 soft-max FC-2", 29, "soft-max ends"),
         ("INPUT 3x32x32 relu? FC-2", 19, "only a pooling"),
         ("INPUT 3x32x32 conv3-99999 FC-2", 15, "too large"),
         ("INPUT 3x32x32 conv3-6 g4 FC-2", 15, "groups 4 must divide"),
@@ -211,6 +213,28 @@ fn random_texts_never_panic() {
         "x",
         "fc-",
         "input-3x8x8",
+        "add[",
+        "mul[",
+        "=>",
+        "=",
+        ":",
+        "[8x8x3]",
+        "where N=2",
+        "where b=[relu b]",
+        "conv1:",
+        "CONV2..12:",
+        "96 3x3 filters",
+        "at stride 2",
+        "10 neurons",
+        "memory: 3*3=9K",
+        "(remark)",
+        "local3-4",
+        "ln",
+        "placebias",
+        "s2x1",
+        "max pool",
+        "-",
+        "^{*}",
     ];
     let mut s = Stream::new(4, 0, 0, rng::op::TEST);
     let options = [
@@ -253,4 +277,82 @@ fn random_texts_never_panic() {
     }
     assert!(parse(&"conv3-8 ".repeat(1 << 14), &Options::default()).is_err());
     assert!(parse(&"[".repeat(60_000), &Options::default()).is_err());
+    // Bytes of any kind, read as text.
+    for round in 0..2000 {
+        let bytes: Vec<u8> = (0..s.below(120)).map(|_| s.below(if round % 2 == 0 { 256 } else { 128 }) as u8).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(net) = parse(&text, &options[s.below(3)]) {
+            net.graph(Mode::Train).unwrap_or_else(|e| panic!("{text}: {e}"));
+        }
+    }
+    // Blocks that use each other twice grow like powers of two; blocks that use themselves do not end.
+    let doubled: String = (1..40).map(|i| format!("b{i}=[b{} b{}], ", i - 1, i - 1)).collect();
+    let e = parse(&format!("INPUT 3x8x8 b39 FC-2 where b0=[relu], {doubled}"), &Options::default()).unwrap_err();
+    assert!(e.to_string().len() < 1000, "{e}");
+    let wide: String = (1..14).map(|i| format!("b{i}={}, ", format!("b{} ", i - 1).repeat(9))).collect();
+    let e = parse(&format!("INPUT 3x8x8 b13 FC-2 where b0=[relu], {wide}"), &Options::default()).unwrap_err();
+    assert!(e.to_string().contains("20000 layers"), "{e}");
+    let e = parse("INPUT 3x8x8 own FC-2 where own=[relu own]", &Options::default()).unwrap_err();
+    assert!(e.to_string().contains("blocks that do not use themselves"), "{e}");
+}
+
+/// A description of any length is shown in a window around its mistake.
+#[test]
+fn long_descriptions_are_not_echoed() {
+    let long = format!("INPUT 3x8x8 {} convv3-8 {} FC-2", "relu ".repeat(900), "tanh ".repeat(900));
+    let e = parse(&long, &Options::default()).unwrap_err();
+    let text = e.to_string();
+    assert!(text.len() < 400, "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("  …") && lines[1].ends_with('…'), "{text}");
+    // The marks stand below the word.
+    let at = lines[2].find('^').unwrap();
+    assert_eq!(lines[1].chars().skip(at).take(8).collect::<String>(), "convv3-8", "{text}");
+    let word = format!("INPUT 3x8x8 {} FC-2", "q".repeat(5000));
+    assert!(parse(&word, &Options::default()).unwrap_err().to_string().len() < 400);
+    let e: gabor_graph::Error = parse(&long, &Options::default()).unwrap_err().into();
+    assert!(e.to_string().len() < 500);
+}
+
+#[test]
+fn names_and_joins() {
+    let n = "INPUT 3x16x16 -> [[CONV -> RELU]*N -> POOL?]*M -> [FC -> RELU]*K -> FC-10 where N=2, M=3 K=1";
+    let m = "INPUT 3x16x16 -> [[CONV -> RELU]*2 -> POOL?]*3 -> [FC -> RELU]*1 -> FC-10";
+    assert_eq!(graph(n).to_text(), graph(m).to_text());
+    let g = graph("INPUT 3x16x16 stem: conv3-8 unit*2 gap FC-2 where unit = res[conv3-8 bn conv3-8 bn]");
+    assert!(g.find("stem.weight").is_some());
+    assert_eq!(g.nodes().iter().filter(|n| n.name.starts_with("add")).count(), 2);
+    // A group's name is the prefix of the names inside, and a repeat counts.
+    let g = graph("INPUT 3x16x16 layer1: res[conv3-3 bn relu conv3-3 bn]*2 relu gap FC-2");
+    for name in ["layer1.0.conv1.weight", "layer1.1.conv2.weight", "layer1.1.bn2.running_var", "fc1.weight"] {
+        assert!(g.find(name).is_some(), "{name}");
+    }
+    // Squeeze and excitation, a shortcut of one's own, a gate.
+    let g = graph(
+        "INPUT 8x16x16 conv3-16 relu mul[ | gap conv1-4 relu conv1-16 sigmoid ] \
+         add[ conv3-32/2 bn relu conv3-32 bn | avgpool2 conv1-32 nobias bn ] relu gap FC-10",
+    );
+    assert_eq!(g.shape(g.find("add1").unwrap()).to_string(), "[n, 32, 8, 8]");
+    assert_eq!(g.shape(g.find("mul1").unwrap()).to_string(), "[n, 16, 16, 16]");
+    // Without written activations the ReLU stands after a sum.
+    let g = graph("INPUT 3x16x16 conv3-16 add[ conv3-16 conv3-16 | conv1-16 ] FC-10");
+    let after = g.nodes().iter().skip_while(|n| n.name != "add1").nth(1).unwrap();
+    assert!(after.name.starts_with("relu"), "{}", after.name);
+    let g = graph("INPUT 2x9x12 conv3x5-4 s2x3 p1x0 local3-3 adaptivemaxpool2x3 ln placebias FC-3 nobias");
+    assert_eq!(g.shape(g.find("conv1").unwrap()).to_string(), "[n, 4, 5, 3]");
+    assert!(g.find("fc1.weight").is_some() && g.find("fc1.bias").is_none());
+    for (text, says) in [
+        ("INPUT 3x8x8 [relu]*N FC-2", "where N=2"),
+        ("INPUT 3x8x8 relu FC-2 where relu=2", "word of the notation"),
+        ("INPUT 3x8x8 relu FC-2 where", "nothing follows"),
+        ("INPUT 3x8x8 relu FC-2 where a=", "given no meaning"),
+        ("INPUT 3x8x8 relu FC-2 where a=1 a=2", "meaning already"),
+        ("INPUT 3x8x8 blok FC-2 where block=[relu]", "block"),
+        ("INPUT 3x8x8 n FC-2 where n=3", "a number, and a layer"),
+        ("INPUT 3x8x8 add[relu] FC-2", "one branch alone"),
+        ("INPUT 3x8x8 add relu FC-2", "wants branches"),
+        ("INPUT 3x8x8 conv3-8 stride FC-2", "no number follows `stride`"),
+    ] {
+        assert!(mistake(text).contains(says), "{text}: {}", mistake(text));
+    }
 }

@@ -1,17 +1,18 @@
 //! The words of the notation.
 
-use crate::Activation;
+use super::options::{MOST_OPTION, Options};
 use crate::zoo::MOST_EXTENT;
+use crate::{Activation, LrnOptions, NormOptions};
 use gabor_tensor::Rule;
 
 /// Largest number of filters or units.
-const MOST_FILTERS: usize = 1 << 14;
+pub(super) const MOST_FILTERS: usize = 1 << 14;
 /// Largest number of outputs of a fully connected layer.
-const MOST_UNITS: usize = 1 << 20;
+pub(super) const MOST_UNITS: usize = 1 << 20;
+/// Added to the variance by group and layer normalisation.
+pub(super) const EPS: f64 = 1e-5;
 /// Largest extent of a kernel.
-const MOST_KERNEL: usize = 255;
-/// Largest stride, padding, dilation.
-const MOST_OPTION: usize = 1 << 10;
+pub(super) const MOST_KERNEL: usize = 255;
 
 /// Which convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +20,17 @@ pub(super) enum ConvKind {
     Plain,
     Depthwise,
     Transposed,
+    /// Without sharing of weights.
+    Local,
 }
 
 /// Which pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum PoolKind {
     Max,
     Average,
-    L2,
+    /// The norm of that order.
+    Norm(f64),
 }
 
 /// A layer as it is written.
@@ -38,160 +42,54 @@ pub(super) enum Layer {
     GlobalAverage,
     GlobalMax,
     AdaptiveAverage(Vec<usize>),
-    Dense(Option<usize>),
-    Lrn(usize),
-    BatchNorm,
-    GroupNorm(usize),
+    AdaptiveMax(Vec<usize>),
+    Dense { units: Option<usize>, bias: bool },
+    Lrn(LrnOptions),
+    BatchNorm(NormOptions),
+    GroupNorm { groups: usize, eps: f64 },
+    LayerNorm { eps: f64 },
     Activation(Activation),
     Maxout(usize),
     Dropout(f64),
     Flatten,
-    Softmax,
-}
-
-/// Padding as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pad {
-    Number(usize),
-    Same,
-}
-
-/// What may stand after a convolution or pooling.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Options {
-    pub stride: Option<usize>,
-    pub pad: Option<Pad>,
-    pub groups: Option<usize>,
-    pub dilation: Option<usize>,
-    pub no_bias: bool,
-    pub ceil: bool,
-}
-
-impl Options {
-    /// Reads `s2p1`, `same`, `nobias` and the like; `None` if the word is no option.
-    pub fn read(word: &str) -> Option<Result<Options, Rule>> {
-        let mut o = Options::default();
-        match word {
-            "same" => o.pad = Some(Pad::Same),
-            "valid" => o.pad = Some(Pad::Number(0)),
-            "nobias" => o.no_bias = true,
-            "ceil" => o.ceil = true,
-            _ => {
-                let mut rest = word;
-                let mut parts = Vec::new();
-                while !rest.is_empty() {
-                    let letter = rest.chars().next().filter(|c| "spgd".contains(*c))?;
-                    let digits: String = rest[1..].chars().take_while(char::is_ascii_digit).collect();
-                    if digits.is_empty() {
-                        return None;
-                    }
-                    rest = &rest[1 + digits.len()..];
-                    parts.push((letter, digits));
-                }
-                for (letter, digits) in &parts {
-                    if let Err(rule) = o.put(*letter, digits) {
-                        return Some(Err(rule));
-                    }
-                }
-            }
-        }
-        Some(Ok(o))
-    }
-    fn put(&mut self, letter: char, digits: &str) -> Result<(), Rule> {
-        let most = if letter == 'g' { MOST_FILTERS } else { MOST_OPTION };
-        let least = usize::from(letter != 'p');
-        let v = number(digits, most)?;
-        if v < least {
-            return Err(Rule::new(format!("`{letter}{digits}`")).right("at least 1"));
-        }
-        match letter {
-            's' => self.stride = Some(v),
-            'p' => self.pad = Some(Pad::Number(v)),
-            'g' => self.groups = Some(v),
-            _ => self.dilation = Some(v),
-        }
-        Ok(())
-    }
-    /// The first thing said, by name.
-    fn said(&self) -> &'static str {
-        match self {
-            Options { stride: Some(_), .. } => "a stride",
-            Options { pad: Some(_), .. } => "a padding",
-            Options { groups: Some(_), .. } => "groups",
-            Options { dilation: Some(_), .. } => "a dilation",
-            Options { no_bias: true, .. } => "a bias",
-            _ => "ceil mode",
-        }
-    }
+    /// A trainable number for every place.
+    PlaceBias,
+    /// The end; with a number, or after an activation, the lectures' classifier: a fully connected layer before it.
+    Softmax(Option<usize>),
+    /// What comes out here, as a listing says in the lectures' order: width, height, depth.
+    Claim(Vec<usize>),
 }
 
 impl Layer {
-    /// Adds options that stand after the layer.
-    pub fn take(&mut self, more: &Options) -> Result<(), Rule> {
-        let name = self.name();
-        let refuse = |what: &str| Err(Rule::new(format!("{name} has no {}", what.trim_start_matches("a "))));
-        let mine = match self {
-            Layer::Conv { options, kind, .. } => {
-                if more.ceil {
-                    return refuse("ceil mode");
-                }
-                if *kind == ConvKind::Depthwise && more.groups.is_some() {
-                    return refuse("other groups than its channels");
-                }
-                options
-            }
-            Layer::Pool { options, .. } => {
-                if more.groups.is_some() {
-                    return refuse("groups");
-                }
-                if more.no_bias {
-                    return refuse("bias");
-                }
-                options
-            }
-            _ => {
-                return refuse(more.said()).map_err(|r: Rule| {
-                    r.right("s, p, g, d, same, valid, nobias and ceil after a convolution or pooling")
-                });
-            }
-        };
-        let twice = (mine.stride.is_some() && more.stride.is_some())
-            || (mine.pad.is_some() && more.pad.is_some())
-            || (mine.groups.is_some() && more.groups.is_some())
-            || (mine.dilation.is_some() && more.dilation.is_some());
-        if twice {
-            return Err(Rule::new(format!("{name} has {} twice", more.said())).right("each option once"));
-        }
-        mine.stride = mine.stride.or(more.stride);
-        mine.pad = mine.pad.or(more.pad);
-        mine.groups = mine.groups.or(more.groups);
-        mine.dilation = mine.dilation.or(more.dilation);
-        mine.no_bias |= more.no_bias;
-        mine.ceil |= more.ceil;
-        Ok(())
-    }
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Layer::Input(_) => "INPUT",
             Layer::Conv { .. } => "a convolution",
             Layer::Pool { .. } => "a pooling",
-            Layer::GlobalAverage | Layer::GlobalMax | Layer::AdaptiveAverage(_) => "pooling to a fixed size",
-            Layer::Dense(_) => "FC",
-            Layer::Lrn(_) | Layer::BatchNorm | Layer::GroupNorm(_) => "a normalisation",
+            Layer::GlobalAverage | Layer::GlobalMax | Layer::AdaptiveAverage(_) | Layer::AdaptiveMax(_) => {
+                "pooling to a fixed size"
+            }
+            Layer::Dense { .. } => "FC",
+            Layer::Lrn(_) | Layer::BatchNorm(_) | Layer::GroupNorm { .. } | Layer::LayerNorm { .. } => {
+                "a normalisation"
+            }
             Layer::Activation(_) | Layer::Maxout(_) => "an activation",
             Layer::Dropout(_) => "dropout",
             Layer::Flatten => "flatten",
-            Layer::Softmax => "soft-max",
+            Layer::PlaceBias => "a bias of places",
+            Layer::Softmax(_) => "soft-max",
+            Layer::Claim(_) => "a shape",
         }
     }
 }
 
 /// Words that begin a layer, for suggestions.
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     "input",
     "conv",
     "dwconv",
     "deconv",
+    "localconv",
     "pool",
     "maxpool",
     "avgpool",
@@ -199,15 +97,20 @@ const KNOWN: &[&str] = &[
     "gap",
     "gmp",
     "adaptiveavgpool",
+    "adaptivemaxpool",
     "fc",
     "lrn",
     "bn",
     "gn",
+    "ln",
     "maxout",
     "dropout",
     "flatten",
+    "placebias",
     "soft-max",
     "res",
+    "add",
+    "mul",
 ];
 
 /// Reads a word as a layer.
@@ -244,22 +147,27 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
         "input" => Ok(Layer::Input(Some(extents(rest)?))),
         "conv" | "convolution" => conv(ConvKind::Plain),
         "dwconv" | "depthwise" => conv(ConvKind::Depthwise),
+        "localconv" | "local" | "locallyconnected" => conv(ConvKind::Local),
         "deconv" | "tconv" | "convtranspose" => conv(ConvKind::Transposed),
         "pool" | "maxpool" | "mp" => pool(PoolKind::Max),
         "avgpool" | "averagepool" => pool(PoolKind::Average),
-        "l2pool" => pool(PoolKind::L2),
+        "l2pool" => pool(PoolKind::Norm(2.0)),
         "gap" | "globalavgpool" | "globalaveragepool" => plain(Layer::GlobalAverage),
         "gmp" | "globalmaxpool" => plain(Layer::GlobalMax),
         "adaptiveavgpool" => Ok(Layer::AdaptiveAverage(sizes(rest, MOST_OPTION)?)),
-        "fc" | "linear" | "dense" if rest.is_empty() => Ok(Layer::Dense(None)),
-        "fc" | "linear" | "dense" => Ok(Layer::Dense(Some(positive(rest, MOST_UNITS)?))),
-        "lrn" | "norm" => Ok(Layer::Lrn(one(MOST_OPTION, Some(5))?)),
-        "bn" | "batchnorm" => plain(Layer::BatchNorm),
-        "gn" | "groupnorm" => Ok(Layer::GroupNorm(one(MOST_FILTERS, None)?)),
+        "adaptivemaxpool" => Ok(Layer::AdaptiveMax(sizes(rest, MOST_OPTION)?)),
+        "fc" | "linear" | "dense" if rest.is_empty() => Ok(Layer::Dense { units: None, bias: true }),
+        "fc" | "linear" | "dense" => Ok(Layer::Dense { units: Some(positive(rest, MOST_UNITS)?), bias: true }),
+        "lrn" | "norm" => Ok(Layer::Lrn(LrnOptions { size: one(MOST_OPTION, Some(5))?, ..LrnOptions::default() })),
+        "bn" | "batchnorm" => plain(Layer::BatchNorm(NormOptions::default())),
+        "gn" | "groupnorm" => Ok(Layer::GroupNorm { groups: one(MOST_FILTERS, None)?, eps: EPS }),
+        "ln" | "layernorm" => plain(Layer::LayerNorm { eps: EPS }),
         "maxout" => Ok(Layer::Maxout(one(MOST_FILTERS, Some(2))?)),
         "dropout" => dropout(rest),
         "flatten" => plain(Layer::Flatten),
-        "softmax" => plain(Layer::Softmax),
+        "placebias" => plain(Layer::PlaceBias),
+        "softmax" if rest.is_empty() => Ok(Layer::Softmax(None)),
+        "softmax" => Ok(Layer::Softmax(Some(positive(rest, MOST_UNITS)?))),
         _ => {
             let names = KNOWN.iter().chain(Activation::NAMES).copied();
             let right = crate::nearest::suggestion(&head, names, "CONV3-64, POOL, FC-10, RELU, bn, dropout0.5, …");
@@ -268,8 +176,16 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
     }
 }
 
+/// The rule about an unknown word, with a name that the text itself gives if it is near.
+pub(super) fn or_name<'a>(word: &str, names: impl Iterator<Item = &'a str>, rule: Rule) -> Rule {
+    match crate::nearest::nearest(word, names, 1).first() {
+        Some(name) => rule.right(*name),
+        None => rule,
+    }
+}
+
 /// A word that is echoed: at most 40 characters of it.
-pub(super) fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     if word.chars().count() <= 40 { word.to_string() } else { word.chars().take(39).collect::<String>() + "…" }
 }
 
@@ -287,7 +203,7 @@ fn split(word: &str) -> (String, &str) {
     (name, rest)
 }
 
-fn number(text: &str, most: usize) -> Result<usize, Rule> {
+pub(super) fn number(text: &str, most: usize) -> Result<usize, Rule> {
     let wrong =
         || Rule::new(format!("`{}` is not a number", shown(text))).right(format!("a whole number up to {most}"));
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -299,7 +215,7 @@ fn number(text: &str, most: usize) -> Result<usize, Rule> {
     }
 }
 
-fn positive(text: &str, most: usize) -> Result<usize, Rule> {
+pub(super) fn positive(text: &str, most: usize) -> Result<usize, Rule> {
     match number(text, most)? {
         0 => Err(Rule::new("0 is too small").right("at least 1")),
         v => Ok(v),
@@ -307,7 +223,7 @@ fn positive(text: &str, most: usize) -> Result<usize, Rule> {
 }
 
 /// `3`, `3x5`.
-fn sizes(text: &str, most: usize) -> Result<Vec<usize>, Rule> {
+pub(super) fn sizes(text: &str, most: usize) -> Result<Vec<usize>, Rule> {
     let all = text.split('x').map(|t| positive(t, most)).collect::<Result<Vec<_>, _>>()?;
     if all.len() > 3 {
         return Err(Rule::new(format!("{} numbers", all.len())).right("one for each dimension, at most 3"));

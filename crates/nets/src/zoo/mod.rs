@@ -19,7 +19,7 @@ mod zfnet;
 
 pub use card::{Card, Filter, Preprocessing};
 
-use crate::{Net, Network, Scheme};
+use crate::{Net, Network, Scheme, notation};
 use gabor_graph::{Error, Result};
 use gabor_tensor::Rule;
 
@@ -99,7 +99,7 @@ pub fn by_name(name: &str, options: &Options) -> Result<Network> {
     let entry = found.ok_or_else(|| {
         let known = entries().flat_map(|e| std::iter::once(e.card.name).chain(e.card.aliases.iter().copied()));
         let right = crate::nearest::suggestion(&plain, known, &format!("one of {}", names().join(", ")));
-        Error::new("network", Rule::new(format!("there is no network `{name}`")).right(right))
+        Error::new("network", Rule::new(format!("there is no network `{}`", notation::shown(name.trim()))).right(right))
     })?;
     let card = &entry.card;
     let input = input_extents(card.name, card.input, options)?;

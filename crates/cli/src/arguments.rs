@@ -4,6 +4,7 @@ use crate::commands::{bench, compile, convert, eval, predict, run, summary, trai
 use crate::failure::{Failure, Result};
 use clap::{Args, Parser, Subcommand};
 use gabor::cpu::{CpuBackend, CpuOptions, Isa};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Convolutional networks, from pixels to understanding.
@@ -106,18 +107,28 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A network: a model file, a name of the zoo, or a description.
+/// Whether a network is a model file, and not a name of the zoo, a description or a file that describes it.
 pub fn is_file(net: &str) -> bool {
-    net.ends_with(".onnx") || std::path::Path::new(net).is_file()
+    !net.ends_with(".toml") && (net.ends_with(".onnx") || Path::new(net).is_file())
 }
 
-/// The network of a name or description.
+/// Largest file that describes a network.
+const LARGEST_DESCRIPTION: u64 = 1 << 16;
+
+/// The network of a name, a description, or a `.toml` file that describes it.
 pub fn network(net: &str, input: Option<[usize; 3]>, classes: Option<usize>) -> Result<gabor::nets::Network> {
     let mut options = gabor::nets::zoo::Options { classes, ..Default::default() };
     if let Some([c, h, w]) = input {
         (options.channels, options.input) = (Some(c), Some(vec![h, w]));
     }
-    gabor::nets::network(net, &options).map_err(|e| Failure::Failed(gabor::Error::from(e).to_string()))
+    let failed = |e: gabor::nets::Error| Failure::Failed(gabor::Error::from(e).to_string());
+    if !net.ends_with(".toml") || net.contains('\n') {
+        return gabor::nets::network(net, &options).map_err(failed);
+    }
+    let bytes = gabor::read_limited(Path::new(net), LARGEST_DESCRIPTION)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::Failed(format!("{net}: the file is no text; right would be: UTF-8")))?;
+    gabor::nets::notation::parse_toml(&text, &options).map_err(|e| failed(e.inside(net)))
 }
 
 #[cfg(test)]

@@ -161,8 +161,8 @@ impl fmt::Debug for Network {
     }
 }
 
-/// A network by the name it has in the zoo, or as a description in the lectures' notation (whatever holds a space, an
-/// arrow or a bracket is one).
+/// A network by the name it has in the zoo, as a description in the lectures' notation (whatever holds a space, an
+/// arrow or a bracket is one), or as the text of a [`.toml` file](notation::parse_toml).
 ///
 /// ```
 /// use gabor_nets::{network, zoo::Options};
@@ -174,7 +174,9 @@ impl fmt::Debug for Network {
 /// An unknown name, with the nearest known ones; a mistake in the description, with its place.
 pub fn network(text: &str, options: &Options) -> Result<Network> {
     let text = text.trim();
-    if text.contains(|c: char| c.is_whitespace() || "[]()|*,;→:=".contains(c)) || text.contains("->") {
+    if notation::is_toml(text) {
+        notation::parse_toml(text, options).map_err(Error::from)
+    } else if text.contains(|c: char| c.is_whitespace() || "[]()|*,;→:=".contains(c)) || text.contains("->") {
         notation::parse(text, options).map_err(Error::from)
     } else {
         zoo::by_name(text, options)

@@ -6,6 +6,7 @@ use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a training works on.
@@ -38,18 +39,28 @@ impl Setup {
     /// Settings, data or network that do not fit.
     pub fn new(config: &Config) -> Result<Self> {
         config.validate()?;
-        Self::with_data(config, open_data(&config.data)?)
+        // Before the data are read, which may take a while.
+        let (config, file) = with_description(config)?;
+        Self::on(&config, open_data(&config.data)?, file.as_deref())
     }
     /// The same on data that is open already.
     ///
     /// # Errors
     /// Settings, data or network that do not fit.
-    pub fn with_data(config: &Config, mut splits: Splits) -> Result<Self> {
+    pub fn with_data(config: &Config, splits: Splits) -> Result<Self> {
         config.validate()?;
+        let (config, file) = with_description(config)?;
+        Self::on(&config, splits, file.as_deref())
+    }
+    /// With the network's description in the configuration; `file` is where it came from.
+    fn on(config: &Config, mut splits: Splits, file: Option<&str>) -> Result<Self> {
         if splits.validation.is_none() && config.val > 0.0 {
             splits = splits.hold_out(config.val, config.seed)?;
         }
-        let network = make_network(config, &splits)?;
+        let network = make_network(config, &splits).map_err(|e| match file {
+            Some(file) => Error::new(e.place().replacen("key `net`: description", file, 1), e.rule().clone()),
+            None => e,
+        })?;
         Self::with_network(config, splits, network)
     }
     /// The same with a network of your own.
@@ -163,6 +174,28 @@ fn preset(data: &dyn Dataset) -> &'static str {
 }
 
 /// The network that a configuration names, for the classes and colours of the data.
+/// The configuration with the text of the `.toml` file that its key `net` names, and that file: so a run keeps the
+/// description itself, and goes on when the file is gone.
+fn with_description(config: &Config) -> Result<(Config, Option<String>)> {
+    // A description is a page of text.
+    const LIMIT: u64 = 1 << 16;
+    if !config.net.ends_with(".toml") || config.net.contains('\n') {
+        return Ok((config.clone(), None));
+    }
+    let path = Path::new(&config.net);
+    let length = std::fs::metadata(path).map_err(|e| Error::io(path, "read", &e))?.len();
+    if length > LIMIT {
+        let rule = Rule::new(format!("a description of {length} bytes")).right(format!("at most {LIMIT}"));
+        return Err(Error::new(config.net.clone(), rule));
+    }
+    let net = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    if !gabor_nets::notation::is_toml(&net) {
+        let rule = Rule::new("the file describes no network");
+        return Err(Error::new(config.net.clone(), rule.right("net = \"…\" in the notation, or [[layer]] tables")));
+    }
+    Ok((Config { net, ..config.clone() }, Some(config.net.clone())))
+}
+
 fn make_network(config: &Config, splits: &Splits) -> Result<Network> {
     let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
     let mut options = zoo::Options { classes: Some(splits.classes().len()), ..Default::default() };

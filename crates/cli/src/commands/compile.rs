@@ -28,7 +28,7 @@ JSON: `batch`, `nodes` (`node`, `kernel`, `refused`, `places`, `tasks`, `flops`,
 `arena_bytes`, `value_bytes`, `parameter_bytes`, `scratch_bytes`, `kept`, `holders` (`name`, `bytes`, `until`), `peak`,
 `graph`.")]
 pub struct Arguments {
-    /// A network's name or description, or an .onnx file
+    /// A network's name or description, a .toml file that describes it, or an .onnx file
     net: String,
     /// Print the whole plan
     #[arg(long)]
@@ -71,7 +71,7 @@ pub fn run(a: &Arguments) -> Result<()> {
             net.graph(Mode::Infer)?
         }
     };
-    let before = graph.nodes().len();
+    let (before, name) = (graph.nodes().len(), graph.name.clone());
     let options = CompileOptions { fuse: !a.no_fuse, ..Default::default() };
     let program = Program::single("graph", graph.validate()?);
     let report = a.compute.backend()?.compile(&program, &options)?.report(0, a.batch as usize)?;
@@ -81,7 +81,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let mut text = format!(
         "{}: {before} nodes become {} kernels at batch {}\n\
          arena {} (side by side the values would take {}), parameters {}, scratch {}\n",
-        a.net,
+        name,
         report.nodes.len(),
         report.n,
         bytes(report.arena_bytes as u64),

@@ -31,7 +31,7 @@ pub struct Arguments {
     src: PathBuf,
     /// The file to write: .onnx or .safetensors
     dst: PathBuf,
-    /// The network that weights belong to
+    /// The network that weights belong to: a name, a description, or a .toml file
     #[arg(long, value_name = "NET")]
     net: Option<String>,
     /// Extents of the network's input

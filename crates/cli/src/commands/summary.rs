@@ -28,7 +28,7 @@ JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`ba
 `aliases`, `title`, `paper`, `year`, `parameters`, `input`, `classes`, `preprocessing` in the form that model files carry,
 `licence`; null for a network that is not of the zoo). With --list: an array of cards.")]
 pub struct Arguments {
-    /// A network's name or description, or an .onnx file
+    /// A network's name or description, a .toml file that describes it, or an .onnx file
     #[arg(required_unless_present = "list")]
     net: Option<String>,
     /// Extents of the input

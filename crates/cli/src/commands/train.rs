@@ -25,7 +25,7 @@ pub struct Arguments {
     /// The data: `digits` or a directory (MNIST, CIFAR-10, or a folder per class)
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
-    /// The network: a name of the zoo or a description
+    /// The network: a name of the zoo, a description, or a .toml file that describes it
     #[arg(long, value_name = "NET")]
     net: Option<String>,
     /// Go on with the run in this directory
@@ -47,6 +47,7 @@ Examples:
   gabor train
   gabor train --data mnist epochs=10
   gabor train --data photos --net resnet18 lr=0.002 augment=photos
+  gabor train --net net.toml --data photos
   gabor train mine.toml batch=128
   gabor train --resume runs/digits-lenet5-1 epochs=100
 

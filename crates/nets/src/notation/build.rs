@@ -95,7 +95,7 @@ impl Builder<'_> {
             layer,
             Layer::BatchNorm(_)
                 | Layer::GroupNorm { .. }
-                | Layer::LayerNorm { .. }
+                | Layer::SampleNorm { .. }
                 | Layer::Softmax(None)
                 | Layer::Flatten
                 | Layer::PlaceBias
@@ -131,7 +131,7 @@ impl Builder<'_> {
                 let name = self.name(1, name);
                 done(self.net.group_norm(&name, *groups, *eps))
             }
-            Layer::LayerNorm { eps } => {
+            Layer::SampleNorm { eps } => {
                 let name = self.name(1, name);
                 done(self.net.layer_norm(&name, 1, *eps))
             }

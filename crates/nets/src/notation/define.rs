@@ -48,7 +48,10 @@ pub(super) fn add(name: &str, token: &Token, body: &[Token], definitions: &mut D
         [] => return Err(fault(Rule::new(format!("`{name}` is given no meaning")).right(format!("{name}=2")))),
         [Token { sign: Sign::Word(w), span }] if w.bytes().all(|b| b.is_ascii_digit()) => {
             let times = w.parse().ok().filter(|&n| n <= MOST_REPEATS).ok_or_else(|| {
-                Fault::at(*span, Rule::new(format!("{} repeats", words::shown(w))).right(format!("at most {MOST_REPEATS}")))
+                Fault::at(
+                    *span,
+                    Rule::new(format!("{} repeats", words::shown(w))).right(format!("at most {MOST_REPEATS}")),
+                )
             })?;
             Definition::Number(times)
         }
@@ -69,7 +72,8 @@ fn check_name(name: &str) -> Result<(), Rule> {
         let rule = Rule::new(format!("`{}` cannot be a name", words::shown(name)));
         return Err(rule.right("at most 40 letters, digits and `_`, a letter first"));
     }
-    const SIGNS: &[&str] = &["where", "res", "residual", "add", "sum", "mul", "scale", "concat", "same", "valid", "ceil"];
+    const SIGNS: &[&str] =
+        &["where", "res", "residual", "add", "sum", "mul", "scale", "concat", "same", "valid", "ceil"];
     if words::layer(name).is_ok() || SIGNS.contains(&name) {
         return Err(Rule::new(format!("`{name}` is a word of the notation already")).right("another name"));
     }

@@ -87,9 +87,19 @@ impl fmt::Display for NotationError {
 
 impl std::error::Error for NotationError {}
 
+impl NotationError {
+    /// The mistake as an error of a file (or of another place that has lines).
+    pub fn inside(self, place: &str) -> Error {
+        let NotationError { rule, line, column, excerpt, marks } = self;
+        let right = if rule.right.is_empty() { String::new() } else { format!("\n  right would be: {}", rule.right) };
+        // What would be right has a line of its own below the marks.
+        let text = format!("{}\n  {excerpt}\n  {marks}{right}", rule.rule);
+        Error::new(format!("{place}, line {line}, column {column}"), Rule { rule: text, right: String::new(), ..*rule })
+    }
+}
+
 impl From<NotationError> for Error {
     fn from(e: NotationError) -> Self {
-        let rule = Rule { rule: format!("{}\n  {}\n  {}\n", e.rule.rule, e.excerpt, e.marks), ..*e.rule };
-        Error::new(format!("description, line {}, column {}", e.line, e.column), rule)
+        e.inside("description")
     }
 }

@@ -118,9 +118,11 @@ fn word(chars: &[char], start: usize, after_star: bool, tokens: &mut Vec<Token>)
     // A sign for multiplication stands for the letter x in sizes.
     let text: String = chars.iter().map(|&c| if c == '×' { 'x' } else { c.to_ascii_lowercase() }).collect();
     let mut cuts = vec![0];
-    cuts.extend(text.match_indices('-').map(|(i, _)| i + 1).filter(|&i| {
-        i > 1 && text[i..].starts_with(|c: char| c.is_ascii_alphabetic())
-    }));
+    cuts.extend(
+        text.match_indices('-')
+            .map(|(i, _)| i + 1)
+            .filter(|&i| i > 1 && text[i..].starts_with(|c: char| c.is_ascii_alphabetic())),
+    );
     cuts.push(text.len() + 1);
     let whole = Token { sign: Sign::Word(text.clone()), span: Span { start, len: chars.len() } };
     if cuts.len() == 2 || cuts.len() > MOST_JOINED {

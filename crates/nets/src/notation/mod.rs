@@ -53,6 +53,7 @@ mod build;
 mod define;
 mod error;
 mod expand;
+mod file;
 mod lex;
 mod options;
 mod phrase;
@@ -60,6 +61,7 @@ mod tree;
 mod words;
 
 pub use error::NotationError;
+pub use file::{is_toml, parse_toml};
 pub(crate) use words::shown;
 
 use crate::zoo::{MOST_CLASSES, MOST_EXTENT, Options};
@@ -99,12 +101,14 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         return Err(Fault::at(Span::default(), rule.right(format!("at most {MOST_TEXT}"))));
     }
     let items = tree::parse(lex::lex(text, 0)?, Default::default())?;
-    network("description", &items, options)
+    network("description", &items, options, true)
 }
 
 /// The network of a tree. It is built once, so that whatever does not fit is found where the place is still known.
-fn network(name: &str, items: &[tree::Item], options: &Options) -> Result<Network, Fault> {
-    let plan = expand::expand(items)?;
+/// `implicit`: whether a text without activations is read as the VGG table.
+fn network(name: &str, items: &[tree::Item], options: &Options, implicit: bool) -> Result<Network, Fault> {
+    let mut plan = expand::expand(items)?;
+    plan.implicit &= implicit;
     let input = input(&plan, options)?;
     let plan = expand::with_classes(plan, options.classes)?;
     let plan = Arc::new(plan);

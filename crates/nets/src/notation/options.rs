@@ -1,6 +1,6 @@
 //! What may stand after a convolution or pooling.
 
-use super::words::{Layer, ConvKind, MOST_FILTERS, number, shown};
+use super::words::{ConvKind, Layer, MOST_FILTERS, number, shown};
 use gabor_tensor::{PadMode, Rule};
 
 /// Largest stride, padding, dilation.
@@ -43,8 +43,7 @@ impl Options {
                 let mut parts = Vec::new();
                 while !rest.is_empty() {
                     let letter = rest.chars().next().filter(|c| "spgd".contains(*c))?;
-                    let digits: String =
-                        rest[1..].chars().take_while(|&c| c.is_ascii_digit() || c == 'x').collect();
+                    let digits: String = rest[1..].chars().take_while(|&c| c.is_ascii_digit() || c == 'x').collect();
                     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
                         return None;
                     }
@@ -69,7 +68,11 @@ impl Options {
         }
         if all.len() > 3 || (letter == 'g' && all.len() > 1) {
             let rule = Rule::new(format!("`{letter}{}`", shown(digits)));
-            return Err(rule.right(if letter == 'g' { "one number" } else { "one number for each dimension, at most 3" }));
+            return Err(rule.right(if letter == 'g' {
+                "one number"
+            } else {
+                "one number for each dimension, at most 3"
+            }));
         }
         match letter {
             's' => self.stride = all,

@@ -180,7 +180,8 @@ impl Parser<'_> {
         let fault = |span| Fault::at(span, Rule::new(format!("no number follows `{word}`")).right(format!("{word} 1")));
         let value = self.word_at(j).ok_or_else(|| fault(start))?;
         let span = start.to(self.span_at(j));
-        let text = if letter == "p" && matches!(value, "same" | "valid") { value.into() } else { format!("{letter}{value}") };
+        let text =
+            if letter == "p" && matches!(value, "same" | "valid") { value.into() } else { format!("{letter}{value}") };
         let options = Options::read(&text).ok_or_else(|| fault(span))?;
         self.at = j + 1;
         Ok(Some((options.map_err(|r| Fault::at(span, r))?, span)))

@@ -187,7 +187,8 @@ impl<'a> Parser<'a> {
             "mul" | "scale" if opens => self.joined(Join::Multiply, *span, depth)?,
             "concat" if opens => self.joined(Join::Concat, *span, depth)?,
             "add" | "sum" | "mul" | "scale" | "concat" => {
-                let rule = Rule::new(format!("`{word}` wants branches")).right(format!("{word}[ conv3-16 | conv1-16 ]"));
+                let rule =
+                    Rule::new(format!("`{word}` wants branches")).right(format!("{word}[ conv3-16 | conv1-16 ]"));
                 return Err(Fault::at(*span, rule));
             }
             _ => match self.definitions.get(word) {

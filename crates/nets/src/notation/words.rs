@@ -37,17 +37,36 @@ pub(super) enum PoolKind {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Layer {
     Input(Option<Vec<usize>>),
-    Conv { kind: ConvKind, kernel: Vec<usize>, filters: Option<usize>, options: Options },
-    Pool { kind: PoolKind, kernel: Vec<usize>, options: Options, optional: bool },
+    Conv {
+        kind: ConvKind,
+        kernel: Vec<usize>,
+        filters: Option<usize>,
+        options: Options,
+    },
+    Pool {
+        kind: PoolKind,
+        kernel: Vec<usize>,
+        options: Options,
+        optional: bool,
+    },
     GlobalAverage,
     GlobalMax,
     AdaptiveAverage(Vec<usize>),
     AdaptiveMax(Vec<usize>),
-    Dense { units: Option<usize>, bias: bool },
+    Dense {
+        units: Option<usize>,
+        bias: bool,
+    },
     Lrn(LrnOptions),
     BatchNorm(NormOptions),
-    GroupNorm { groups: usize, eps: f64 },
-    LayerNorm { eps: f64 },
+    GroupNorm {
+        groups: usize,
+        eps: f64,
+    },
+    /// Over a whole sample: layer normalisation.
+    SampleNorm {
+        eps: f64,
+    },
     Activation(Activation),
     Maxout(usize),
     Dropout(f64),
@@ -70,7 +89,7 @@ impl Layer {
                 "pooling to a fixed size"
             }
             Layer::Dense { .. } => "FC",
-            Layer::Lrn(_) | Layer::BatchNorm(_) | Layer::GroupNorm { .. } | Layer::LayerNorm { .. } => {
+            Layer::Lrn(_) | Layer::BatchNorm(_) | Layer::GroupNorm { .. } | Layer::SampleNorm { .. } => {
                 "a normalisation"
             }
             Layer::Activation(_) | Layer::Maxout(_) => "an activation",
@@ -161,7 +180,7 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
         "lrn" | "norm" => Ok(Layer::Lrn(LrnOptions { size: one(MOST_OPTION, Some(5))?, ..LrnOptions::default() })),
         "bn" | "batchnorm" => plain(Layer::BatchNorm(NormOptions::default())),
         "gn" | "groupnorm" => Ok(Layer::GroupNorm { groups: one(MOST_FILTERS, None)?, eps: EPS }),
-        "ln" | "layernorm" => plain(Layer::LayerNorm { eps: EPS }),
+        "ln" | "layernorm" => plain(Layer::SampleNorm { eps: EPS }),
         "maxout" => Ok(Layer::Maxout(one(MOST_FILTERS, Some(2))?)),
         "dropout" => dropout(rest),
         "flatten" => plain(Layer::Flatten),

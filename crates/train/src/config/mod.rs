@@ -88,8 +88,8 @@ fn within(v: f64, low: f64, high: f64) -> bool {
 keys! {
     /// The data set: `digits` (embedded in the binary) or a directory.
     data: String = "digits".into(), "`digits` or a directory", |v| !v.is_empty();
-    /// The network: a name of the zoo, or a description in the lectures' notation.
-    net: String = "lenet5".into(), "a network's name or description", |v| !v.is_empty();
+    /// The network: a name of the zoo, a description in the lectures' notation, or a .toml file that describes it.
+    net: String = "lenet5".into(), "a network's name, description or .toml file", |v| !v.is_empty();
     /// The run directory.
     run: Auto<String> = Auto(None), "auto (runs/DATA-NET-NUMBER) or a directory", any;
     /// Extents of the model's input.

@@ -23,8 +23,8 @@ fn typical_architecture() {
     assert_eq!(
         kinds,
         [
-            "conv1", "relu1", "conv2", "relu2", "pool1", "conv3", "relu3", "conv4", "relu4", "pool2", "conv5",
-            "relu5", "conv6", "relu6", "pool3", "flatten1", "fc1", "relu7", "fc2"
+            "conv1", "relu1", "conv2", "relu2", "pool1", "conv3", "relu3", "conv4", "relu4", "pool2", "conv5", "relu5",
+            "conv6", "relu6", "pool3", "flatten1", "fc1", "relu7", "fc2"
         ]
     );
     assert_eq!(g.ty(g.output_value("logits").unwrap()).to_string(), "f32[n, 10]");
@@ -48,10 +48,7 @@ fn strokes() {
     // "Case Study: LeNet-5 … i.e. architecture is [CONV-POOL-CONV-POOL-CONV-FC]".
     let lenet = parse("[CONV-POOL-CONV-POOL-CONV-FC]", &cifar()).unwrap();
     let kinds: Vec<String> = summary(&lenet.graph(Mode::Infer).unwrap()).layers.into_iter().map(|l| l.kind).collect();
-    assert_eq!(
-        kinds,
-        ["input", "conv + relu", "max_pool", "conv + relu", "max_pool", "conv + relu", "linear"]
-    );
+    assert_eq!(kinds, ["input", "conv + relu", "max_pool", "conv + relu", "max_pool", "conv + relu", "linear"]);
 }
 
 /// The same lecture, "Case Study: AlexNet": the full (simplified) architecture, remarks and all.

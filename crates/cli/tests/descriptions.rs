@@ -1,0 +1,83 @@
+//! Networks that the user describes: lines of the notation, and `.toml` files, wherever a network is named.
+
+mod common;
+
+use common::{Place, json, write};
+
+const NET: &str = "\
+name = \"mine\"
+input = [1, 8, 8]
+net = \"\"\"
+INPUT -> stem: conv3-4 -> relu
+      -> unit -> POOL -> FC
+\"\"\"
+[blocks]
+unit = \"res[conv3-4 bn relu conv3-4 bn] -> relu\"
+";
+
+#[test]
+fn a_file_describes_a_network_for_every_command() {
+    let p = Place::new("toml");
+    write(&p.path("net.toml"), NET);
+    let s = json(&p.done(&["summary", "net.toml", "--classes", "10", "--json"]));
+    assert_eq!((&s["name"], &s["layers"][1]["name"]), (&"mine".into(), &"stem".into()));
+    assert_eq!(s["layers"].as_array().unwrap().last().unwrap()["output"], serde_json::json!([10]));
+    assert!(p.done(&["compile", "net.toml", "--classes", "10", "--explain"]).starts_with("mine: "));
+
+    // A run keeps the description itself: it goes on, and is evaluated, when the file is gone.
+    let last = p.done(&["train", "--net", "net.toml", "--out", "run", "epochs=1", "max_steps=4", "--json"]);
+    assert!(json(last.lines().last().unwrap())["model"].is_string());
+    std::fs::remove_file(p.path("net.toml")).unwrap();
+    assert!(String::from_utf8(common::read(&p.path("run/config.toml"))).unwrap().contains("res[conv3-4 bn"));
+    p.done(&["train", "--resume", "run", "max_steps=none", "--json"]);
+    assert!(json(&p.done(&["eval", "run/model.onnx", "--json"]))["top1"].is_number());
+    assert!(p.done(&["summary", "run/model.onnx"]).contains("stem"));
+
+    // Its weights go into the described network.
+    write(&p.path("net.toml"), NET);
+    p.done(&["convert", "run/model.onnx", "w.safetensors"]);
+    let names: String = (0..10).map(|i| format!("{i}\n")).collect();
+    write(&p.path("digits.txt"), names);
+    p.done(&["convert", "w.safetensors", "back.onnx", "--net", "net.toml", "--classes", "digits.txt"]);
+    let weights = |name: &str| gabor::Model::open(p.path(name)).unwrap().weights().clone();
+    assert_eq!(weights("run/model.onnx"), weights("back.onnx"));
+
+    // A configuration names the file as the command line does.
+    write(&p.path("run.toml"), "net = \"net.toml\"\nepochs = 1\nmax_steps = 1\nrun = \"two\"\n");
+    p.done(&["train", "run.toml"]);
+    assert_eq!(
+        p.fails(2, &["summary", "run/model.onnx", "--classes", "3"]).lines().count(),
+        1,
+        "a model file has its own classes"
+    );
+}
+
+#[test]
+fn mistakes_in_a_file_are_underlined() {
+    let p = Place::new("toml-mistakes");
+    write(&p.path("net.toml"), NET.replace("POOL", "POOOL2"));
+    let want = "error: net.toml, line 5, column 18: `poool2` is not a layer
+        -> unit -> POOOL2 -> FC
+                   ^^^^^^
+  right would be: pool or l2pool
+";
+    let e = p.fails(1, &["summary", "net.toml", "--classes", "10"]);
+    assert_eq!(e, want);
+    let e = p.fails(1, &["train", "--net", "net.toml", "--out", "run"]);
+    assert!(e.contains("net.toml, line 5, column 18") && e.contains("^^^^^^"), "{e}");
+    assert!(!p.path("run").exists());
+    assert!(p.fails(1, &["summary", "none.toml"]).starts_with("error: none.toml: cannot read"));
+    assert!(p.fails(1, &["train", "--net", "none.toml"]).starts_with("error: none.toml: cannot read"));
+    write(&p.path("other.toml"), "epochs = 3\n");
+    assert!(p.fails(1, &["train", "--net", "other.toml"]).contains("describes no network"));
+    write(&p.path("binary.toml"), [0xffu8, 0xfe, 0]);
+    assert!(p.fails(1, &["summary", "binary.toml"]).contains("UTF-8"));
+    // A very long line is shown around the place, not whole.
+    let long = format!("INPUT 3x8x8 {} convv3-8 FC-2", "relu ".repeat(2000));
+    let e = p.fails(1, &["summary", &long]);
+    assert!(e.len() < 500 && e.contains("^^^^^^^^"), "{e}");
+    let e = p.fails(1, &["train", "--net", &long]);
+    assert!(e.len() < 500, "{e}");
+    let e = p.fails(1, &["summary", &"q".repeat(5000)]);
+    assert!(e.len() < 3000 && !e.contains(&"q".repeat(100)), "{e}");
+}

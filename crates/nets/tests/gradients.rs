@@ -21,8 +21,15 @@ fn run(graph: &mut Graph, n: usize) -> (Tensor, Vec<(String, Tensor)>) {
     for (v, _) in graph.parameters() {
         bindings.insert(v, weights.get(&graph.value(v).name).unwrap().clone());
     }
-    let images = graph.find("images").unwrap();
-    bindings.insert(images, noise(&graph.shape(images).at(n), 1));
+    match graph.find("images") {
+        Some(images) => bindings.insert(images, noise(&graph.shape(images).at(n), 1)),
+        None => {
+            let tokens = graph.find("tokens").unwrap();
+            let shape = graph.shape(tokens).at(n);
+            let words = (0..shape.iter().product::<usize>()).map(|i| (i * 7 % 50) as i32).collect();
+            bindings.insert(tokens, Tensor::i32(&shape, words).unwrap())
+        }
+    };
     if let Some(key) = graph.find("key") {
         bindings.insert(key, Tensor::i32(&[4], vec![7, 0, 1, 0]).unwrap());
     }
@@ -86,6 +93,47 @@ fn branched_and_depthwise_networks() {
     check(&small("alphago_policy_128", 7, 49), 2);
 }
 
+/// The network with weights that are not zero, where the paper begins with some that are.
+fn he(name: &str, input: Option<Vec<usize>>) -> Network {
+    let scheme = Some(Scheme::by_name("he").unwrap());
+    zoo::by_name(name, &Options { input, scheme, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn networks_of_texts_and_films() {
+    check(&he("tiny_text_cnn", None), 6);
+    check(&zoo::by_name("tiny_c3d", &Options::default()).unwrap(), 2);
+}
+
+#[test]
+fn networks_of_segmentation() {
+    check(&small("tiny_unet_padded", 17, 3), 2);
+    check(&small("tiny_unet", 188, 2), 1);
+    for name in ["tiny_fcn32s", "tiny_fcn16s", "tiny_fcn8s"] {
+        check(&he(name, Some(vec![16])), 1);
+    }
+}
+
+#[test]
+fn darknets() {
+    check(&small("darknet_tiny", 32, 4), 3);
+    check(&small("darknet", 33, 4), 3);
+}
+
+/// Zero scores upsampled are zeros, and they are no dead end: the layers of scores learn first.
+#[test]
+fn fully_convolutional_networks_begin_as_published() {
+    let net = zoo::by_name("tiny_fcn8s", &Options { input: Some(vec![16]), ..Options::default() }).unwrap();
+    let w = net.initialize(1).unwrap();
+    let zero = |name: &str| w.get(name).unwrap().to_f64().iter().all(|&v| v == 0.0);
+    assert!(zero("score_fr.weight") && zero("score_pool3.weight") && !zero("fc7.weight"));
+    // Bilinear upsampling by 8 keeps a constant.
+    let up = w.get("upscore8.weight").unwrap();
+    assert_eq!(up.shape(), [4, 4, 16, 16]);
+    let sum: f64 = up.to_f64()[..256].iter().sum();
+    assert!((sum - 64.0).abs() < 1e-4, "{sum}");
+}
+
 #[test]
 fn every_layer_of_the_builder() {
     let net = Network::new("all", &[3, 12, 12], 4, |net: &mut Net| {
@@ -97,6 +145,7 @@ fn every_layer_of_the_builder() {
         let left = net.branch(|b| b.maxout(2)?.activation(Activation::Elu(1.0)))?;
         let right = net.branch(|b| b.conv2d("conv2", 3, 1)?.activation(Activation::LeakyRelu(0.1)))?;
         net.concat(&[left, right])?.adaptive_avg_pool(&[3, 2])?.dropout(0.2)?;
+        net.pad_to(&[5, 3])?.crop(&[0, 1], &[4, 2])?.center_crop(&[3, 2])?;
         net.linear("fc", 4)?;
         Ok(())
     });

@@ -46,6 +46,14 @@ fn famous_numbers() {
         ("squeezenet1_1", 1_235_496),
         ("mobilenet_v2", 3_504_872),
         ("googlenet", 6_624_904),
+        ("darknet19", 20_842_376),
+        ("darknet_tiny", 1_042_104),
+        ("text_cnn", 18_766 * 300 + 300 * (3 + 4 + 5) * 100 + 300 + 602),
+        ("c3d", 79_991_015),
+        ("unet", 31_030_658),
+        ("unet_padded", 31_037_698),
+        ("fcn32s", 136_152_917),
+        ("fcn8s", 134_489_759),
         ("resnet20", 269_722),
         ("resnet44", 658_586),
     ] {
@@ -130,6 +138,24 @@ fn shapes_inside() {
         ("mobilenet_v2", "features.18.0", "[n, 1280, 7, 7]"),
         ("squeezenet1_1", "classifier.1", "[n, 1000, 13, 13]"),
         ("lenet5_1998", "c5", "[n, 120, 1, 1]"),
+        ("darknet19", "conv19", "[n, 1000, 7, 7]"),
+        ("darknet", "conv8", "[n, 1000, 4, 4]"),
+        ("darknet_tiny", "conv16", "[n, 1000, 14, 14]"),
+        ("text_cnn", "convs.0", "[n, 100, 62]"),
+        // Table 1 and figure 3 of the paper on C3D.
+        ("c3d", "pool1", "[n, 64, 16, 56, 56]"),
+        ("c3d", "conv5b", "[n, 512, 2, 7, 7]"),
+        ("c3d", "pool5", "[n, 512, 1, 4, 4]"),
+        // Figure 1 of the paper on U-Net.
+        ("unet", "down1.conv2", "[n, 64, 568, 568]"),
+        ("unet", "bottom.conv2", "[n, 1024, 28, 28]"),
+        ("unet", "up1.concat1", "[n, 1024, 56, 56]"),
+        ("unet", "up4.concat1", "[n, 128, 392, 392]"),
+        ("unet", "out", "[n, 2, 388, 388]"),
+        ("unet_padded", "outc.conv", "[n, 2, 512, 512]"),
+        ("fcn32s", "score_fr", "[n, 21, 16, 16]"),
+        ("fcn32s", "upscore", "[n, 21, 544, 544]"),
+        ("fcn8s", "upscore8", "[n, 21, 568, 568]"),
     ] {
         let g = graph(net, Mode::Infer);
         let v = g.find(node).unwrap_or_else(|| panic!("{net} has no {node}\n{g}"));
@@ -144,7 +170,7 @@ fn shapes_inside() {
 
 #[test]
 fn sizes_are_configurable() {
-    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(7), scheme: None };
+    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(7), ..Options::default() };
     for name in ["lenet5", "resnet18", "resnet20", "vgg11", "mobilenet_v2", "squeezenet1_1", "googlenet", "mlp"] {
         let net = zoo::by_name(name, &o).unwrap();
         assert_eq!(net.input(), [3, 32, 32]);
@@ -159,6 +185,37 @@ fn sizes_are_configurable() {
     assert!(zoo::by_name("lenet5", &Options { classes: Some(0), ..Options::default() }).is_err());
     let message = zoo::by_name("resnt18", &Options::default()).unwrap_err().to_string();
     assert!(message.contains("resnet18"), "{message}");
+}
+
+#[test]
+fn inputs_of_other_dimensions_are_configurable() {
+    let of = |name: &str, o: Options| zoo::by_name(name, &o);
+    let film =
+        of("tiny_c3d", Options { input: Some(vec![16, 32, 48]), channels: Some(1), ..Options::default() }).unwrap();
+    assert_eq!(film.input(), [1, 16, 32, 48]);
+    film.graph(Mode::Train).unwrap();
+    let text = of("text_cnn", Options { input: Some(vec![20]), vocabulary: Some(300), ..Options::default() }).unwrap();
+    let g = text.graph(Mode::Infer).unwrap();
+    assert_eq!(g.ty(g.find("tokens").unwrap()).to_string(), "i32[n, 20]");
+    assert_eq!(g.shape(g.find("embedding.weight").unwrap()).to_string(), "[300, 300]");
+    let e = |name, o| of(name, o).unwrap_err().to_string();
+    assert_eq!(
+        e("text_cnn", Options { channels: Some(3), ..Options::default() }),
+        "text_cnn: channels for a network that reads text; right would be: one number, the length of a text in words"
+    );
+    assert!(
+        e("text_cnn", Options { input: Some(vec![3, 4]), ..Options::default() }).contains("a text of extents [3, 4]")
+    );
+    assert!(e("lenet5", Options { vocabulary: Some(3), ..Options::default() }).contains("reads no text"));
+    let short = of("text_cnn", Options { input: Some(vec![4]), ..Options::default() }).unwrap();
+    let message = short.graph(Mode::Infer).unwrap_err().to_string();
+    assert!(message.contains("convs.2") && message.contains("kernel_size 5"), "{message}");
+    let small = of("unet", Options { input: Some(vec![100]), ..Options::default() }).unwrap();
+    assert!(small.graph(Mode::Infer).unwrap_err().to_string().contains("bottom.conv1"));
+    // Pictures whose sides are no multiples of 16 keep them.
+    let odd = of("tiny_unet_padded", Options { input: Some(vec![37, 50]), ..Options::default() }).unwrap();
+    let g = odd.graph(Mode::Infer).unwrap();
+    assert_eq!(g.shape(g.output_value("logits").unwrap()).to_string(), "[n, 2, 37, 50]");
 }
 
 #[test]

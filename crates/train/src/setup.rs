@@ -76,12 +76,7 @@ impl Setup {
             let rule = Rule::new(format!("a network of {} classes for data of {classes}", network.classes()));
             return Err(Error::new("key `net`", rule.right(format!("{classes} logits"))));
         }
-        let &[c, h, w] = network.input() else {
-            let rule = Rule::new(format!("an input of {} dimensions", network.input().len())).right("[c, h, w]");
-            return Err(Error::new("key `net`", rule));
-        };
-        let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
-        network.graph(gabor_nets::Mode::Infer).map_err(place)?;
+        let [c, h, w] = pictures_to_classes(&network)?;
         let preprocessing = Preprocessing::for_dataset(&*train, [c, h, w])?;
         let augmentation = match &config.augment.0 {
             Some(text) => parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?,
@@ -154,6 +149,25 @@ impl Setup {
     }
     fn workers(&self) -> usize {
         self.config.workers.0.unwrap_or(1)
+    }
+}
+
+/// The extents `[c, h, w]` of a network that takes pictures and gives a score for each class.
+fn pictures_to_classes(network: &Network) -> Result<[usize; 3]> {
+    let fail = |what: String| {
+        let rule = Rule::new(format!("{what}, and training works on pictures with one class each"));
+        Error::new("key `net`", rule.right("a network from [n, c, h, w] to [n, classes]"))
+    };
+    let (name, input) = (network.name(), network.input());
+    if let Some(words) = network.vocabulary() {
+        return Err(fail(format!("`{name}` reads texts of {} words out of {words}", input[0])));
+    }
+    let &[c, h, w] = input else { return Err(fail(format!("`{name}` has an input of extents {input:?}"))) };
+    let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
+    let graph = network.graph(gabor_nets::Mode::Infer).map_err(place)?;
+    match graph.output_value("logits").map(|v| graph.shape(v)) {
+        Some(shape) if shape.rank() != 2 => Err(fail(format!("`{name}` gives scores {shape} for every place"))),
+        _ => Ok([c, h, w]),
     }
 }
 
@@ -310,5 +324,13 @@ mod tests {
         assert!(e(&["net=lenet55"]).contains("lenet5"));
         assert!(e(&["data=no/such/place"]).starts_with("no/such/place"));
         assert!(e(&["input=1x3x3"]).starts_with("key `net`"));
+        let right = "training works on pictures with one class each; right would be: a network from [n, c, h, w] to [n, classes]";
+        for (net, what) in [
+            ("tiny_unet_padded", "`tiny_unet_padded` gives scores [n, 10, 32, 32] for every place"),
+            ("tiny_c3d", "`tiny_c3d` has an input of extents [3, 16, 32, 32]"),
+            ("tiny_text_cnn", "`tiny_text_cnn` reads texts of 12 words out of 50"),
+        ] {
+            assert_eq!(e(&[&format!("net={net}")]), format!("key `net`: {what}, and {right}"));
+        }
     }
 }

@@ -44,7 +44,7 @@ fn the_vgg_table() {
 
 #[test]
 fn the_lectures_pattern() {
-    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), scheme: None };
+    let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), ..Options::default() };
     let net = parse("INPUT -> [[CONV -> RELU]*2 -> POOL?]*3 -> [FC -> RELU]*2 -> FC", &o).unwrap();
     assert_eq!((net.input(), net.classes()), (&[3, 32, 32][..], 10));
     let g = net.graph(Mode::Infer).unwrap();
@@ -239,8 +239,8 @@ fn random_texts_never_panic() {
     let mut s = Stream::new(4, 0, 0, rng::op::TEST);
     let options = [
         Options::default(),
-        Options { input: Some(vec![12]), channels: Some(3), classes: Some(10), scheme: None },
-        Options { input: Some(vec![]), channels: Some(0), classes: Some(0), scheme: None },
+        Options { input: Some(vec![12]), channels: Some(3), classes: Some(10), ..Options::default() },
+        Options { input: Some(vec![]), channels: Some(0), classes: Some(0), ..Options::default() },
     ];
     for round in 0..4000 {
         let text = if round % 2 == 0 {

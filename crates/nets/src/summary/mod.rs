@@ -5,7 +5,7 @@ mod table;
 
 use gabor_graph::ops::{BinaryMap, UnaryMap};
 use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId, receptive_field};
-use gabor_tensor::Shape;
+use gabor_tensor::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 
 pub use memory::Memory;
@@ -65,16 +65,19 @@ pub struct Summary {
 /// ```
 pub fn summary(graph: &Graph) -> Summary {
     let mut rows: Vec<LayerRow> = Vec::new();
+    let layers = layers(graph);
+    let origin = origin(graph, &layers);
+    let field = |v: ValueId| origin.map_or(Vec::new(), |from| field(graph, from, v));
     for v in graph.inputs() {
         // The key of random operations is no data.
-        if graph.value(v).ty.dtype == gabor_tensor::DType::F32 {
+        if graph.shape(v).is_batched() {
             let mut row = empty_row(&graph.value(v).name, "input", graph.shape(v));
-            row.receptive_field = field(graph, v);
+            row.receptive_field = if Some(v) == origin { field(v) } else { vec![1; graph.shape(v).rank() - 1] };
             rows.push(row);
         }
     }
     let (mut last, mut notes, mut counted) = (None, Vec::new(), HashSet::new());
-    for layer in layers(graph) {
+    for layer in layers {
         let nodes: Vec<&Node> = layer.iter().map(|&n| graph.node(n)).collect();
         let Some(&end) = nodes.last() else { continue };
         let kind = kind(graph, &nodes);
@@ -85,7 +88,7 @@ pub fn summary(graph: &Graph) -> Summary {
             Some(row) if merged => row.kind = format!("{} + {kind}", row.kind),
             _ => {
                 let row = empty_row(&nodes[0].name, &kind, graph.shape(end.outputs[0]));
-                rows.push(LayerRow { receptive_field: field(graph, end.outputs[0]), ..row });
+                rows.push(LayerRow { receptive_field: field(end.outputs[0]), ..row });
             }
         }
         let Some(row) = rows.last_mut() else { continue };
@@ -128,9 +131,17 @@ fn empty_row(name: &str, kind: &str, output: &Shape) -> LayerRow {
     }
 }
 
-/// Extents of what one element of a value sees of the first input; empty where it sees all, or that has no spatial axes.
-fn field(graph: &Graph, v: ValueId) -> Vec<usize> {
-    let seen = graph.inputs().next().and_then(|input| receptive_field(graph, input, v).ok()).unwrap_or_default();
+/// The value in which receptive fields are counted: the first input, or the vectors of its words where that is text.
+fn origin(graph: &Graph, layers: &[Vec<NodeId>]) -> Option<ValueId> {
+    let input = graph.inputs().next()?;
+    let text = graph.ty(input).dtype == DType::I32 && graph.shape(input).rank() == 2;
+    let words = layers.first().and_then(|l| l.last()).map(|&n| graph.node(n).outputs[0]);
+    if text { words.or(Some(input)) } else { Some(input) }
+}
+
+/// Extents of what one element of a value sees of another; empty where it sees all, or that has no spatial axes.
+fn field(graph: &Graph, from: ValueId, to: ValueId) -> Vec<usize> {
+    let seen = receptive_field(graph, from, to).unwrap_or_default();
     // Neighbours that see the same see everything, as after a linear layer.
     if seen.iter().any(|f| f.jump == 0) { Vec::new() } else { seen.iter().map(|f| f.size).collect() }
 }
@@ -177,6 +188,14 @@ fn layers(graph: &Graph) -> Vec<Vec<NodeId>> {
 
 /// What a layer computes: the operation with the most work, by its own name or that of its function.
 fn kind(graph: &Graph, nodes: &[&Node]) -> String {
+    // Vectors are looked up by the numbers of words.
+    let looks_up = |n: &&Node| {
+        matches!(n.operation.name(), "gather" | "one_hot")
+            && n.inputs.iter().any(|&v| graph.ty(v).dtype == DType::I32 && graph.shape(v).is_batched())
+    };
+    if nodes.iter().any(looks_up) {
+        return "embedding".into();
+    }
     let costly = nodes.iter().max_by_key(|n| (n.operation.name() != "reshape", flops(graph, n)));
     let Some(node) = costly else { return String::new() };
     if let Some(u) = node.op::<UnaryMap>() {
@@ -219,7 +238,7 @@ fn in_place(graph: &Graph, nodes: &[&Node], last: Option<ValueId>) -> bool {
             Some(v) == last
                 || match graph.value(v).source {
                     Source::Constant(_) => true,
-                    Source::Input => graph.value(v).ty.dtype != gabor_tensor::DType::F32,
+                    Source::Input => graph.value(v).ty.dtype != DType::F32,
                     _ => false,
                 }
         })
@@ -254,6 +273,38 @@ mod tests {
         // 15.47 billion multiply-adds, as published (He et al. 2016 round to 15.3).
         let s = of("vgg16", Mode::Infer);
         assert!((s.flops as f64 / 2e9 - 15.47).abs() < 0.05, "{}", s.flops);
+    }
+
+    #[test]
+    fn tables_of_texts_films_and_segmentation() {
+        let rows = |name: &str| {
+            let s = of(name, Mode::Infer);
+            let row = |r: &LayerRow| (r.name.clone(), r.kind.clone(), r.output.to_string(), r.receptive_field.clone());
+            s.layers.iter().map(row).collect::<Vec<_>>()
+        };
+        let row = |n: &str, k: &str, o: &str, f: &[usize]| (n.to_string(), k.to_string(), o.to_string(), f.to_vec());
+        let text = rows("tiny_text_cnn");
+        assert_eq!(
+            text,
+            [
+                row("tokens", "input", "[n, 12]", &[1]),
+                row("embedding", "embedding", "[n, 8, 12]", &[1]),
+                row("convs.0", "conv + relu", "[n, 6, 10]", &[3]),
+                row("pool1", "global_max_pool", "[n, 6, 1]", &[]),
+                row("convs.1", "conv + relu", "[n, 6, 9]", &[4]),
+                row("pool2", "global_max_pool", "[n, 6, 1]", &[]),
+                row("convs.2", "conv + relu", "[n, 6, 8]", &[5]),
+                row("pool3", "global_max_pool", "[n, 6, 1]", &[]),
+                row("concat1", "concat", "[n, 18, 1]", &[]),
+                row("fc", "linear", "[n, 2]", &[]),
+            ]
+        );
+        let film = rows("c3d");
+        assert_eq!(film[1], row("conv1", "conv + relu", "[n, 64, 16, 112, 112]", &[3, 3, 3]));
+        assert_eq!(film[2], row("pool1", "max_pool", "[n, 64, 16, 56, 56]", &[3, 4, 4]));
+        let unet = rows("unet");
+        assert!(unet.contains(&row("bottom.conv2", "conv + relu", "[n, 1024, 28, 28]", &[140, 140])), "{unet:?}");
+        assert_eq!(unet.last().unwrap().2, "[n, 2, 388, 388]");
     }
 
     #[test]

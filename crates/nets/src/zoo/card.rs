@@ -17,8 +17,10 @@ pub struct Card {
     pub year: u16,
     /// Trainable parameters as published, with the published input and classes.
     pub parameters: u64,
-    /// Extents of the published input, `[c, h, w]`.
+    /// Extents of the published input: `[c, h, w]` of a picture, `[c, d, h, w]` of a film, `[length]` of a text.
     pub input: &'static [usize],
+    /// Number of words, where the input is text.
+    pub vocabulary: Option<usize>,
     /// Number of classes as published.
     pub classes: usize,
     /// How a picture becomes that input: for the published weights, or else as in the paper. `None` where the input is no
@@ -39,6 +41,7 @@ impl Card {
         year: 0,
         parameters: 0,
         input: &[],
+        vocabulary: None,
         classes: 0,
         preprocessing: None,
         licence: "none published",

@@ -5,7 +5,10 @@
 
 mod alexnet;
 mod alphago;
+mod c3d;
 mod card;
+mod darknet;
+mod fcn;
 mod googlenet;
 mod lenet;
 mod mlp;
@@ -13,7 +16,9 @@ mod mobilenet;
 mod resnet;
 mod resnet_cifar;
 mod squeezenet;
+mod text_cnn;
 mod tiny;
+mod unet;
 mod vgg;
 mod zfnet;
 
@@ -32,6 +37,8 @@ pub struct Options {
     pub channels: Option<usize>,
     /// Number of classes.
     pub classes: Option<usize>,
+    /// Number of words, for a network whose input is text.
+    pub vocabulary: Option<usize>,
     /// How all weights are initialised.
     pub scheme: Option<Scheme>,
 }
@@ -57,7 +64,12 @@ const FAMILIES: &[&[Entry]] = &[
     resnet_cifar::ENTRIES,
     squeezenet::ENTRIES,
     mobilenet::ENTRIES,
+    darknet::ENTRIES,
     alphago::ENTRIES,
+    text_cnn::ENTRIES,
+    c3d::ENTRIES,
+    unet::ENTRIES,
+    fcn::ENTRIES,
     tiny::ENTRIES,
 ];
 
@@ -102,21 +114,48 @@ pub fn by_name(name: &str, options: &Options) -> Result<Network> {
         Error::new("network", Rule::new(format!("there is no network `{}`", notation::shown(name.trim()))).right(right))
     })?;
     let card = &entry.card;
-    let input = input_extents(card.name, card.input, options)?;
+    let input = match card.vocabulary {
+        Some(_) => text_length(card, options)?,
+        None => input_extents(card.name, card.input, options)?,
+    };
     let classes = options.classes.unwrap_or(card.classes);
     if classes == 0 || classes > MOST_CLASSES {
         return Err(Error::new(card.name, Rule::new(format!("{classes} classes")).right("at least 1")));
     }
     let build = entry.build;
-    let net = Network::new(card.name, &input, classes, move |net| build(net, classes)).with_card(card.clone());
+    let build = move |net: &mut Net| build(net, classes);
+    let net = match card.vocabulary {
+        Some(words) => Network::text(card.name, input[0], options.vocabulary.unwrap_or(words), classes, build),
+        None => Network::new(card.name, &input, classes, build),
+    };
+    let net = net.with_card(card.clone());
     Ok(match &options.scheme {
         Some(s) => net.with_scheme(s.clone()),
         None => net,
     })
 }
 
+/// The length of a text, `[length]`: the published one or the user's.
+fn text_length(card: &Card, options: &Options) -> Result<Vec<usize>> {
+    if options.channels.is_some() {
+        let rule = Rule::new("channels for a network that reads text");
+        return Err(Error::new(card.name, rule.right("one number, the length of a text in words")));
+    }
+    match &options.input {
+        None => Ok(card.input.to_vec()),
+        Some(given) if given.len() == 1 => Ok(given.clone()),
+        Some(given) => {
+            let rule = Rule::new(format!("a text of extents {given:?}"));
+            Err(Error::new(card.name, rule.right("one number, its length in words")))
+        }
+    }
+}
+
 /// The published extents `[c, spatial…]` with the user's changes.
 pub(crate) fn input_extents(place: &str, published: &[usize], options: &Options) -> Result<Vec<usize>> {
+    if options.vocabulary.is_some() {
+        return Err(Error::new(place, Rule::new("a vocabulary for a network that reads no text").right("none")));
+    }
     let mut input = published.to_vec();
     if let Some(c) = options.channels {
         input[0] = c;

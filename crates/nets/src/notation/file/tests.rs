@@ -32,7 +32,7 @@ fn notation_with_blocks() {
     assert!(g.find("stem.weight").is_some() && g.find("layer2.conv1.weight").is_some());
     assert_eq!(g.nodes().iter().filter(|n| n.name.contains("add") && !n.name.contains('.')).count(), 2);
     // The user's options take the place of the file's.
-    let o = Options { classes: Some(7), input: Some(vec![16]), channels: Some(1), scheme: None };
+    let o = Options { classes: Some(7), input: Some(vec![16]), channels: Some(1), ..Options::default() };
     let net = network(RESNET, &o).unwrap();
     assert_eq!((net.input(), net.classes()), (&[1, 16, 16][..], 7));
     // A file's text is told from a line of the notation.

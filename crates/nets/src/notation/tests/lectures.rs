@@ -7,7 +7,7 @@ use crate::{Mode, summary};
 
 /// Pictures of 3×32×32 in ten classes, as the lectures' examples have them.
 fn cifar() -> Options {
-    Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), scheme: None }
+    Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), ..Options::default() }
 }
 
 /// Machine Learning, lecture 7, "Finishing things up": the typical architecture, with its raised stars; what it leaves

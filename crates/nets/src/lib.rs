@@ -23,6 +23,7 @@
 
 mod activation;
 mod initialize;
+mod names;
 mod nearest;
 mod net;
 mod network;
@@ -34,6 +35,7 @@ pub mod zoo;
 pub use activation::Activation;
 pub use gabor_graph::{Error, Result};
 pub use initialize::{draw, initialize};
+pub use names::{Head, MatchOptions, Matched, Mismatch, Pair, match_weights};
 pub use net::{Auxiliary, ConvOptions, LrnOptions, Mode, Net, NormOptions, PoolOptions, conv, pool};
 pub use network::{Network, network};
 pub use scheme::Scheme;

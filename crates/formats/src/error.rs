@@ -63,6 +63,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A rule that the graph found broken while a file's network was built.
+impl From<gabor_graph::Error> for Error {
+    fn from(e: gabor_graph::Error) -> Self {
+        Error::new(e.place(), e.rule().clone())
+    }
+}
+
 /// Adds the place to a broken rule.
 pub(crate) trait At<T> {
     fn at(self, place: &str) -> Result<T>;

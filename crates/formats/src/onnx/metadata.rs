@@ -23,7 +23,7 @@ impl Metadata {
                 json(key, v)?;
                 props.push((key.into(), v.clone()));
             }
-            Ok(())
+            Ok::<(), Error>(())
         };
         text(PREPROCESSING, &self.preprocessing)?;
         text(PROVENANCE, &self.provenance)?;

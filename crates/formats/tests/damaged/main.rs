@@ -67,6 +67,24 @@ fn pytorch_files() {
 }
 
 #[test]
+fn darknet_files() {
+    let pair = |name: &&str| {
+        let mut files = goldens(&[&format!("darknet/{name}.cfg"), &format!("darknet/{name}.weights")]);
+        let (numbers, mut text) = (files.remove(1).1, files.remove(0).1);
+        text.push(0);
+        text.extend(numbers);
+        (name.to_string(), text)
+    };
+    let files: Vec<_> = ["classifier", "branches", "old", "activations"].iter().map(pair).collect();
+    each("darknet", &files);
+}
+
+#[test]
+fn convnetjs_files() {
+    each("convnetjs", &goldens(&["convnetjs/image.json", "convnetjs/vector.json"]));
+}
+
+#[test]
 fn every_reader_is_fuzzed_and_tested_here() {
     let targets = here().join("../../fuzz/fuzz_targets");
     let manifest = std::fs::read_to_string(targets.join("../Cargo.toml")).unwrap();

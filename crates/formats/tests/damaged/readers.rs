@@ -1,7 +1,7 @@
 //! Every reader of the crate, for the bounded runs beside this file and for the targets in `fuzz/`, which include it.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
-use gabor_formats::{npy, onnx, pytorch, safetensors};
+use gabor_formats::{convnetjs, darknet, npy, onnx, pytorch, safetensors};
 
 /// A reader and what it may cost.
 pub struct Reader {
@@ -57,6 +57,37 @@ pub const READERS: &[Reader] = &[
             b")R",
             b"tQ",
         ],
+    },
+    Reader {
+        name: "darknet",
+        // A text, a zero, and the numbers.
+        read: |b| {
+            let (cfg, numbers) = b.split_at(b.iter().position(|&c| c == 0).unwrap_or(b.len()));
+            drop(darknet::import(cfg, numbers.get(1..)));
+            drop(darknet::import(cfg, None));
+        },
+        free: MIB,
+        memory: 2048,
+        words: &[
+            b"\n[convolutional]\n",
+            b"\n[route]\nlayers=-1,-1,-1,-1\n",
+            b"\n[shortcut]\nfrom=-2\n",
+            b"\n[upsample]\nstride=4096\n",
+            b"\n[reorg]\nstride=2\n",
+            b"\n[softmax]\ngroups=",
+            b"\n[maxpool]\n",
+            b"filters=16777215\n",
+            b"groups=2\n",
+            b"-1",
+            b"999",
+        ],
+    },
+    Reader {
+        name: "convnetjs",
+        read: |b| drop(convnetjs::import(b)),
+        free: MIB,
+        memory: 256,
+        words: &[b"1e308", b"-1", b"4294967295", b"\"fc\"", b"\"conv\"", b"\"pool\"", b"[[[[[[", b"{\"0\":", b"null"],
     },
 ];
 

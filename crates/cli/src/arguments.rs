@@ -90,12 +90,21 @@ pub fn backend(threads: Option<usize>) -> Result<Arc<CpuBackend>> {
     Ok(Arc::new(CpuBackend::new(CpuOptions { threads, ..Default::default() }).map_err(gabor::Error::from)?))
 }
 
-/// `3x224x224` as channels, height and width.
-pub fn extents(text: &str) -> Result<[usize; 3], String> {
+/// Extents of a network's input: one number for all dimensions of a picture (or the length of a text), or channels and
+/// the dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extents(Vec<usize>);
+
+/// `3x224x224` as channels, height and width; `3x16x112x112` of a film; `64` for a picture of that side or a text of as
+/// many words.
+pub fn extents(text: &str) -> Result<Extents, String> {
     let parts: Option<Vec<usize>> = text.split(['x', '×']).map(|p| p.trim().parse().ok()).collect();
-    match parts.as_deref() {
-        Some(&[c, h, w]) if c > 0 && h > 0 && w > 0 => Ok([c, h, w]),
-        _ => Err("right would be CHANNELSxHEIGHTxWIDTH, such as 3x224x224".into()),
+    match parts {
+        Some(v) if v.len() <= 4 && !v.contains(&0) => Ok(Extents(v)),
+        _ => {
+            Err("right would be CHANNELSxHEIGHTxWIDTH, such as 3x224x224; 3x16x112x112 for a film, 64 for a text"
+                .into())
+        }
     }
 }
 
@@ -116,10 +125,14 @@ pub fn is_file(net: &str) -> bool {
 const LARGEST_DESCRIPTION: u64 = 1 << 16;
 
 /// The network of a name, a description, or a `.toml` file that describes it.
-pub fn network(net: &str, input: Option<[usize; 3]>, classes: Option<usize>) -> Result<gabor::nets::Network> {
+pub fn network(net: &str, input: Option<&Extents>, classes: Option<usize>) -> Result<gabor::nets::Network> {
     let mut options = gabor::nets::zoo::Options { classes, ..Default::default() };
-    if let Some([c, h, w]) = input {
-        (options.channels, options.input) = (Some(c), Some(vec![h, w]));
+    match input.map(|i| i.0.as_slice()) {
+        Some([c, spatial @ ..]) if !spatial.is_empty() => {
+            (options.channels, options.input) = (Some(*c), Some(spatial.to_vec()));
+        }
+        Some(one) => options.input = Some(one.to_vec()),
+        None => {}
     }
     let failed = |e: gabor::nets::Error| Failure::Failed(gabor::Error::from(e).to_string());
     if !net.ends_with(".toml") || net.contains('\n') {
@@ -138,8 +151,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Gabor as clap::CommandFactory>::command().debug_assert();
-        assert_eq!(extents("3x4×5"), Ok([3, 4, 5]));
-        assert!(extents("3x4").is_err() && extents("0x1x1").is_err());
+        assert_eq!(extents("3x4×5"), Ok(Extents(vec![3, 4, 5])));
+        assert!(extents("3x4x").is_err() && extents("0x1x1").is_err() && extents("1x2x3x4x5").is_err());
+        let input = |net: &str, text: &str| {
+            network(net, Some(&extents(text).unwrap()), None).map(|n| n.input().to_vec()).map_err(|e| e.to_string())
+        };
+        assert_eq!(input("resnet18", "64"), Ok(vec![3, 64, 64]));
+        assert_eq!(input("tiny_c3d", "1x16x32x48"), Ok(vec![1, 16, 32, 48]));
+        assert_eq!(input("text_cnn", "20"), Ok(vec![20]));
+        assert!(input("text_cnn", "3x20").unwrap_err().contains("one number, the length of a text in words"));
         assert_eq!(pair("a=b=c.npy"), Ok(("a=b".into(), "c.npy".into())));
         assert!(pair("a").is_err() && pair("=b").is_err());
     }

@@ -1,6 +1,6 @@
 //! `gabor compile`: what becomes of a network.
 
-use crate::arguments::{Compute, Format, extents, is_file, network};
+use crate::arguments::{Compute, Extents, Format, extents, is_file, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -41,7 +41,7 @@ pub struct Arguments {
     train: bool,
     /// Extents of the input
     #[arg(long, value_name = "CxHxW", value_parser = extents)]
-    input: Option<[usize; 3]>,
+    input: Option<Extents>,
     /// Number of classes
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
@@ -64,7 +64,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
         Model::open(&a.net)?.graph().clone()
     } else {
-        let net = network(&a.net, a.input, a.classes)?;
+        let net = network(&a.net, a.input.as_ref(), a.classes)?;
         if a.train {
             step(Forward::of(&net, Mode::Train)?, &Config::default().step_options()?)?
         } else {

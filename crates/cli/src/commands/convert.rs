@@ -1,6 +1,6 @@
 //! `gabor convert`: from one file to another.
 
-use crate::arguments::{Format, extents, network};
+use crate::arguments::{Extents, Format, extents, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -36,7 +36,7 @@ pub struct Arguments {
     net: Option<String>,
     /// Extents of the network's input
     #[arg(long, value_name = "CxHxW", value_parser = extents, requires = "net")]
-    input: Option<[usize; 3]>,
+    input: Option<Extents>,
     /// Names of the classes, one a line
     #[arg(long, value_name = "FILE", requires = "net")]
     classes: Option<PathBuf>,
@@ -107,7 +107,7 @@ fn with_network(a: &Arguments) -> Result<Model> {
     let place = |e: gabor::Error| e.inside(a.src.display());
     let (weights, _) = safetensors::read(&bytes).map_err(|e| place(e.into()))?;
     let count = if names.is_empty() { None } else { Some(names.len()) };
-    let network = network(net, a.input, count)?;
+    let network = network(net, a.input.as_ref(), count)?;
     let graph = network.graph(Mode::Infer)?;
     let wanted: Vec<String> = graph.parameters().map(|(v, _)| graph.value(v).name.clone()).collect();
     let (used, left): (Vec<_>, Vec<_>) = weights.0.into_iter().partition(|(name, _)| wanted.contains(name));

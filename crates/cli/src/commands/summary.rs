@@ -1,6 +1,6 @@
 //! `gabor summary`: the table of a network's layers.
 
-use crate::arguments::{Format, extents, is_file, network};
+use crate::arguments::{Extents, Format, extents, is_file, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 Examples:
   gabor summary vgg16
   gabor summary resnet18 --input 3x64x64 --classes 10
+  gabor summary c3d --input 3x16x64x64
   gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
   gabor summary runs/digits-lenet5-1/model.onnx
   gabor summary --list
@@ -33,7 +34,7 @@ pub struct Arguments {
     net: Option<String>,
     /// Extents of the input
     #[arg(long, value_name = "CxHxW", value_parser = extents)]
-    input: Option<[usize; 3]>,
+    input: Option<Extents>,
     /// Number of classes
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
@@ -57,7 +58,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
         (None, summary(Model::open(net)?.graph()))
     } else {
-        let network = network(net, a.input, a.classes)?;
+        let network = network(net, a.input.as_ref(), a.classes)?;
         (network.card().cloned(), summary(&network.graph(Mode::Infer)?))
     };
     if a.format.json {

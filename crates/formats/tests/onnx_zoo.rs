@@ -13,6 +13,7 @@ fn networks_of_the_zoo() {
     let all = std::env::var("GABOR_ZOO").is_ok_and(|v| v == "all");
     let mut cases = Cases::new("zoo");
     for card in zoo::cards() {
+        // A tiny sibling stands for its family: the same code with fewer and narrower layers.
         let chosen =
             card.name.starts_with("tiny_") || ["lenet5", "resnet20", "softmax_regression"].contains(&card.name);
         if card.parameters > 26_000_000 || !(all || chosen) {
@@ -22,16 +23,14 @@ fn networks_of_the_zoo() {
         let side = match card.name {
             // The smallest that its convolutions without padding leave something of.
             "unet" | "tiny_unet" => Some(188),
-            _ => (card.input.len() == 3 && card.input[1] > 64).then_some(64),
+            _ => (card.input.len() == 3 && card.input[1] > 80).then_some(80),
         };
         let options = Options { input: side.map(|s| vec![s]), ..Options::default() };
         let net = zoo::by_name(card.name, &options).unwrap();
         let graph = match net.graph(gabor_nets::Mode::Infer) {
             Ok(graph) => graph,
-            Err(e) => {
-                assert!(!chosen, "{e}");
-                continue;
-            }
+            // AlexNet in one column and the like take no picture of that size.
+            Err(_) => zoo::by_name(card.name, &Options::default()).unwrap().graph(gabor_nets::Mode::Infer).unwrap(),
         };
         let weights = random_weights(&graph);
         let bytes = export(&graph, &weights, &Metadata::default()).unwrap();
@@ -52,6 +51,6 @@ fn networks_of_the_zoo() {
         let named: Vec<_> = graph.outputs().iter().map(|(n, _)| n.clone()).zip(want).collect();
         cases.add(card.name, &bytes, &inputs, &named);
     }
-    assert!(cases.len() >= 12, "{}", cases.len());
+    assert!(cases.len() >= 25, "{}", cases.len());
     cases.check();
 }

@@ -9,32 +9,6 @@ use std::collections::HashMap;
 
 const GOLDENS: &str = include_str!("timm.txt");
 
-/// Networks of the goldens that the zoo does not have yet.
-const PENDING: &[&str] = &[
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "densenet121",
-    "densenet169",
-    "densenet201",
-    "inception_v3",
-    "mobilenet_v1",
-    "mobilenet_v3_large",
-    "mobilenet_v3_small",
-    "efficientnet_b0",
-    "efficientnet_b3",
-    "convnext_tiny",
-    "convnext_small",
-];
-
-#[test]
-fn what_is_pending_is_not_there() {
-    for name in PENDING {
-        assert!(zoo::by_name(name, &Options::default()).is_err(), "{name} is there: take it off the list");
-    }
-}
-
 fn graph(name: &str, options: Options) -> Graph {
     zoo::by_name(name, &options).unwrap().graph(Mode::Infer).unwrap()
 }
@@ -63,9 +37,6 @@ fn zeros(state: &[(&str, Vec<usize>)]) -> Weights {
 fn where_timm_has_our_names() {
     for line in GOLDENS.lines().filter(|l| l.starts_with("same ")) {
         let words: Vec<&str> = line.split(' ').collect();
-        if PENDING.contains(&words[1]) {
-            continue;
-        }
         let g = graph(words[1], Options::default());
         let mut lines: Vec<String> =
             g.parameters().map(|(v, _)| format!("{} {}\n", g.value(v).name, g.shape(v))).collect();
@@ -79,7 +50,7 @@ fn where_timm_has_our_names() {
 fn where_timm_has_other_names() {
     let states = states();
     assert_eq!(states.len(), 9);
-    for (name, state) in states.iter().filter(|s| !PENDING.contains(s.0)) {
+    for (name, state) in &states {
         let g = graph(name, Options::default());
         let m = match_weights(&g, zeros(state), MatchOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(m.weights.len(), state.len(), "{name}");
@@ -112,9 +83,6 @@ fn logits_are_timms() {
     for line in GOLDENS.lines().filter(|l| l.starts_with("logits ")) {
         let words: Vec<&str> = line.split(' ').collect();
         let name = words[1];
-        if PENDING.contains(&name) {
-            continue;
-        }
         let side: usize = words[2].parse().unwrap();
         let g = graph(name, Options { input: Some(vec![side]), classes: Some(5), ..Options::default() });
         // timm's last layer for five classes; networks whose names are ours have ours.

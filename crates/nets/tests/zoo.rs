@@ -56,6 +56,17 @@ fn famous_numbers() {
         ("fcn8s", 134_489_759),
         ("resnet20", 269_722),
         ("resnet44", 658_586),
+        ("resnet110", 1_727_962),
+        ("wide_resnet50_2", 68_883_240),
+        ("resnext50_32x4d", 25_028_904),
+        ("resnext101_32x8d", 88_791_336),
+        ("inception_v3", 27_161_264 - 3_326_696),
+        ("densenet121", 7_978_856),
+        ("mobilenet_v3_large", 5_483_032),
+        ("efficientnet_b0", 5_288_548),
+        ("efficientnet_b4", 19_341_616),
+        ("convnext_tiny", 28_589_128),
+        ("shufflenet_v2_x1_0", 2_278_604),
     ] {
         assert_eq!(summary(&graph(name, Mode::Infer)).parameters, parameters, "{name}");
     }
@@ -64,6 +75,44 @@ fn famous_numbers() {
     {
         let p = summary(&graph(name, Mode::Infer)).parameters;
         assert_eq!((p as f64 / 1e6).round() as u64, millions, "{name}");
+    }
+    // Papers that print one decimal.
+    for (name, millions) in [
+        ("resnet56", "0.9"),
+        ("resnet110", "1.7"),
+        ("preresnet110", "1.7"),
+        ("preresnet164", "1.7"),
+        ("wrn_28_10", "36.5"),
+        ("wrn_16_8", "11.0"),
+        ("mobilenet_v1", "4.2"),
+        ("efficientnet_b0", "5.3"),
+        ("efficientnet_b1", "7.8"),
+        // 9.2 in the paper; torchvision's has 9.1.
+        ("efficientnet_b2", "9.1"),
+        // 12 and 19 in the paper.
+        ("efficientnet_b3", "12.2"),
+        ("efficientnet_b4", "19.3"),
+        // 29 and 50 in the paper.
+        ("convnext_tiny", "28.6"),
+        ("convnext_small", "50.2"),
+    ] {
+        let p = summary(&graph(name, Mode::Infer)).parameters;
+        assert_eq!(format!("{:.1}", p as f64 / 1e6), millions, "{name}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_cards_are_filled() {
+    let mut seen = std::collections::HashSet::new();
+    for card in zoo::cards() {
+        for name in std::iter::once(&card.name).chain(card.aliases) {
+            assert!(seen.insert(name.replace('-', "_")), "two networks answer to {name}");
+        }
+        assert!(!card.title.is_empty() && card.year > 1900 && !card.licence.is_empty(), "{}", card.name);
+        if let Some(p) = card.preprocessing {
+            assert_eq!([p.mean.len(), p.std.len()], [card.input[0]; 2], "{}", card.name);
+            assert!(p.resize.is_none_or(|side| side >= card.input[1]), "{}: a crop inside the resize", card.name);
+        }
     }
 }
 
@@ -267,6 +316,17 @@ fn auxiliary_heads_are_for_training_alone() {
     }
     for name in ["aux1", "aux2"] {
         assert_eq!(g.ty(g.output_value(name).unwrap()).to_string(), "f32[n, 1000]");
+    }
+    let inception = zoo::by_name("inception_v3", &Options::default()).unwrap();
+    let (g3, heads) = inception.graph_and_heads(Mode::Train).unwrap();
+    assert_eq!(trainable(&g3), 27_161_264);
+    assert_eq!((heads[0].name.as_str(), heads.len()), ("AuxLogits", 1));
+    for (name, shape) in [
+        ("AuxLogits.conv0.conv.weight", "[128, 768, 1, 1]"),
+        ("AuxLogits.conv1.conv.weight", "[768, 128, 5, 5]"),
+        ("AuxLogits.fc.weight", "[1000, 768]"),
+    ] {
+        assert_eq!(g3.shape(g3.find(name).unwrap()).to_string(), shape, "{name}");
     }
     let infer = net.graph(Mode::Infer).unwrap();
     assert_eq!(infer.outputs().len(), 1);

@@ -1,5 +1,6 @@
 //! The builder: a network as a chain of layers on a current value.
 
+mod gating;
 mod norm;
 mod options;
 mod pool;

@@ -3,7 +3,7 @@
 use super::{LrnOptions, Mode, Net, NormOptions};
 use gabor_graph::ops::BatchNorm;
 use gabor_graph::{Initializer, Parameter, Result};
-use gabor_tensor::Rule;
+use gabor_tensor::{Reduction, Rule, Unary};
 
 impl Net {
     /// Batch normalisation per channel with PyTorch's defaults. Parameters: `NAME.weight` (γ, ones) and `NAME.bias`
@@ -57,6 +57,31 @@ impl Net {
         let gamma = self.trainable(&full, "weight", &shape, Initializer::Ones, false)?;
         let beta = self.trainable(&full, "bias", &shape, Initializer::Zeros, false)?;
         self.current = self.graph.layer_norm(self.current, gamma, beta, eps)?;
+        Ok(self)
+    }
+    /// Layer normalisation over the channels of every place: torchvision's `LayerNorm2d`, or `LayerNorm(c)` on values
+    /// whose channels are last. Parameters: `NAME.weight` and `NAME.bias` `[c]`.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn channel_norm(&mut self, name: &str, eps: f64) -> Result<&mut Self> {
+        let full = self.begin(name)?;
+        let c = [self.channels()];
+        let gamma = self.trainable(&full, "weight", &c, Initializer::Ones, false)?;
+        let beta = self.trainable(&full, "bias", &c, Initializer::Zeros, false)?;
+        // Over axis 1 as it stands: two transpositions around the operation `layer_norm` would cost more than it does.
+        let (x, g) = (self.current, &mut self.graph);
+        let mean = g.reduce(Reduction::Mean, x, &[1])?;
+        let centred = g.sub(x, mean)?;
+        let square = g.unary(Unary::Square, centred)?;
+        let var = g.reduce(Reduction::Mean, square, &[1])?;
+        let shifted = g.shift(var, eps)?;
+        let std = g.unary(Unary::Sqrt, shifted)?;
+        let normal = g.div(centred, std)?;
+        let shape = g.shape(x).clone();
+        let (gamma, beta) = (g.per_channel(gamma, &shape)?, g.per_channel(beta, &shape)?);
+        let scaled = g.mul(normal, gamma)?;
+        self.current = g.add(scaled, beta)?;
         Ok(self)
     }
     /// Group normalisation (Wu and He 2018). Parameters: `NAME.weight` and `NAME.bias` `[c]`.

@@ -4,7 +4,7 @@ use super::{Mode, Net};
 use crate::Activation;
 use gabor_graph::ops::{Pad, Slice};
 use gabor_graph::{Error, Result, ValueId};
-use gabor_tensor::{DType, PadMode, Rule, Shape, rng};
+use gabor_tensor::{PadMode, Rule, Shape};
 
 impl Net {
     /// max(x, 0).
@@ -52,17 +52,7 @@ impl Net {
             return Ok(self);
         }
         self.begin_counted("dropout")?;
-        let key = match self.key {
-            Some(key) => key,
-            None => self.graph.input("key", Shape::fixed(&[4]), DType::I32)?,
-        };
-        self.key = Some(key);
-        // Numbers below the first of augmentation belong to dropout: every layer draws from a stream of its own.
-        let stream = rng::op::DROPOUT + self.dropouts;
-        if stream >= rng::op::AUGMENT {
-            return Err(self.broken(Rule::new(format!("{} dropout layers in one network", self.dropouts + 1))));
-        }
-        self.dropouts += 1;
+        let (key, stream) = self.random()?;
         self.current = self.graph.dropout(self.current, key, p, stream)?;
         Ok(self)
     }
@@ -201,6 +191,25 @@ impl Net {
         let around = spatial.iter().zip(extents).map(|(have, want)| ((want - have) / 2, (want - have).div_ceil(2)));
         let pads = [(0, 0), (0, 0)].into_iter().chain(around).collect();
         self.current = self.graph.add_one(Pad { mode: PadMode::Constant, value: 0.0, pads }, &[self.current])?;
+        Ok(self)
+    }
+    /// Channel shuffle (Zhang et al. 2018, ShuffleNet): the channels are read as `groups` rows and written column by column,
+    /// so that the next grouped layer sees channels of every group.
+    ///
+    /// # Errors
+    /// Groups that do not divide the channels.
+    pub fn channel_shuffle(&mut self, groups: usize) -> Result<&mut Self> {
+        self.begin_counted("shuffle")?;
+        let shape = self.shape().clone();
+        let (c, extents) = (self.channels(), self.extents());
+        if groups == 0 || shape.rank() < 2 || !c.is_multiple_of(groups) {
+            return Err(self.broken(Rule::new(format!("{groups} groups must divide {c} channels"))));
+        }
+        let rows = Shape::batch(&[&[groups, c / groups], &extents[1..]].concat());
+        let order: Vec<usize> = [0, 2, 1].into_iter().chain(3..rows.rank()).collect();
+        let split = self.graph.reshape(self.current, &rows)?;
+        let turned = self.graph.transpose(split, &order)?;
+        self.current = self.graph.reshape(turned, &shape)?;
         Ok(self)
     }
 }

@@ -179,6 +179,27 @@ impl Net {
         self.current = self.graph.transpose(rows, &[0, 2, 1])?;
         Ok(self)
     }
+    /// A fully connected layer over the channels of every place: a 1×1 convolution whose weight has the shape that
+    /// PyTorch's `Linear` on values with channels last has. Parameters: `NAME.weight` `[out, in]`, `NAME.bias` `[out]`.
+    ///
+    /// # Errors
+    /// A value without spatial axes.
+    pub fn place_linear(&mut self, name: &str, outputs: usize) -> Result<&mut Self> {
+        let full = self.begin(name)?;
+        let (rank, inputs) = (self.spatial()?.len(), self.channels());
+        let init = self.scheme.linear.clone();
+        let weight = self.trainable(&full, "weight", &[outputs, inputs], init, true)?;
+        let window = WindowOptions::new(&vec![1; rank]);
+        let shape = Shape::fixed(&[&[outputs, inputs][..], &window.kernel_size].concat());
+        let filters = self.graph.reshape(weight, &shape)?;
+        self.current = self.graph.conv(self.current, filters, 1, &window)?;
+        let init = self.bias_init(false, inputs);
+        let bias = self.trainable(&full, "bias", &[outputs], init, false)?;
+        let shape = self.shape().clone();
+        let bias = self.graph.per_channel(bias, &shape)?;
+        self.current = self.graph.add(self.current, bias)?;
+        Ok(self)
+    }
     /// A trainable number per place and channel is added: a bias that is not shared between places. Parameter:
     /// `NAME.bias`, with the current value's extents, zero at first.
     ///

@@ -17,7 +17,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 62_378_344,
             ..BASE
         },
-        build: |net, classes| alexnet(net, classes, 1, false),
+        build: |net, n| alexnet(net, n, Form { groups: 1, lrn: false, narrow: 1 }),
     },
     Entry {
         card: Card {
@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 62_378_344,
             ..BASE
         },
-        build: |net, classes| alexnet(net, classes, 1, true),
+        build: |net, n| alexnet(net, n, Form { groups: 1, lrn: true, narrow: 1 }),
     },
     Entry {
         card: Card {
@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 60_965_224,
             ..BASE
         },
-        build: |net, classes| alexnet(net, classes, 2, true),
+        build: |net, n| alexnet(net, n, Form { groups: 2, lrn: true, narrow: 1 }),
     },
     Entry {
         card: Card {
@@ -50,26 +50,45 @@ pub(super) const ENTRIES: &[Entry] = &[
         },
         build: torchvision,
     },
+    Entry {
+        card: Card {
+            name: "tiny_alexnet",
+            title: "AlexNet as in the paper, a sixteenth as wide",
+            parameters: 83_954,
+            input: &[3, 67, 67],
+            classes: 10,
+            ..BASE
+        },
+        build: |net, n| alexnet(net, n, Form { groups: 2, lrn: true, narrow: 16 }),
+    },
 ];
 
-fn alexnet(net: &mut Net, classes: usize, groups: usize, lrn: bool) -> Result<()> {
+struct Form {
+    groups: usize,
+    /// Whether there is local response normalisation.
+    lrn: bool,
+    /// What all numbers of filters are divided by.
+    narrow: usize,
+}
+
+fn alexnet(net: &mut Net, classes: usize, Form { groups, lrn, narrow }: Form) -> Result<()> {
     // The paper draws from a normal distribution of deviation 0.01, with which a plain ReLU network of this depth starts
     // very slowly; He's is what the field uses instead.
     net.init(Scheme::all(Initializer::KaimingNormal { a: 0.0, fan_out: false }));
     let normalise = |net: &mut Net| if lrn { net.lrn(LrnOptions::default()).map(|_| ()) } else { Ok(()) };
     let overlapping = || pool(3).stride(2);
-    net.conv("conv1", conv(96, 11).stride(4))?.relu()?;
+    net.conv("conv1", conv(96 / narrow, 11).stride(4))?.relu()?;
     normalise(net)?;
     net.max_pool(overlapping())?;
-    net.conv("conv2", conv(256, 5).pad(2).groups(groups))?.relu()?;
+    net.conv("conv2", conv(256 / narrow, 5).pad(2).groups(groups))?.relu()?;
     normalise(net)?;
     net.max_pool(overlapping())?;
-    net.conv("conv3", conv(384, 3).pad(1))?.relu()?;
-    net.conv("conv4", conv(384, 3).pad(1).groups(groups))?.relu()?;
-    net.conv("conv5", conv(256, 3).pad(1).groups(groups))?.relu()?.max_pool(overlapping())?;
+    net.conv("conv3", conv(384 / narrow, 3).pad(1))?.relu()?;
+    net.conv("conv4", conv(384 / narrow, 3).pad(1).groups(groups))?.relu()?;
+    net.conv("conv5", conv(256 / narrow, 3).pad(1).groups(groups))?.relu()?.max_pool(overlapping())?;
     net.flatten()?.dropout(0.5)?;
-    net.linear("fc6", 4096)?.relu()?.dropout(0.5)?;
-    net.linear("fc7", 4096)?.relu()?;
+    net.linear("fc6", 4096 / narrow)?.relu()?.dropout(0.5)?;
+    net.linear("fc7", 4096 / narrow)?.relu()?;
     net.linear("fc8", classes)?;
     Ok(())
 }

@@ -25,6 +25,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("alphago_policy_128", &["alphago-policy-k128"], 1_777_641, |net, classes| policy(net, classes, 128)),
     entry("alphago_policy_256", &["alphago-policy-k256"], 6_798_953, |net, classes| policy(net, classes, 256)),
     entry("alphago_policy_384", &["alphago-policy-k384"], 15_064_297, |net, classes| policy(net, classes, 384)),
+    Entry {
+        card: Card {
+            name: "tiny_alphago",
+            title: "AlphaGo's policy network with 8 filters, for a board of 7 × 7",
+            parameters: 16_089,
+            input: &[48, 7, 7],
+            classes: 49,
+            ..BASE
+        },
+        build: |net, classes| policy(net, classes, 8),
+    },
 ];
 
 fn policy(net: &mut Net, classes: usize, k: usize) -> Result<()> {

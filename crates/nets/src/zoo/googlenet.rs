@@ -39,7 +39,8 @@ const MODULES: &[(&str, [usize; 6])] = &[
 
 fn googlenet(net: &mut Net, classes: usize) -> Result<()> {
     // torchvision truncates the normal distribution at 200 deviations, which changes nothing.
-    net.init(Scheme::all(Initializer::Normal { mean: 0.0, std: 0.01 }));
+    let normal = Initializer::Normal { mean: 0.0, std: 0.01 };
+    net.init(Scheme { conv: normal.clone(), linear: normal, ..Scheme::default() });
     net.within("conv1", |b| unit(b, conv(64, 7).stride(2).pad(3)))?.max_pool(pool(3).stride(2).ceil())?;
     net.within("conv2", |b| unit(b, conv(64, 1)))?;
     net.within("conv3", |b| unit(b, conv(192, 3).pad(1)))?.max_pool(pool(3).stride(2).ceil())?;
@@ -59,7 +60,7 @@ fn googlenet(net: &mut Net, classes: usize) -> Result<()> {
 }
 
 /// Convolution without bias, batch normalisation (eps 0.001), ReLU.
-fn unit(net: &mut Net, options: ConvOptions) -> Result<&mut Net> {
+pub(super) fn unit(net: &mut Net, options: ConvOptions) -> Result<&mut Net> {
     net.conv("conv", options.no_bias())?
         .batch_norm_with("bn", NormOptions { eps: 1e-3, ..NormOptions::default() })?
         .relu()

@@ -7,14 +7,22 @@ mod alexnet;
 mod alphago;
 mod c3d;
 mod card;
+mod convnext;
 mod darknet;
+mod densenet;
+mod efficientnet;
 mod fcn;
 mod googlenet;
+mod inception;
 mod lenet;
 mod mlp;
 mod mobilenet;
+mod mobilenet_v3;
+mod preresnet;
+mod preresnet_cifar;
 mod resnet;
 mod resnet_cifar;
+mod shufflenet;
 mod squeezenet;
 mod text_cnn;
 mod tiny;
@@ -60,11 +68,19 @@ const FAMILIES: &[&[Entry]] = &[
     zfnet::ENTRIES,
     vgg::ENTRIES,
     googlenet::ENTRIES,
+    inception::ENTRIES,
     resnet::ENTRIES,
     resnet_cifar::ENTRIES,
+    preresnet::ENTRIES,
+    preresnet_cifar::ENTRIES,
+    densenet::ENTRIES,
     squeezenet::ENTRIES,
     mobilenet::ENTRIES,
     darknet::ENTRIES,
+    mobilenet_v3::ENTRIES,
+    shufflenet::ENTRIES,
+    efficientnet::ENTRIES,
+    convnext::ENTRIES,
     alphago::ENTRIES,
     text_cnn::ENTRIES,
     c3d::ENTRIES,

@@ -56,6 +56,19 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
         )
     }),
+    Entry {
+        card: Card {
+            name: "tiny_squeezenet",
+            title: "SqueezeNet with two narrow fire modules",
+            paper: BASE.paper,
+            year: BASE.year,
+            parameters: 1_170,
+            ..Card::CIFAR10
+        },
+        build: |net, n| {
+            squeezenet(net, n, &[Layer::Stem(8, 3), Layer::Pool, Layer::Fire(4, 8), Layer::Pool, Layer::Fire(4, 8)])
+        },
+    },
 ];
 
 enum Layer {

@@ -21,16 +21,27 @@ const fn rare(name: &'static str, aliases: &'static [&'static str], parameters: 
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("vgg11", &["vgg-a"], 132_863_336, |net, classes| vgg(net, classes, A, Norm::None)),
-    rare("vgg11_lrn", &["vgg-a-lrn"], 132_863_336, |net, classes| vgg(net, classes, A, Norm::Lrn)),
-    entry("vgg13", &["vgg-b"], 133_047_848, |net, classes| vgg(net, classes, B, Norm::None)),
-    rare("vgg16c", &["vgg-c"], 133_638_952, |net, classes| vgg(net, classes, C, Norm::None)),
-    entry("vgg16", &["vgg-d"], 138_357_544, |net, classes| vgg(net, classes, D, Norm::None)),
-    entry("vgg19", &["vgg-e"], 143_667_240, |net, classes| vgg(net, classes, E, Norm::None)),
-    entry("vgg11_bn", &["vgg-a-bn"], 132_868_840, |net, classes| vgg(net, classes, A, Norm::Batch)),
-    entry("vgg13_bn", &["vgg-b-bn"], 133_053_736, |net, classes| vgg(net, classes, B, Norm::Batch)),
-    entry("vgg16_bn", &["vgg-d-bn"], 138_365_992, |net, classes| vgg(net, classes, D, Norm::Batch)),
-    entry("vgg19_bn", &["vgg-e-bn"], 143_678_248, |net, classes| vgg(net, classes, E, Norm::Batch)),
+    entry("vgg11", &["vgg-a"], 132_863_336, |net, n| vgg(net, n, A, Norm::None, 1)),
+    rare("vgg11_lrn", &["vgg-a-lrn"], 132_863_336, |net, n| vgg(net, n, A, Norm::Lrn, 1)),
+    entry("vgg13", &["vgg-b"], 133_047_848, |net, n| vgg(net, n, B, Norm::None, 1)),
+    rare("vgg16c", &["vgg-c"], 133_638_952, |net, n| vgg(net, n, C, Norm::None, 1)),
+    entry("vgg16", &["vgg-d"], 138_357_544, |net, n| vgg(net, n, D, Norm::None, 1)),
+    entry("vgg19", &["vgg-e"], 143_667_240, |net, n| vgg(net, n, E, Norm::None, 1)),
+    entry("vgg11_bn", &["vgg-a-bn"], 132_868_840, |net, n| vgg(net, n, A, Norm::Batch, 1)),
+    entry("vgg13_bn", &["vgg-b-bn"], 133_053_736, |net, n| vgg(net, n, B, Norm::Batch, 1)),
+    entry("vgg16_bn", &["vgg-d-bn"], 138_365_992, |net, n| vgg(net, n, D, Norm::Batch, 1)),
+    entry("vgg19_bn", &["vgg-e-bn"], 143_678_248, |net, n| vgg(net, n, E, Norm::Batch, 1)),
+    Entry {
+        card: Card {
+            name: "tiny_vgg",
+            title: "VGG-11 with batch normalisation, a sixteenth as wide",
+            paper: BASE.paper,
+            year: BASE.year,
+            parameters: 506_650,
+            ..Card::CIFAR10
+        },
+        build: |net, n| vgg(net, n, A, Norm::Batch, 16),
+    },
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,7 +59,8 @@ const C: Column = [&[3, 3], &[3, 3], &[3, 3, 1], &[3, 3, 1], &[3, 3, 1]];
 const D: Column = [&[3, 3], &[3, 3], &[3, 3, 3], &[3, 3, 3], &[3, 3, 3]];
 const E: Column = [&[3, 3], &[3, 3], &[3, 3, 3, 3], &[3, 3, 3, 3], &[3, 3, 3, 3]];
 
-fn vgg(net: &mut Net, classes: usize, column: Column, norm: Norm) -> Result<()> {
+/// `narrow` divides all numbers of filters.
+fn vgg(net: &mut Net, classes: usize, column: Column, norm: Norm, narrow: usize) -> Result<()> {
     net.init(he_with_small_linear());
     let mut at = 0;
     let mut next = |layers: usize| {
@@ -57,7 +69,7 @@ fn vgg(net: &mut Net, classes: usize, column: Column, norm: Norm) -> Result<()> 
     };
     for (filters, kernels) in [64, 128, 256, 512, 512].into_iter().zip(column) {
         for (i, &k) in kernels.iter().enumerate() {
-            net.conv(&next(1), conv(filters, k).pad(k / 2))?;
+            net.conv(&next(1), conv(filters / narrow, k).pad(k / 2))?;
             if norm == Norm::Batch {
                 net.batch_norm(&next(1))?;
             }
@@ -74,8 +86,8 @@ fn vgg(net: &mut Net, classes: usize, column: Column, norm: Norm) -> Result<()> 
     // The paper's places, whatever the picture's size.
     net.adaptive_avg_pool(&[7, 7])?;
     net.flatten()?;
-    net.linear("classifier.0", 4096)?.relu()?.dropout(0.5)?;
-    net.linear("classifier.3", 4096)?.relu()?.dropout(0.5)?;
+    net.linear("classifier.0", 4096 / narrow)?.relu()?.dropout(0.5)?;
+    net.linear("classifier.3", 4096 / narrow)?.relu()?.dropout(0.5)?;
     net.linear("classifier.6", classes)?;
     Ok(())
 }

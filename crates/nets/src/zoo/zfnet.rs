@@ -17,7 +17,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 62_357_608,
             ..Card::IMAGENET
         },
-        build: |net, classes| zfnet(net, classes, [384, 384, 256]),
+        build: |net, classes| zfnet(net, classes, [384, 384, 256], 1),
     },
     Entry {
         card: Card {
@@ -29,22 +29,37 @@ pub(super) const ENTRIES: &[Entry] = &[
             parameters: 107_627_624,
             ..Card::IMAGENET
         },
-        build: |net, classes| zfnet(net, classes, [512, 1024, 512]),
+        build: |net, classes| zfnet(net, classes, [512, 1024, 512], 1),
+    },
+    Entry {
+        card: Card {
+            name: "tiny_zfnet",
+            title: "ZFNet, a sixteenth as wide",
+            paper: PAPER,
+            year: 2014,
+            parameters: 88_178,
+            input: &[3, 63, 63],
+            classes: 10,
+            ..Card::IMAGENET
+        },
+        build: |net, classes| zfnet(net, classes, [384, 384, 256], 16),
     },
 ];
 
-fn zfnet(net: &mut Net, classes: usize, [third, fourth, fifth]: [usize; 3]) -> Result<()> {
+/// `last`: filters of the last three convolutions; `narrow` divides all numbers of filters.
+fn zfnet(net: &mut Net, classes: usize, last: [usize; 3], narrow: usize) -> Result<()> {
+    let [third, fourth, fifth] = last.map(|filters| filters / narrow);
     net.init(Scheme::all(Initializer::KaimingNormal { a: 0.0, fan_out: false }));
-    net.conv("conv1", conv(96, 7).stride(2).pad(1))?.relu()?;
+    net.conv("conv1", conv(96 / narrow, 7).stride(2).pad(1))?.relu()?;
     net.max_pool(pool(3).stride(2).pad(1))?.lrn(LrnOptions::default())?;
-    net.conv("conv2", conv(256, 5).stride(2))?.relu()?;
+    net.conv("conv2", conv(256 / narrow, 5).stride(2))?.relu()?;
     net.max_pool(pool(3).stride(2).pad(1))?.lrn(LrnOptions::default())?;
     net.conv("conv3", conv(third, 3).pad(1))?.relu()?;
     net.conv("conv4", conv(fourth, 3).pad(1))?.relu()?;
     net.conv("conv5", conv(fifth, 3).pad(1))?.relu()?.max_pool(pool(3).stride(2))?;
     net.flatten()?;
-    net.linear("fc6", 4096)?.relu()?.dropout(0.5)?;
-    net.linear("fc7", 4096)?.relu()?.dropout(0.5)?;
+    net.linear("fc6", 4096 / narrow)?.relu()?.dropout(0.5)?;
+    net.linear("fc7", 4096 / narrow)?.relu()?.dropout(0.5)?;
     net.linear("fc8", classes)?;
     Ok(())
 }

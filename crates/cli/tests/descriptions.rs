@@ -81,3 +81,42 @@ fn mistakes_in_a_file_are_underlined() {
     let e = p.fails(1, &["summary", &"q".repeat(5000)]);
     assert!(e.len() < 3000 && !e.contains(&"q".repeat(100)), "{e}");
 }
+
+#[test]
+fn networks_are_drawn() {
+    let p = Place::new("drawn");
+    let line = "INPUT 3x32x32 -> conv3-16 bn relu -> [conv1-8 relu | conv1-8 relu conv3-16 relu | POOL3 s1 p1 conv1-8] -> \
+                res[conv3-32 bn relu conv3-32 bn]*3 -> gap -> FC-10";
+    let table = p.done(&["summary", line, "--svg", "net.svg", "--dot", "net.dot"]);
+    assert!(table.contains("conv1") && table.contains("parameters"), "files beside the table");
+    let svg = String::from_utf8(common::read(&p.path("net.svg"))).unwrap();
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+    for word in
+        ["3×3 conv, 16", "batch norm · relu", "3×3 max pool", "concat", "global average pool", "fully connected, 10"]
+    {
+        assert!(svg.contains(word), "{word}");
+    }
+    assert!(svg.contains(">× 3<"));
+    let dot = String::from_utf8(common::read(&p.path("net.dot"))).unwrap();
+    assert!(dot.starts_with("digraph ") && dot.contains("× 3") && dot.contains("[label=\" 32×32×32\"]"), "{dot}");
+    // To standard output in place of the table, every repeat drawn.
+    let svg = p.done(&["summary", line, "--svg", "-", "--unfold"]);
+    assert!(svg.starts_with("<svg") && !svg.contains("× 3<") && svg.matches("3×3 conv, 32").count() == 6);
+    assert!(p.done(&["summary", line, "--dot", "-"]).ends_with("}\n"));
+    // A model file, one dimension, three dimensions, a name with signs in it.
+    p.model();
+    assert!(p.done(&["summary", "model/model.onnx", "--svg", "-"]).contains("fully connected, 300"));
+    assert!(p.done(&["summary", "INPUT 4x50 conv5-8 s2 gmp FC-2", "--svg", "-"]).contains("5 conv, 8, /2"));
+    assert!(p.done(&["summary", "INPUT 1x8x8x8 conv3-2 gap FC-2", "--dot", "-"]).contains("3×3×3 conv, 2"));
+    write(&p.path("n.toml"), "name = \"<a & \\\"b\\\">\"\ninput = [3, 8, 8]\nnet = \"conv3-8 FC-2\"\n");
+    assert!(p.done(&["summary", "n.toml", "--svg", "-"]).contains("&lt;a &amp; &quot;b&quot;&gt;"));
+    for (words, says) in [
+        (&["--svg", "-", "--dot", "-"][..], "one document"),
+        (&["--svg", "-", "--json"], "one document"),
+        (&["--unfold"], "--svg"),
+    ] {
+        let all: Vec<&str> = ["summary", line].into_iter().chain(words.iter().copied()).collect();
+        assert!(p.fails(2, &all).contains(says), "{words:?}");
+    }
+    assert!(p.fails(1, &["summary", line, "--svg", "none/net.svg"]).starts_with("error: none/net.svg: "));
+}

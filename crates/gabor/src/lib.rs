@@ -60,6 +60,7 @@ pub use gabor_tensor as tensor;
 pub use gabor_train as train;
 
 mod card;
+mod diagram;
 mod error;
 mod evaluate;
 mod files;
@@ -69,6 +70,7 @@ mod raw;
 mod run;
 
 pub use card::published_preprocessing;
+pub use diagram::diagram;
 pub use error::{Error, Result};
 pub use evaluate::EvaluateOptions;
 pub use files::{read_limited, write_aside};

@@ -39,4 +39,4 @@ pub use names::{Head, MatchOptions, Matched, Mismatch, Pair, match_weights};
 pub use net::{Auxiliary, ConvOptions, LrnOptions, Mode, Net, NormOptions, PoolOptions, conv, pool};
 pub use network::{Network, network};
 pub use scheme::Scheme;
-pub use summary::{LayerRow, Memory, Summary, summary};
+pub use summary::{LayerRow, Memory, Sketch, SketchBlock, SketchKind, Summary, sketch, summary};

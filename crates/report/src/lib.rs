@@ -8,6 +8,7 @@
 mod chart;
 mod confusion;
 mod data;
+mod diagram;
 mod icicle;
 mod page;
 mod picture;
@@ -16,6 +17,7 @@ mod text;
 
 pub use confusion::{ClassScore, Confusion};
 pub use data::{Curve, Figure, LayerRow, Mistake, Report};
+pub use diagram::{Block, BlockKind, Diagram};
 pub use icicle::{Icicle, Leaf};
 pub use picture::{Picture, filters};
 pub use text::{bytes, count, duration, percent, table};

@@ -4,11 +4,13 @@ use crate::arguments::{Extents, Format, extents, is_file, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
+use gabor::graph::Graph;
 use gabor::nets::zoo::{self, Card};
 use gabor::nets::{Mode, Summary, summary};
 use gabor::report::{count, table};
 use gabor::{Model, published_preprocessing};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Print the table of a network's layers
 ///
@@ -22,6 +24,8 @@ Examples:
   gabor summary c3d --input 3x16x64x64
   gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
   gabor summary runs/digits-lenet5-1/model.onnx
+  gabor summary resnet50 --svg resnet50.svg
+  gabor summary googlenet --dot - | dot -Tpdf -o googlenet.pdf
   gabor summary --list
 
 JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`batch`, `inference`, `training`, bytes),
@@ -41,8 +45,17 @@ pub struct Arguments {
     /// Batch size of the forecast of memory
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch: u64,
+    /// Draw the network: an SVG file, or - for standard output in place of the table
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+    /// The same as text for Graphviz
+    #[arg(long, value_name = "FILE.dot")]
+    dot: Option<PathBuf>,
+    /// In pictures: draw parts that repeat as often as they do, not once with their number
+    #[arg(long)]
+    unfold: bool,
     /// List the networks of the zoo
-    #[arg(long, conflicts_with_all = ["net", "input", "classes"])]
+    #[arg(long, conflicts_with_all = ["net", "input", "classes", "svg", "dot"])]
     list: bool,
     #[command(flatten)]
     format: Format,
@@ -50,17 +63,21 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let Some(net) = &a.net else { return list(a.format.json) };
-    let (card, s) = if is_file(net) {
+    let (card, graph) = if is_file(net) {
         if a.input.is_some() || a.classes.is_some() {
             return Err(Failure::Usage(format!(
                 "{net}: a model file has its own input and classes; right would be: no --input and no --classes"
             )));
         }
-        (None, summary(Model::open(net)?.graph()))
+        (None, Model::open(net)?.graph().clone())
     } else {
         let network = network(net, a.input.as_ref(), a.classes)?;
-        (network.card().cloned(), summary(&network.graph(Mode::Infer)?))
+        (network.card().cloned(), network.graph(Mode::Infer)?)
     };
+    if draw(a, &graph)? {
+        return Ok(());
+    }
+    let s = summary(&graph);
     if a.format.json {
         let mut json = to_json(&s, a.batch);
         json["card"] = card.as_ref().map_or(Value::Null, card_json);
@@ -68,6 +85,32 @@ pub fn run(a: &Arguments) -> Result<()> {
     } else {
         output::text(&(card.as_ref().map_or_else(String::new, card_text) + &s.to_table(a.batch)))
     }
+}
+
+/// Draws the pictures that are asked for; whether one went to standard output.
+fn draw(a: &Arguments, graph: &Graph) -> Result<bool> {
+    if a.svg.is_none() && a.dot.is_none() {
+        if a.unfold {
+            return Err(Failure::Usage("--unfold: for pictures alone; right would be: --svg FILE.svg --unfold".into()));
+        }
+        return Ok(false);
+    }
+    let stdout = |p: &Option<PathBuf>| p.as_deref().is_some_and(|p| p == Path::new("-"));
+    if (stdout(&a.svg) || stdout(&a.dot)) && (a.format.json || stdout(&a.svg) == stdout(&a.dot)) {
+        let text = "-: standard output holds one document; right would be: files for the others";
+        return Err(Failure::Usage(text.into()));
+    }
+    let diagram = gabor::diagram(graph);
+    for (path, text) in [(&a.svg, diagram.to_svg(!a.unfold)), (&a.dot, diagram.to_dot(!a.unfold))] {
+        match path {
+            Some(path) if path == Path::new("-") => output::text(&text)?,
+            Some(path) => {
+                std::fs::write(path, text).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+            }
+            None => {}
+        }
+    }
+    Ok(stdout(&a.svg) || stdout(&a.dot))
 }
 
 /// The lines above the table: what the network is and what its published weights expect.

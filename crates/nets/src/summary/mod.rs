@@ -1,14 +1,16 @@
 //! The lecture's table of a network, as plain data: per layer its output, values held, parameters, work and field of view.
 
 mod memory;
+mod sketch;
 mod table;
 
-use gabor_graph::ops::{BinaryMap, UnaryMap};
+use gabor_graph::ops::{BinaryMap, Clip, UnaryMap};
 use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId, receptive_field};
 use gabor_tensor::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 
 pub use memory::Memory;
+pub use sketch::{Sketch, SketchBlock, SketchKind, sketch};
 
 /// One row of the table: a layer, with the activation, dropout or flattening that works in place on its output.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,19 +198,25 @@ fn kind(graph: &Graph, nodes: &[&Node]) -> String {
     if nodes.iter().any(looks_up) {
         return "embedding".into();
     }
-    let costly = nodes.iter().max_by_key(|n| (n.operation.name() != "reshape", flops(graph, n)));
-    let Some(node) = costly else { return String::new() };
+    let Some(node) = main_node(graph, nodes) else { return String::new() };
     if let Some(u) = node.op::<UnaryMap>() {
         return u.f.name().into();
     }
     if let Some(b) = node.op::<BinaryMap>() {
         return b.f.name().into();
     }
+    if node.op::<Clip>().is_some_and(|c| (c.min, c.max) == (0.0, 6.0)) {
+        return "relu6".into();
+    }
     match node.operation.name() {
         "matmul" => "linear".into(),
         "batch_norm_inference" => "batch_norm".into(),
         name => name.into(),
     }
+}
+
+fn main_node<'a>(graph: &Graph, nodes: &[&'a Node]) -> Option<&'a Node> {
+    nodes.iter().max_by_key(|n| (n.operation.name() != "reshape", flops(graph, n))).copied()
 }
 
 /// Operations that can write their result over their input.

@@ -42,7 +42,7 @@ fn messages_say_where_what_and_what_would_be_right() {
     let out = p.command(&["train"]).env("GABOR_EPOCS", "3").output().unwrap();
     assert!(stderr(&out).starts_with("error: environment variable GABOR_EPOCS: there is no key"), "{}", stderr(&out));
     assert!(p.fails(1, &["summary", "vgg17"]).contains("vgg16"));
-    assert!(p.fails(2, &["summary", "vgg16", "--input", "3x224"]).contains("3x224x224"));
+    assert!(p.fails(2, &["summary", "vgg16", "--input", "3x224x"]).contains("3x224x224"));
     assert!(p.fails(1, &["summary", "vgg16", "--input", "3x8x8"]).contains("right would be"));
     assert!(p.fails(2, &["convert", "a.png", "b.jpg"]).contains("right would be: .onnx → .safetensors"));
     assert!(p.fails(2, &["bench", "--only", "("]).starts_with("error: --only (: "));

@@ -31,7 +31,7 @@ pub(crate) fn is_well_formed(xml: &str) -> bool {
         let tag = &rest[at + 1..at + end];
         if text.contains('>')
             || text.matches('&').count() != entities
-            || tag.matches('"').count() % 2 != 0
+            || !tag.matches('"').count().is_multiple_of(2)
             || tag.contains('<')
         {
             return false;

@@ -5,6 +5,7 @@
 //! memory. Begin reading at [`npy`], then [`safetensors`], [`pytorch`] and [`onnx`].
 #![forbid(unsafe_code)]
 
+pub mod caffe;
 pub mod convnetjs;
 pub mod darknet;
 mod elements;

@@ -305,13 +305,10 @@ impl<'a, M: Message<'a>> Field<'a> for Vec<M> {
     }
 }
 
-/// Declares a message: its fields with their numbers in the schema.
+/// Declares a message: its fields with their numbers in the schema. `owned` before the name: it borrows nothing.
 macro_rules! message {
-    ($(#[doc = $doc:literal])* $name:ident { $($number:literal $field:ident: $ty:ty),* $(,)? }) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, Default)]
-        pub(crate) struct $name<'a> { $(pub $field: $ty),* }
-        impl<'a> $crate::wire::Message<'a> for $name<'a> {
+    (@read ($ty:ty) $name:ident { $($number:literal $field:ident),* }) => {
+        impl<'a> $crate::wire::Message<'a> for $ty {
             fn take(
                 &mut self,
                 number: u32,
@@ -330,6 +327,18 @@ macro_rules! message {
                 $($crate::wire::Field::put(&self.$field, $number, out);)*
             }
         }
+    };
+    ($(#[doc = $doc:literal])* owned $name:ident { $($number:literal $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $name { $(pub $field: $ty),* }
+        $crate::wire::message!(@read ($name) $name { $($number $field),* });
+    };
+    ($(#[doc = $doc:literal])* $name:ident { $($number:literal $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $name<'a> { $(pub $field: $ty),* }
+        $crate::wire::message!(@read ($name<'a>) $name { $($number $field),* });
     };
 }
 pub(crate) use message;

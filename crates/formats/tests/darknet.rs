@@ -23,7 +23,7 @@ fn run(graph: &Graph, weights: &gabor_tensor::Weights, x: &Tensor) -> Tensor {
 
 #[test]
 fn networks_compute_what_darknet_computes() {
-    for name in ["classifier", "branches", "old", "activations"] {
+    for name in ["classifier", "branches", "strided", "old", "activations"] {
         let cfg = golden(&format!("{name}.cfg"));
         let net = darknet::import(&cfg, Some(&golden(&format!("{name}.weights")))).unwrap();
         let x = npy::read(&golden(&format!("{name}.x.npy"))).unwrap();

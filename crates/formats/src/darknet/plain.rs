@@ -57,7 +57,7 @@ impl Builder<'_> {
         })
     }
 
-    /// `alpha · x + beta · from`, over the channels that both have.
+    /// `alpha · x + beta · from`, over the channels that both have; of a larger layer, every second element or so.
     pub(super) fn shortcut(&mut self, s: &Section<'_>, x: Output, index: usize) -> Result<Output> {
         s.refuse(&[("weights_type", "weighted shortcuts are not known")])?;
         s.ignore(&["weights_normalization"]);
@@ -67,15 +67,21 @@ impl Builder<'_> {
             let mut value = b.image(x)?;
             for &i in &from {
                 let other = b.outputs[i];
-                if (other.h, other.w) != (x.h, x.w) {
+                let step = other.w / x.w;
+                if step == 0 || step != other.h / x.h {
                     let rule = Rule::new(format!(
-                        "{} × {} and layer {i} is {} × {}: shortcuts between extents are not known",
+                        "{} × {} and layer {i} is {} × {}: a shortcut to larger extents is not known",
                         x.h, x.w, other.h, other.w
                     ));
-                    return Err(s.error_at("from", rule.right("equal extents")));
+                    return Err(s.error_at("from", rule.right("a layer whose extents are as large, or a multiple")));
                 }
                 let common = x.c.min(other.c);
-                let image = b.image(other)?;
+                let mut image = b.image(other)?;
+                if (other.h, other.w) != (x.h, x.w) {
+                    // Every so many elements, from the first.
+                    image = b.g.slice(image, 2, 0, x.h * step, step)?;
+                    image = b.g.slice(image, 3, 0, x.w * step, step)?;
+                }
                 let add = if other.c > common { b.g.slice(image, 1, 0, common, 1)? } else { image };
                 let add = if beta != 1.0 { b.g.scale(add, beta)? } else { add };
                 let own = if x.c > common { b.g.slice(value, 1, 0, common, 1)? } else { value };

@@ -66,17 +66,28 @@ fn pytorch_files() {
     each("pytorch", &goldens(&["pytorch/views_legacy.pth", "pytorch/checkpoint.pth"]));
 }
 
-#[test]
-fn darknet_files() {
+/// Pairs of a text and a file of numbers, with a zero between them.
+fn pairs(directory: &str, names: &[&str], text: &str, numbers: &str) -> Vec<(String, Vec<u8>)> {
     let pair = |name: &&str| {
-        let mut files = goldens(&[&format!("darknet/{name}.cfg"), &format!("darknet/{name}.weights")]);
+        let files = [text, numbers].map(|e| format!("{directory}/{name}.{e}"));
+        let mut files = goldens(&files.each_ref().map(String::as_str));
         let (numbers, mut text) = (files.remove(1).1, files.remove(0).1);
         text.push(0);
         text.extend(numbers);
         (name.to_string(), text)
     };
-    let files: Vec<_> = ["classifier", "branches", "old", "activations"].iter().map(pair).collect();
-    each("darknet", &files);
+    names.iter().map(pair).collect()
+}
+
+#[test]
+fn darknet_files() {
+    each("darknet", &pairs("darknet", &["classifier", "branches", "old", "activations"], "cfg", "weights"));
+}
+
+#[test]
+fn caffe_files() {
+    let names = ["modern", "older", "oldest", "train_val", "others"];
+    each("caffe", &pairs("caffe", &names, "prototxt", "caffemodel"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every reader of the crate, for the bounded runs beside this file and for the targets in `fuzz/`, which include it.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
-use gabor_formats::{convnetjs, darknet, npy, onnx, pytorch, safetensors};
+use gabor_formats::{caffe, convnetjs, darknet, npy, onnx, pytorch, safetensors};
 
 /// A reader and what it may cost.
 pub struct Reader {
@@ -80,6 +80,31 @@ pub const READERS: &[Reader] = &[
             b"groups=2\n",
             b"-1",
             b"999",
+        ],
+    },
+    Reader {
+        name: "caffe",
+        // A text, a zero, and the numbers.
+        read: |b| {
+            let (text, numbers) = b.split_at(b.iter().position(|&c| c == 0).unwrap_or(b.len()));
+            drop(caffe::import(text, numbers.get(1..)));
+            drop(caffe::import(text, None));
+        },
+        free: MIB,
+        memory: 2048,
+        words: &[
+            b"layer { name: \"l\" type: \"",
+            b"\" bottom: \"data\" top: \"data\" }",
+            b"Tile\" tile_param { tiles: 2000000000 }",
+            b"Reshape\" reshape_param { shape { dim: 0 dim: -1 } }",
+            b"num_output: 2147483647 ",
+            b"dim: 1000000 ",
+            b"{{{{{{{{{{",
+            b"a<a<a<a<a<a<",
+            b"top: \"conv1\"",
+            b"power: 16 ",
+            b"-1",
+            b"999999999",
         ],
     },
     Reader {

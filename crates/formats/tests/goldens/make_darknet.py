@@ -170,7 +170,8 @@ class Net:
                 alpha, beta = get("alpha", 1.0), get("beta", 1.0)
                 m = min(c, add.shape[1])
                 y = x.astype(np.float64).copy()
-                y[:, :m] = alpha * y[:, :m] + beta * add[:, :m]
+                step = add.shape[3] // w
+                y[:, :m] = alpha * y[:, :m] + beta * add[:, :m, : h * step : step, : w * step : step]
                 x = self.activate(get("activation", "linear"), y.astype(F))
             elif kind == "route":
                 parts = []
@@ -433,6 +434,30 @@ activation=logistic
 [sam]
 from=-2
 """, 2)
+
+make("strided", """\
+[net]
+height=9
+width=9
+channels=2
+
+[convolutional]
+filters=3
+size=3
+pad=1
+activation=leaky
+
+[convolutional]
+batch_normalize=1
+filters=5
+size=3
+stride=2
+activation=linear
+
+[shortcut]
+from=-2
+activation=relu
+""", 5)
 
 make("old", """\
 [net]

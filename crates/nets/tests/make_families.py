@@ -233,11 +233,32 @@ class TextCNN(nn.Module):
         return self.fc(torch.cat([F.relu(c(x)).amax(2) for c in self.convs], 1))
 
 
+def k_max(x, k):
+    return x.gather(2, x.topk(k, 2).indices.sort(2).values)
+
+
+class DocumentCNN(nn.Module):
+    def __init__(self, words, sentence, features, width, first, second, classes):
+        super().__init__()
+        self.sentence, self.kept = sentence, (first[1], second[1])
+        self.embedding = nn.Embedding(words, features)
+        self.words = nn.Conv1d(features, first[0], width, padding=width - 1)
+        self.sentences = nn.Conv1d(first[0] * first[1], second[0], width, padding=width - 1)
+        self.fc = nn.Linear(second[0] * second[1], classes)
+
+    def forward(self, x):
+        n, (k1, k2) = len(x), self.kept
+        x = self.embedding(x.reshape(-1, self.sentence)).transpose(1, 2)
+        x = torch.tanh(k_max(self.words(x), k1)).reshape(n, -1, self.words.out_channels * k1).transpose(1, 2)
+        return self.fc(torch.tanh(k_max(self.sentences(x), k2)).flatten(1))
+
+
 NETWORKS = [
     ("darknet_tiny", Darknet(TINY, 5, 1e-3), (3, 33, 33)),
     ("darknet", Darknet(REFERENCE, 5, 1e-5), (3, 33, 33)),
     ("darknet19", Darknet(DARKNET_19, 5, 1e-5), (3, 32, 32)),
     ("tiny_text_cnn", TextCNN(50, 8, 6, 2), (12,)),
+    ("tiny_document_cnn", DocumentCNN(50, 6, 4, 3, (3, 2), (4, 2), 2), (24,)),
     ("tiny_c3d", C3D((4, 6, 8, 8, 8), 16, 8, 5), (3, 16, 32, 32)),
     ("tiny_unet", UNet(4, 1, 2), (1, 188, 188)),
     ("tiny_unet_padded", UNetPadded(4, 3, 2), (3, 37, 50)),

@@ -256,6 +256,11 @@ fn inputs_of_other_dimensions_are_configurable() {
         e("text_cnn", Options { input: Some(vec![3, 4]), ..Options::default() }).contains("a text of extents [3, 4]")
     );
     assert!(e("lenet5", Options { vocabulary: Some(3), ..Options::default() }).contains("reads no text"));
+    let uneven = of("document_cnn", Options { input: Some(vec![100]), ..Options::default() }).unwrap();
+    assert_eq!(
+        uneven.graph(Mode::Infer).unwrap_err().to_string(),
+        "tokens: a document of 100 words in sentences of 30; right would be: a multiple of 30"
+    );
     let short = of("text_cnn", Options { input: Some(vec![4]), ..Options::default() }).unwrap();
     let message = short.graph(Mode::Infer).unwrap_err().to_string();
     assert!(message.contains("convs.2") && message.contains("kernel_size 5"), "{message}");

@@ -36,6 +36,7 @@ mod hard_swish;
 mod hinge_loss;
 mod huber_loss;
 mod instance_norm;
+mod k_max_pool;
 mod l1_loss;
 mod layer_norm;
 mod layers;
@@ -105,6 +106,7 @@ pub use hard_swish::HardSwish;
 pub use hinge_loss::HingeLoss;
 pub use huber_loss::HuberLoss;
 pub use instance_norm::InstanceNorm;
+pub use k_max_pool::KMaxPool;
 pub use l1_loss::L1Loss;
 pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
@@ -188,6 +190,7 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<HardSwish>(),
         OperationSpec::of::<Maxout>(),
         OperationSpec::of::<LpPool>(),
+        OperationSpec::of::<KMaxPool>(),
         OperationSpec::of::<LinfPool>(),
         OperationSpec::of::<GlobalAvgPool>(),
         OperationSpec::of::<GlobalMaxPool>(),

@@ -81,4 +81,13 @@ impl Net {
         self.current = self.graph.adaptive_max_pool(self.current, output)?;
         Ok(self)
     }
+    /// The `k` largest elements of each sequence of `[n, c, l]`, in their order (Kalchbrenner et al. 2014).
+    ///
+    /// # Errors
+    /// A `k` of 0 or above l, or a value that is no sequence.
+    pub fn k_max_pool(&mut self, k: usize) -> Result<&mut Self> {
+        self.begin_counted("pool")?;
+        self.current = self.graph.k_max_pool(self.current, k)?;
+        Ok(self)
+    }
 }

@@ -126,3 +126,8 @@ for e in (0.0, 0.25):
          r(2, 3, 2, 2), torch.randint(3, (2, 2, 2)))
     case(f"cross_entropy_soft label_smoothing={e:g}", lambda x, t: F.cross_entropy(x, t, label_smoothing=e),
          r(3, 4), F.softmax(r(3, 4), 1).round(decimals=3))
+
+for k, size in ((3, (2, 3, 7)), (1, (1, 2, 4))):
+    case(f"k_max_pool k={k}", lambda x: x.gather(2, x.topk(k, 2).indices.sort(2).values), r(*size))
+# Of equal elements the first ones are taken.
+case("k_max_pool k=2", lambda x: x[:, :, [1, 2]], one([[[1.0, 3.0, 3.0, 3.0, -2.0]]]))

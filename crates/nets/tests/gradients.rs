@@ -105,7 +105,7 @@ fn he(name: &str, input: Option<Vec<usize>>) -> Network {
 
 #[test]
 fn networks_of_texts_and_films() {
-    check(&he("tiny_text_cnn", None), 6);
+    check(&zoo::by_name("tiny_text_cnn", &Options::default()).unwrap(), 6);
     check(&zoo::by_name("tiny_document_cnn", &Options::default()).unwrap(), 6);
     check(&zoo::by_name("tiny_c3d", &Options::default()).unwrap(), 2);
 }

@@ -122,8 +122,9 @@ fn document_cnn(net: &mut Net, classes: usize, s: &Sizes) -> Result<()> {
 }
 
 fn text_cnn(net: &mut Net, classes: usize, features: usize, filters: usize) -> Result<()> {
-    // As in the author's program: words uniform in ±0.25, filters in ±0.01, the last layer zero.
-    net.init(Scheme { linear: Initializer::Zeros, ..Scheme::all(Initializer::Uniform { low: -0.01, high: 0.01 }) });
+    // As in the author's program, words are uniform in ±0.25 and filters in ±0.01; its last layer begins at zero, which
+    // holds the filters still for a step, so that ours is like the filters.
+    net.init(Scheme::all(Initializer::Uniform { low: -0.01, high: 0.01 }));
     net.embedding("embedding", features, Initializer::Uniform { low: -0.25, high: 0.25 })?;
     let mut found = Vec::new();
     for (i, width) in [3, 4, 5].into_iter().enumerate() {

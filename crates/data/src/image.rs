@@ -12,6 +12,8 @@ pub enum Color {
     Grey,
     /// Red, green, blue.
     Rgb,
+    /// Blue, green, red: what networks trained with Caffe and OpenCV expect.
+    Bgr,
 }
 
 impl Color {
@@ -19,13 +21,13 @@ impl Color {
     pub fn channels(self) -> usize {
         match self {
             Color::Grey => 1,
-            Color::Rgb => 3,
+            Color::Rgb | Color::Bgr => 3,
         }
     }
 }
 
 /// An image of bytes: row-major, channels interleaved, `data[(y · width + x) · channels + c]`; 1 channel (grey) or
-/// 3 (red, green, blue). The pixels are borrowed from the data set or owned.
+/// 3 (red, green, blue, or the other way round). The pixels are borrowed from the data set or owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
     height: usize,
@@ -101,9 +103,17 @@ impl<'a> Image<'a> {
     pub(crate) fn color_into(&self, color: Color, out: &mut Vec<u8>) {
         out.clear();
         match (self.color, color) {
-            (Color::Grey, Color::Rgb) => out.extend(self.data.iter().flat_map(|&v| [v; 3])),
+            (Color::Grey, Color::Rgb | Color::Bgr) => out.extend(self.data.iter().flat_map(|&v| [v; 3])),
             (Color::Rgb, Color::Grey) => out.extend(self.data.as_chunks::<3>().0.iter().map(luma)),
-            _ => out.extend_from_slice(&self.data),
+            (Color::Bgr, Color::Grey) => {
+                out.extend(self.data.as_chunks::<3>().0.iter().map(|&[b, g, r]| luma(&[r, g, b])));
+            }
+            (Color::Rgb, Color::Bgr) | (Color::Bgr, Color::Rgb) => {
+                out.extend(self.data.as_chunks::<3>().0.iter().flat_map(|&[a, b, c]| [c, b, a]));
+            }
+            (Color::Grey, Color::Grey) | (Color::Rgb, Color::Rgb) | (Color::Bgr, Color::Bgr) => {
+                out.extend_from_slice(&self.data);
+            }
         }
     }
 }
@@ -123,6 +133,11 @@ mod tests {
         let image = Image::new(16, 16, Color::Grey, grey.clone()).unwrap();
         let back = image.to_color(Color::Rgb).to_color(Color::Grey).into_owned();
         assert_eq!(back.data(), grey);
+        let rgb = Image::new(1, 2, Color::Rgb, vec![1, 2, 3, 40, 50, 60]).unwrap();
+        let bgr = rgb.to_color(Color::Bgr);
+        assert_eq!(bgr.data(), [3, 2, 1, 60, 50, 40]);
+        assert_eq!(bgr.to_color(Color::Rgb), rgb);
+        assert_eq!(bgr.to_color(Color::Grey), rgb.to_color(Color::Grey));
         assert_eq!(luma(&[255, 0, 0]), 76);
         assert_eq!(luma(&[0, 255, 0]), 150);
         assert_eq!(luma(&[0, 0, 255]), 29);

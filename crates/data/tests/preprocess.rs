@@ -126,3 +126,15 @@ fn fields_set_by_hand_are_checked_at_use() {
     let e = p.apply_into(&image, &mut [0.0; 243], &mut Scratch::default()).unwrap_err().to_string();
     assert_eq!(e, "preprocessing: a crop of 9 × 9 from 4 × 4; right would be: a crop inside the resized image");
 }
+
+#[test]
+fn a_picture_of_the_wanted_size_is_only_cut() {
+    let image = picture(6, 5, Color::Rgb);
+    for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+        let whole = exact(Color::Rgb, 6, 5, filter);
+        let cut = Preprocessing { crop: Some([2, 3]), ..whole.clone() }.prepared(&image).unwrap();
+        let rows = (2..4).flat_map(|y| image.data()[(y * 5 + 1) * 3..(y * 5 + 4) * 3].to_vec());
+        assert_eq!(cut.data(), rows.collect::<Vec<u8>>());
+        assert_eq!(whole.prepared(&image).unwrap().data(), image.data());
+    }
+}

@@ -48,6 +48,12 @@ fn normalisation_and_scale_are_one_and_shared_arrays_too() {
     let net = caffe::import(&golden("train_val.prototxt"), None).unwrap();
     assert_eq!(net.graph.parameters().count(), 2);
     let other = &net.metadata.other;
+    let how: serde_json::Value = serde_json::from_str(net.metadata.preprocessing.as_deref().unwrap()).unwrap();
+    assert_eq!(
+        (how["color"].as_str(), how["crop"][0].as_u64(), how["mean"][2].as_f64()),
+        (Some("bgr"), Some(8), Some(123.0))
+    );
+    assert!((how["std"][0].as_f64().unwrap() * 0.017 - 1.0).abs() < 1e-9);
     assert_eq!(other["caffe.mean_value"], "[104.0,117.0,123.0]");
     assert_eq!((other["caffe.scale"].as_str(), other["caffe.channels"].as_str()), ("0.017", "bgr"));
 }

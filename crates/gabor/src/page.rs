@@ -1,7 +1,7 @@
 //! What a report says of a run.
 
 use crate::{Model, Result};
-use gabor_data::Dataset;
+use gabor_data::{Color, Dataset};
 use gabor_graph::Source;
 use gabor_graph::ops::Conv;
 use gabor_nets::summary;
@@ -187,6 +187,8 @@ fn hardest(setup: &Setup, model: &mut Model, mistakes: usize) -> Result<Vec<Mist
 fn shown(setup: &Setup, model: &mut Model, data: &dyn Dataset, index: usize) -> Result<Option<Mistake>> {
     let sample = data.sample(index)?;
     let seen = setup.preprocessing.prepared(&sample.image)?;
+    // People look at red, green and blue in that order, whatever the network does.
+    let seen = if seen.color() == Color::Bgr { seen.to_color(Color::Rgb) } else { seen.view() };
     let picture = Picture::new(seen.width(), seen.height(), seen.channels(), seen.data().to_vec());
     let all = model.predict(&sample.image)?;
     let truth = all.iter().find(|p| p.index == sample.label as usize);

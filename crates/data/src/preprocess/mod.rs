@@ -46,7 +46,7 @@ pub enum Resize {
 /// From an image of any size to `[c, h, w]` floats: colour mode, resize, centre crop, then per channel
 /// `(v / divisor − mean) / std` in f32, channels first.
 ///
-/// JSON form, all keys required but `crop`, unknown keys are errors:
+/// JSON form, all keys required but `crop`, unknown keys are errors; colours are `grey`, `rgb` and `bgr`:
 /// `{"color":"rgb","resize":{"short_side":{"to":256}},"filter":"bilinear","crop":[224,224],"divisor":255.0,"mean":[…],"std":[…]}`.
 ///
 /// ```
@@ -280,7 +280,9 @@ impl Preprocessing {
     }
     /// Whether an image of `[c, h, w]` comes out of [`Preprocessing::resized`] unchanged.
     pub(crate) fn is_identity(&self, [c, h, w]: [usize; 3], cropped: bool) -> bool {
-        c == self.color.channels() && self.resized_size(h, w) == (h, w) && (!cropped || self.input()[1..] == [h, w])
+        // A set of known extents holds grey or RGB images.
+        let as_stored = c == self.color.channels() && self.color != Color::Bgr;
+        as_stored && self.resized_size(h, w) == (h, w) && (!cropped || self.input()[1..] == [h, w])
     }
     pub(crate) fn prepare(&self, image: &Image<'_>, scratch: &mut Scratch) -> Result<Image<'static>, Error> {
         self.resized(image, true, scratch)
@@ -320,7 +322,7 @@ impl Preprocessing {
         };
         match self.color {
             Color::Grey => resize::resize::<1>(src, (h, w), to, window, self.filter, resize, &mut out),
-            Color::Rgb => resize::resize::<3>(src, (h, w), to, window, self.filter, resize, &mut out),
+            Color::Rgb | Color::Bgr => resize::resize::<3>(src, (h, w), to, window, self.filter, resize, &mut out),
         }
         Ok(Image::trusted(oh, ow, self.color, out))
     }

@@ -112,9 +112,13 @@ pub(super) fn resize<const C: usize>(
     let ow = columns.len();
     let Buffers { taps, between, line } = buffers;
     // Pass along the rows. Only the source rows that the second pass reads are computed.
-    taps.compute(filter, h, to.0, rows.clone());
-    let first = taps.spans.first().map_or(0, |s| s.0);
-    let last = taps.spans.iter().map(|s| s.0 + s.1.len()).max().unwrap_or(0);
+    let (first, last) = if to.0 == h {
+        (rows.start, rows.end)
+    } else {
+        taps.compute(filter, h, to.0, rows.clone());
+        let last = taps.spans.iter().map(|s| s.0 + s.1.len()).max();
+        (taps.spans.first().map_or(0, |s| s.0), last.unwrap_or(0))
+    };
     let rows_in = &src[first * w * C..last * w * C];
     between.clear();
     if to.1 == w {

@@ -258,14 +258,26 @@ fn data(b: &mut Builder, layer: &Layer<'_>, metadata: &mut Metadata) -> Result<(
         let channels = if transform.flag("force_gray", false)? { 1 } else { 3 };
         shapes.extend(crop.filter(|_| shapes.is_empty()).map(|c| vec![1, channels, c, c]));
         let means = transform.floats("mean_value")?;
+        let (scale, file) = (transform.float("scale", 1.0)?, transform.text("mean_file")?);
+        if let Some(c) = crop
+            && file.is_none()
+            && metadata.preprocessing.is_none()
+        {
+            metadata.preprocessing = preprocessing(c, channels, &means, scale);
+            b.notes.push(format!(
+                "{}: pictures are resized to {} and cut to {c}; the text says the cut alone",
+                layer.place(),
+                (c * 8).div_ceil(7)
+            ));
+        }
         let mut note = |key: &str, text: String| drop(metadata.other.insert(format!("caffe.{key}"), text));
         if !means.is_empty() {
             note("mean_value", serde_json::Value::from(means).to_string());
         }
-        if let Some(file) = transform.text("mean_file")? {
+        if let Some(file) = file {
             note("mean_file", file.to_string());
         }
-        note("scale", transform.float("scale", 1.0)?.to_string());
+        note("scale", scale.to_string());
         note("channels", if channels == 3 { "bgr" } else { "grey" }.into());
     }
     if let Some(m) = p("memory_data_param")? {
@@ -288,6 +300,29 @@ fn data(b: &mut Builder, layer: &Layer<'_>, metadata: &mut Metadata) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Caffe's arithmetic on a picture: `(byte - mean) · scale` per channel, blue first.
+fn preprocessing(crop: usize, channels: usize, means: &[f64], scale: f64) -> Option<String> {
+    let mean = match means.len() {
+        0 => vec![0.0; channels],
+        1 => vec![means[0]; channels],
+        n if n == channels => means.to_vec(),
+        _ => return None,
+    };
+    if scale <= 0.0 || crop > 1 << 13 {
+        return None;
+    }
+    let json = serde_json::json!({
+        "color": if channels == 3 { "bgr" } else { "grey" },
+        "resize": { "short_side": { "to": (crop * 8).div_ceil(7) } },
+        "filter": "bilinear",
+        "crop": [crop, crop],
+        "divisor": 1.0,
+        "mean": mean,
+        "std": vec![1.0 / scale; channels],
+    });
+    Some(json.to_string())
 }
 
 #[cfg(test)]

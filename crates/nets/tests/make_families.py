@@ -253,7 +253,135 @@ class DocumentCNN(nn.Module):
         return self.fc(torch.tanh(k_max(self.sentences(x), k2)).flatten(1))
 
 
+class LeNet5(nn.Module):
+    def __init__(self, classes=10):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
+
+
+class AlexNet(nn.Module):
+    """As in the paper, and without groups or response normalisation; ZFNet by its own first layers."""
+
+    def __init__(self, classes, narrow=1, groups=1, lrn=False, zf=False, last=(384, 384, 256), places=6):
+        super().__init__()
+        a, b, *rest, hidden = [f // narrow for f in (96, 256, *last, 4096)]
+        self.norm = nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0) if lrn else nn.Identity()
+        self.zf = zf
+        self.conv1 = nn.Conv2d(3, a, 7, 2, 1) if zf else nn.Conv2d(3, a, 11, 4)
+        self.conv2 = nn.Conv2d(a, b, 5, 2) if zf else nn.Conv2d(a, b, 5, padding=2, groups=groups)
+        self.conv3 = nn.Conv2d(b, rest[0], 3, padding=1)
+        self.conv4 = nn.Conv2d(rest[0], rest[1], 3, padding=1, groups=groups)
+        self.conv5 = nn.Conv2d(rest[1], rest[2], 3, padding=1, groups=groups)
+        self.fc6, self.fc7 = nn.Linear(rest[2] * places ** 2, hidden), nn.Linear(hidden, hidden)
+        self.fc8 = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        for conv in (self.conv1, self.conv2):
+            x = F.relu(conv(x))
+            x = self.norm(F.max_pool2d(x, 3, 2, 1)) if self.zf else F.max_pool2d(self.norm(x), 3, 2)
+        x = F.relu(self.conv5(F.relu(self.conv4(F.relu(self.conv3(x))))))
+        x = F.max_pool2d(x, 3, 2).flatten(1)
+        return self.fc8(F.relu(self.fc7(F.relu(self.fc6(x)))))
+
+
+class AlphaGo(nn.Module):
+    def __init__(self, k, board):
+        super().__init__()
+        self.conv1, self.conv13 = nn.Conv2d(48, k, 5, padding=2), nn.Conv2d(k, 1, 1, bias=False)
+        for i in range(2, 13):
+            setattr(self, f"conv{i}", nn.Conv2d(k, k, 3, padding=1))
+        self.position = nn.ParameterDict({"bias": torch.zeros(board * board)})
+
+    def forward(self, x):
+        for i in range(1, 13):
+            x = F.relu(getattr(self, f"conv{i}")(x))
+        return self.conv13(x).flatten(1) + self.position["bias"]
+
+
+def conv(ci, co, k, stride=1):
+    return nn.Conv2d(ci, co, k, stride, k // 2, bias=False)
+
+
+def padded(x, stride, channels):
+    """Option A: every second place, channels of zeros on both sides."""
+    more = channels - x.shape[1]
+    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, more // 2, more - more // 2))
+
+
+class CifarBlock(nn.Module):
+    def __init__(self, ci, co, stride):
+        super().__init__()
+        self.stride, self.co = stride, co
+        self.conv1, self.bn1 = conv(ci, co, 3, stride), nn.BatchNorm2d(co)
+        self.conv2, self.bn2 = conv(co, co, 3), nn.BatchNorm2d(co)
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + padded(x, self.stride, self.co))
+
+
+class PreBlock(nn.Module):
+    """Pre-activation; `kind` is basic, padded (option A) or bottleneck."""
+
+    def __init__(self, ci, planes, stride, kind):
+        super().__init__()
+        self.kind, self.stride, self.co = kind, stride, planes * (4 if kind == "bottleneck" else 1)
+        self.bn1 = nn.BatchNorm2d(ci)
+        self.changes = stride != 1 or ci != self.co
+        if self.changes and kind != "padded":
+            self.shortcut = conv(ci, self.co, 1, stride)
+        if kind == "bottleneck":
+            self.conv1, self.bn2 = conv(ci, planes, 1), nn.BatchNorm2d(planes)
+            self.conv2, self.bn3 = conv(planes, planes, 3, stride), nn.BatchNorm2d(planes)
+            self.conv3 = conv(planes, self.co, 1)
+        else:
+            self.conv1, self.bn2 = conv(ci, planes, 3, stride), nn.BatchNorm2d(planes)
+            self.conv2 = conv(planes, planes, 3)
+
+    def forward(self, x):
+        a = F.relu(self.bn1(x))
+        y = self.conv2(F.relu(self.bn2(self.conv1(a))))
+        if self.kind == "bottleneck":
+            y = self.conv3(F.relu(self.bn3(y)))
+        if not self.changes:
+            return x + y
+        return y + (padded(a, self.stride, self.co) if self.kind == "padded" else self.shortcut(a))
+
+
+class CifarResNet(nn.Module):
+    def __init__(self, blocks, width=1, kind=None, classes=10):
+        super().__init__()
+        self.conv1, c = conv(3, 16, 3), 16
+        for i in range(3):
+            stage = []
+            for j in range(blocks):
+                planes, stride = (16 << i) * width, 2 if i and not j else 1
+                stage.append(PreBlock(c, planes, stride, kind) if kind else CifarBlock(c, planes, stride))
+                c = stage[-1].co
+            setattr(self, f"layer{i + 1}", nn.Sequential(*stage))
+        setattr(self, "bn" if kind else "bn1", nn.BatchNorm2d(c if kind else 16))
+        self.kind, self.linear = kind, nn.Linear(c, classes)
+
+    def forward(self, x):
+        x = self.conv1(x) if self.kind else F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        x = F.relu(self.bn(x)) if self.kind else x
+        return self.linear(x.mean((2, 3)))
+
+
 NETWORKS = [
+    ("lenet5", LeNet5(), (1, 28, 28)),
+    ("tiny_alexnet", AlexNet(10, 16, 2, True, places=1), (3, 67, 67)),
+    ("tiny_zfnet", AlexNet(10, 16, lrn=True, zf=True, places=1), (3, 63, 63)),
+    ("tiny_alphago", AlphaGo(8, 7), (48, 7, 7)),
+    ("tiny_resnet", CifarResNet(1), (3, 32, 32)),
+    ("tiny_wrn", CifarResNet(1, 1, "basic"), (3, 32, 32)),
     ("darknet_tiny", Darknet(TINY, 5, 1e-3), (3, 33, 33)),
     ("darknet", Darknet(REFERENCE, 5, 1e-5), (3, 33, 33)),
     ("darknet19", Darknet(DARKNET_19, 5, 1e-5), (3, 32, 32)),

@@ -69,7 +69,8 @@ impl Net {
         let c = [self.channels()];
         let gamma = self.trainable(&full, "weight", &c, Initializer::Ones, false)?;
         let beta = self.trainable(&full, "bias", &c, Initializer::Zeros, false)?;
-        // Over axis 1 as it stands: two transpositions around the operation `layer_norm` would cost more than it does.
+        // Over axis 1 as it stands: two transpositions around `layer_norm` would move every value twice and hide the
+        // receptive field.
         let (x, g) = (self.current, &mut self.graph);
         let mean = g.reduce(Reduction::Mean, x, &[1])?;
         let centred = g.sub(x, mean)?;

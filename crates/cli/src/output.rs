@@ -47,3 +47,9 @@ pub fn colours(is_terminal: bool) -> bool {
 pub fn bold(text: &str) -> String {
     if colours(stdout().is_terminal()) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_string() }
 }
+
+/// Columns of the terminal, if standard output is one that says so.
+pub fn width() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok()?.trim().parse().ok()?;
+    (columns >= 20).then_some(columns)
+}

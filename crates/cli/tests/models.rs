@@ -101,6 +101,28 @@ fn tables_plans_and_conversions() {
     let s = json(&p.done(&["summary", "vgg16", "--json"]));
     assert_eq!((&s["parameters"], &s["values"]), (&138_357_544.into(), &15_237_608.into()));
     assert!(s["flops"].is_u64() && s["layers"].as_array().unwrap().len() > 16);
+    // A forecast of time: its layers sum up, a larger batch takes longer; none where it is not wanted.
+    let time = |s: &serde_json::Value, key: &str| s["time"][key].as_f64().unwrap();
+    let sum: f64 = s["layers"].as_array().unwrap().iter().map(|l| l["seconds"].as_f64().unwrap()).sum();
+    assert!(time(&s, "inference") > 0.0 && (sum / time(&s, "inference") - 1.0).abs() < 1e-9);
+    assert!(time(&s, "training") > time(&s, "inference") && time(&s, "peak_gflops") > 0.0);
+    let many = json(&p.done(&["summary", "vgg16", "--json", "--batch", "1000", "--threads", "1"]));
+    assert_eq!((&many["time"]["batch"], &many["time"]["threads"]), (&1000.into(), &1.into()));
+    assert!(time(&many, "inference_bytes") > time(&s, "inference_bytes"));
+    let quick = json(&p.done(&["summary", "vgg16", "--json", "--no-time"]));
+    assert!(quick["time"].is_null() && quick["layers"][1]["seconds"].is_null());
+    let text = p.done(&["summary", "resnet18"]);
+    assert!(
+        text.contains("a forecast for")
+            && text.contains("  time  ")
+            && !p.done(&["summary", "lenet5", "--no-time"]).contains("forecast")
+    );
+    // A narrow terminal gets a narrow table.
+    let narrow = p.command(&["summary", "googlenet", "--no-time"]).env("COLUMNS", "60").output().unwrap();
+    let narrow = common::stdout(&narrow);
+    let table: Vec<&str> =
+        narrow.lines().skip_while(|l| !l.starts_with("layer ")).take_while(|l| !l.starts_with("total")).collect();
+    assert!(table.len() > 100 && table.iter().all(|l| l.chars().count() <= 60), "{narrow}");
     let s = json(&p.done(&["summary", "INPUT 3x32x32 -> CONV3-16 -> RELU -> FC-7", "--json"]));
     assert_eq!(s["layers"][1]["output"], serde_json::json!([16, 32, 32]));
     let cards = json(&p.done(&["summary", "--list", "--json"]));

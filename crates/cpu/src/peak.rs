@@ -18,7 +18,8 @@ impl Peak {
     /// Measures for about a tenth of a second.
     pub fn measure(threads: usize, isa: Isa) -> Self {
         const ROUNDS: usize = 400_000;
-        const FLOATS: usize = 16 << 20;
+        // Beyond all caches together, and no more: on many threads each reads less.
+        let floats = ((64usize << 20) / threads.max(1)).clamp(1 << 20, 16 << 20);
         let mut pool = Pool::new(threads);
         let mut best = |work: &(dyn Fn(usize) + Sync)| {
             let mut best = f64::MAX;
@@ -32,13 +33,13 @@ impl Peak {
         let compute = best(&|_| {
             black_box(peak::multiply_adds(isa, ROUNDS));
         });
-        let memory = vec![1.0f32; FLOATS * threads];
+        let memory = vec![1.0f32; floats * threads];
         let read = best(&|task| {
-            black_box(peak::read(isa, &memory[task * FLOATS..][..FLOATS]));
+            black_box(peak::read(isa, &memory[task * floats..][..floats]));
         });
         Peak {
             gflops: (threads * ROUNDS * 384) as f64 / compute / 1e9,
-            gb_s: (threads * FLOATS * 4) as f64 / read / 1e9,
+            gb_s: (threads * floats * 4) as f64 / read / 1e9,
         }
     }
 }

@@ -9,13 +9,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let net = Network::new("residual", &[3, 32, 32], 10, |net| {
         net.conv("stem", conv(16, 3).pad(1).no_bias())?.batch_norm("stem_bn")?.relu()?;
         for block in ["block1", "block2"] {
-            let skip = net.value();
             net.within(block, |net| {
-                net.conv("conv1", conv(16, 3).pad(1).no_bias())?.batch_norm("bn1")?.relu()?;
-                net.conv("conv2", conv(16, 3).pad(1).no_bias())?.batch_norm("bn2")
+                net.residual(|b| {
+                    b.conv("conv1", conv(16, 3).pad(1).no_bias())?.batch_norm("bn1")?.relu()?;
+                    b.conv("conv2", conv(16, 3).pad(1).no_bias())?.batch_norm("bn2")
+                })?
+                .relu()
             })?;
-            net.add(skip)?.relu()?;
         }
+        // A small inception module: branches from here, joined along the channels.
+        net.branches(&[
+            &|b| b.conv("one", conv(8, 1))?.relu(),
+            &|b| b.conv("reduce", conv(8, 1))?.relu()?.conv("three", conv(16, 3).pad(1))?.relu(),
+            &|b| b.max_pool(pool(3).stride(1).pad(1))?.conv("project", conv(8, 1))?.relu(),
+        ])?;
         net.global_avg_pool()?.flatten()?.linear("fc", 10)?;
         Ok(())
     });

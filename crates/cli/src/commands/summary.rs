@@ -1,21 +1,22 @@
 //! `gabor summary`: the table of a network's layers.
 
-use crate::arguments::{Extents, Format, extents, is_file, network};
+use crate::arguments::{Compute, Extents, Format, extents, is_file, network};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
+use gabor::cpu::{Isa, Peak};
 use gabor::graph::Graph;
 use gabor::nets::zoo::{self, Card};
-use gabor::nets::{Mode, Summary, summary};
-use gabor::report::{count, table};
-use gabor::{Model, published_preprocessing};
+use gabor::nets::{Mode, Summary, TableOptions, summary};
+use gabor::report::{bytes, count, duration, table};
+use gabor::{Forecast, Model, published_preprocessing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Print the table of a network's layers
 ///
-/// Layer, output, values held, parameters, floating-point operations, receptive field, and a forecast of memory. NET is a
-/// name of the zoo, a model file, or a description in the lectures' notation.
+/// Layer, output, values held, parameters, floating-point operations, receptive field, and forecasts of memory and time. NET is
+/// a name of the zoo, a model file, or a description in the lectures' notation.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +30,8 @@ Examples:
   gabor summary --list
 
 JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`batch`, `inference`, `training`, bytes),
-`layers` (`name`, `kind`, `output`, `values`, `parameters`, `flops`, `receptive_field`), `notes`, `card` (`name`,
+`time` (`batch`, `threads`, `peak_gflops`, `peak_gb_s`, `inference`, `training`, seconds, `inference_bytes`: of the plan; null
+with --no-time), `layers` (`name`, `kind`, `output`, `values`, `parameters`, `flops`, `receptive_field`, `seconds`), `notes`, `card` (`name`,
 `aliases`, `title`, `paper`, `year`, `parameters`, `input`, `classes`, `preprocessing` in the form that model files carry,
 `licence`; null for a network that is not of the zoo). With --list: an array of cards.")]
 pub struct Arguments {
@@ -42,7 +44,7 @@ pub struct Arguments {
     /// Number of classes
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
-    /// Batch size of the forecast of memory
+    /// Batch size of the forecasts
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch: u64,
     /// Draw the network: an SVG file, or - for standard output in place of the table
@@ -54,6 +56,11 @@ pub struct Arguments {
     /// In pictures: draw parts that repeat as often as they do, not once with their number
     #[arg(long)]
     unfold: bool,
+    /// No forecast of time, which takes a moment to measure what this machine can do
+    #[arg(long)]
+    no_time: bool,
+    #[command(flatten)]
+    compute: Compute,
     /// List the networks of the zoo
     #[arg(long, conflicts_with_all = ["net", "input", "classes", "svg", "dot"])]
     list: bool,
@@ -78,12 +85,55 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Ok(());
     }
     let s = summary(&graph);
+    let time = if a.no_time { None } else { Some(foresee(a, &graph, &s)?) };
     if a.format.json {
-        let mut json = to_json(&s, a.batch);
+        let mut json = to_json(&s, a.batch, time.as_ref());
         json["card"] = card.as_ref().map_or(Value::Null, card_json);
         output::json(&json)
     } else {
-        output::text(&(card.as_ref().map_or_else(String::new, card_text) + &s.to_table(a.batch)))
+        let options = TableOptions {
+            batch: a.batch,
+            width: output::width(),
+            seconds: time.as_ref().map(|t| t.layers.as_slice()),
+        };
+        let mut text = card.as_ref().map_or_else(String::new, card_text) + &s.to_table_with(&options);
+        if let Some(t) = &time {
+            text += &time_text(t);
+        }
+        output::text(&text)
+    }
+}
+
+/// The forecast of time, with the machine's peak measured now.
+fn foresee(a: &Arguments, graph: &Graph, s: &Summary) -> Result<Forecast> {
+    let backend = a.compute.backend()?;
+    let isa = a.compute.isa.unwrap_or_else(Isa::best);
+    let peak = Peak::measure(backend.threads(), isa);
+    Ok(gabor::forecast(graph, s, usize::try_from(a.batch).unwrap_or(usize::MAX), &backend, peak)?)
+}
+
+/// What is foreseen, what from, and how good that is.
+fn time_text(f: &Forecast) -> String {
+    let threads = if f.threads == 1 { "1 thread".to_string() } else { format!("{} threads", f.threads) };
+    format!(
+        "time at batch {}: about {} for inference ({} as planned here), {} for a training step\n\
+         a forecast for {threads} that do {:.0} GFLOP/s and read {:.1} GB/s, measured now; nothing was run. Where forecasts were\n\
+         compared on an idle machine, inference took 0.7 to 1.4 times as long; training is a rougher guess\n",
+        f.batch,
+        moment(f.inference),
+        bytes(f.inference_bytes),
+        moment(f.training),
+        f.peak.gflops,
+        f.peak.gb_s
+    )
+}
+
+/// Seconds in at most three digits.
+fn moment(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
+        s => duration(s),
     }
 }
 
@@ -135,10 +185,10 @@ fn card_json(c: &Card) -> Value {
     })
 }
 
-fn to_json(s: &Summary, batch: u64) -> Value {
+fn to_json(s: &Summary, batch: u64, time: Option<&Forecast>) -> Value {
     let memory = s.memory(batch);
-    let layers: Vec<Value> = (s.layers.iter())
-        .map(|l| {
+    let layers: Vec<Value> = (s.layers.iter().enumerate())
+        .map(|(i, l)| {
             json!({
                 "name": l.name,
                 "kind": l.kind,
@@ -147,6 +197,7 @@ fn to_json(s: &Summary, batch: u64) -> Value {
                 "parameters": l.parameters,
                 "flops": l.flops,
                 "receptive_field": l.receptive_field,
+                "seconds": time.and_then(|t| t.layers.get(i)),
             })
         })
         .collect();
@@ -158,6 +209,10 @@ fn to_json(s: &Summary, batch: u64) -> Value {
         "values": s.values,
         "flops": s.flops,
         "memory": { "batch": batch, "inference": memory.inference, "training": memory.training },
+        "time": time.map(|t| json!({
+            "batch": t.batch, "threads": t.threads, "peak_gflops": t.peak.gflops, "peak_gb_s": t.peak.gb_s,
+            "inference": t.inference, "training": t.training, "inference_bytes": t.inference_bytes,
+        })),
         "layers": layers,
         "notes": s.notes,
     })

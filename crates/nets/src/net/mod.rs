@@ -1,5 +1,6 @@
 //! The builder: a network as a chain of layers on a current value.
 
+mod branching;
 mod gating;
 mod norm;
 mod options;
@@ -7,6 +8,7 @@ mod pool;
 mod simple;
 mod weighted;
 
+pub use branching::Branch;
 pub use options::{ConvOptions, LrnOptions, NormOptions, PoolOptions, conv, pool};
 
 use crate::Scheme;
@@ -35,16 +37,15 @@ pub struct Auxiliary {
 /// A network under construction: a graph, and the current value that the next layer takes.
 ///
 /// Layers are methods that return the net again, so a network reads like its picture. Sizes that follow from what is
-/// there (input channels, the flattened size) are inferred. A branch starts with [`value`](Net::value) or
-/// [`branch`](Net::branch) and ends with [`add`](Net::add) or [`concat`](Net::concat). Parameters are named as
-/// torchvision does: layer `conv1` inside [`within`](Net::within) `layer1.0` has `layer1.0.conv1.weight`.
+/// there (input channels, the flattened size) are inferred. Blocks are [`residual`](Net::residual),
+/// [`branches`](Net::branches) and [`gate`](Net::gate); what fits none of them starts with [`value`](Net::value) or
+/// [`branch`](Net::branch) and ends with [`add`](Net::add) or [`concat`](Net::concat). Parameters are named as torchvision
+/// does: layer `conv1` inside [`within`](Net::within) `layer1.0` has `layer1.0.conv1.weight`.
 ///
 /// ```
 /// use gabor_nets::{Mode, Net, conv};
 /// let mut net = Net::new("block", &[16, 8, 8], Mode::Infer).unwrap();
-/// let x = net.value();
-/// net.conv("conv1", conv(16, 3).pad(1).no_bias()).unwrap().batch_norm("bn1").unwrap();
-/// net.add(x).unwrap().relu().unwrap();
+/// net.residual(|b| b.conv("conv1", conv(16, 3).pad(1).no_bias())?.batch_norm("bn1")).unwrap().relu().unwrap();
 /// assert_eq!(net.shape().to_string(), "[n, 16, 8, 8]");
 /// ```
 #[derive(Debug)]

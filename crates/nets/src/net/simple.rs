@@ -90,15 +90,6 @@ impl Net {
         self.current = self.graph.add(self.current, other)?;
         Ok(self)
     }
-    /// Multiplies by another value, element by element: the end of a gate. Extents of 1 are repeated.
-    ///
-    /// # Errors
-    /// Shapes that do not fit.
-    pub fn multiply(&mut self, other: ValueId) -> Result<&mut Self> {
-        self.begin_counted("mul")?;
-        self.current = self.graph.mul(self.current, other)?;
-        Ok(self)
-    }
     /// Joins values along the channels: the end of an inception module. The current value is not one of them unless it
     /// is named.
     ///

@@ -305,11 +305,17 @@ impl Builder<'_> {
         let (Some((&first, others)), false) = (made.split_first(), join == Join::Concat) else {
             return done(self.net.concat(&made)).map_err(at);
         };
+        let size = |net: &Net, v: ValueId| net.graph().shape(v).len_at(1);
         self.net.at(first);
         for &other in others {
             done(match join {
                 Join::Add => self.net.add(other),
-                _ => self.net.multiply(other),
+                // The smaller one is repeated.
+                _ if size(self.net, other) > size(self.net, self.net.value()) => {
+                    let smaller = self.net.value();
+                    self.net.at(other).weigh(smaller)
+                }
+                _ => self.net.weigh(other),
             })
             .map_err(at)?;
         }

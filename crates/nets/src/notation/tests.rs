@@ -333,7 +333,7 @@ fn names_and_joins() {
          add[ conv3-32/2 bn relu conv3-32 bn | avgpool2 conv1-32 nobias bn ] relu gap FC-10",
     );
     assert_eq!(g.shape(g.find("add1").unwrap()).to_string(), "[n, 32, 8, 8]");
-    assert_eq!(g.shape(g.find("mul1").unwrap()).to_string(), "[n, 16, 16, 16]");
+    assert_eq!(g.shape(g.find("weigh1").unwrap()).to_string(), "[n, 16, 16, 16]");
     // Without written activations the ReLU stands after a sum.
     let g = graph("INPUT 3x16x16 conv3-16 add[ conv3-16 conv3-16 | conv1-16 ] FC-10");
     let after = g.nodes().iter().skip_while(|n| n.name != "add1").nth(1).unwrap();

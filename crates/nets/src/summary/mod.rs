@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use memory::Memory;
 pub use sketch::{Sketch, SketchBlock, SketchKind, sketch};
+pub use table::TableOptions;
 
 /// One row of the table: a layer, with the activation, dropout or flattening that works in place on its output.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,8 @@ pub struct Summary {
     /// What is legal but surprising, with the layer's name: dropped rows and columns.
     pub notes: Vec<String>,
     peak: u64,
+    /// The row of each node.
+    rows: HashMap<String, usize>,
 }
 
 /// The table of a graph's forward part.
@@ -79,6 +82,7 @@ pub fn summary(graph: &Graph) -> Summary {
         }
     }
     let (mut last, mut notes, mut counted) = (None, Vec::new(), HashSet::new());
+    let mut row_of = HashMap::new();
     for layer in layers {
         let nodes: Vec<&Node> = layer.iter().map(|&n| graph.node(n)).collect();
         let Some(&end) = nodes.last() else { continue };
@@ -93,6 +97,7 @@ pub fn summary(graph: &Graph) -> Summary {
                 rows.push(LayerRow { receptive_field: field(end.outputs[0]), ..row });
             }
         }
+        row_of.extend(nodes.iter().map(|n| (n.name.clone(), rows.len() - 1)));
         let Some(row) = rows.last_mut() else { continue };
         for node in &nodes {
             row.flops = row.flops.saturating_add(flops(graph, node));
@@ -115,7 +120,15 @@ pub fn summary(graph: &Graph) -> Summary {
         flops: sum(|r| r.flops),
         notes,
         peak: memory::peak(graph),
+        rows: row_of,
         layers: rows,
+    }
+}
+
+impl Summary {
+    /// The row to which a node of the graph belongs, by its name.
+    pub fn row_of(&self, node: &str) -> Option<usize> {
+        self.rows.get(node).copied()
     }
 }
 

@@ -73,14 +73,10 @@ fn auxiliary(net: &mut Net, classes: usize) -> Result<&mut Net> {
 }
 
 fn inception(net: &mut Net, [c1, r3, c3, r5, c5, p]: [usize; 6]) -> Result<&mut Net> {
-    let b1 = net.branch(|b| b.within("branch1", |b| unit(b, conv(c1, 1))))?;
-    let b2 = net.branch(|b| {
-        b.within("branch2.0", |b| unit(b, conv(r3, 1)))?.within("branch2.1", |b| unit(b, conv(c3, 3).pad(1)))
-    })?;
-    let b3 = net.branch(|b| {
-        b.within("branch3.0", |b| unit(b, conv(r5, 1)))?.within("branch3.1", |b| unit(b, conv(c5, 3).pad(1)))
-    })?;
-    let b4 =
-        net.branch(|b| b.max_pool(pool(3).stride(1).pad(1).ceil())?.within("branch4.1", |b| unit(b, conv(p, 1))))?;
-    net.concat(&[b1, b2, b3, b4])
+    net.branches(&[
+        &|b| b.within("branch1", |b| unit(b, conv(c1, 1))),
+        &|b| b.within("branch2.0", |b| unit(b, conv(r3, 1)))?.within("branch2.1", |b| unit(b, conv(c3, 3).pad(1))),
+        &|b| b.within("branch3.0", |b| unit(b, conv(r5, 1)))?.within("branch3.1", |b| unit(b, conv(c5, 3).pad(1))),
+        &|b| b.max_pool(pool(3).stride(1).pad(1).ceil())?.within("branch4.1", |b| unit(b, conv(p, 1))),
+    ])
 }

@@ -87,27 +87,27 @@ fn resnet(net: &mut Net, classes: usize, form: Form) -> Result<()> {
 }
 
 fn residual(net: &mut Net, form: Form, planes: usize, stride: usize) -> Result<&mut Net> {
-    let x = net.value();
-    let outputs = if form.bottleneck {
-        let width = planes * form.group_width / 64 * form.groups;
-        net.conv("conv1", conv(width, 1).no_bias())?.batch_norm("bn1")?.relu()?;
-        let middle = conv(width, 3).stride(stride).pad(1).groups(form.groups).no_bias();
-        net.conv("conv2", middle)?.batch_norm("bn2")?.relu()?;
-        net.conv("conv3", conv(4 * planes, 1).no_bias())?.batch_norm("bn3")?;
-        4 * planes
-    } else {
-        net.conv("conv1", conv(planes, 3).stride(stride).pad(1).no_bias())?.batch_norm("bn1")?.relu()?;
-        net.conv("conv2", conv(planes, 3).pad(1).no_bias())?.batch_norm("bn2")?;
-        planes
-    };
-    let y = net.value();
-    net.at(x);
-    let shortcut = if stride != 1 || net.channels() != outputs {
-        net.conv("downsample.0", conv(outputs, 1).stride(stride).no_bias())?.batch_norm("downsample.1")?.value()
-    } else {
-        x
-    };
-    net.at(y).add(shortcut)?.relu()
+    let outputs = if form.bottleneck { 4 * planes } else { planes };
+    let projects = stride != 1 || net.channels() != outputs;
+    net.residual_with(
+        |b| {
+            if form.bottleneck {
+                let width = planes * form.group_width / 64 * form.groups;
+                b.conv("conv1", conv(width, 1).no_bias())?.batch_norm("bn1")?.relu()?;
+                let middle = conv(width, 3).stride(stride).pad(1).groups(form.groups).no_bias();
+                b.conv("conv2", middle)?.batch_norm("bn2")?.relu()?;
+                b.conv("conv3", conv(outputs, 1).no_bias())?.batch_norm("bn3")
+            } else {
+                b.conv("conv1", conv(planes, 3).stride(stride).pad(1).no_bias())?.batch_norm("bn1")?.relu()?;
+                b.conv("conv2", conv(planes, 3).pad(1).no_bias())?.batch_norm("bn2")
+            }
+        },
+        |s| match projects {
+            true => s.conv("downsample.0", conv(outputs, 1).stride(stride).no_bias())?.batch_norm("downsample.1"),
+            false => Ok(s),
+        },
+    )?
+    .relu()
 }
 
 /// A scheme that several families of torchvision share: He over fan-out, small normal fully connected layers.

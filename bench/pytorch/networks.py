@@ -71,7 +71,7 @@ def networks(every):
     yield "darknet19", lambda: own.Darknet(own.DARKNET_19, CLASSES, 1e-5), (3, 64, 64)
     # The other families by their tiny siblings, whose sizes the definitions know.
     for name, model, shape in own.NETWORKS:
-        if name.startswith(("tiny_text", "tiny_c3d", "tiny_unet", "tiny_fcn")):
+        if name.startswith(("tiny_text", "tiny_document", "tiny_c3d", "tiny_unet", "tiny_fcn")):
             yield name, lambda model=model: model, shape
     if not every:
         return

@@ -1,9 +1,9 @@
 //! A readable interpreter of graphs over the reference kernels: the judge of every other way to run one.
 
 use gabor_graph::ops::{
-    AvgPool, AvgPoolGrad, BatchNorm, BinaryMap, Cast, Concat, Conv, ConvFilterGrad, ConvInputGrad, Embed, Fold,
-    LogSoftmax, MatMul, MaxPool, MaxPoolGather, MaxUnpool, OneHot, Pad, PadGrad, RandomUniform, Reduce, Size, Slice,
-    Softmax, Transpose, UnaryMap, Unfold,
+    AvgPool, AvgPoolGrad, BatchNorm, BinaryMap, Cast, Concat, Conv, ConvFilterGrad, ConvInputGrad, Embed, Fold, Gather,
+    LogSoftmax, MatMul, MaxPool, MaxPoolGather, MaxUnpool, OneHot, Pad, PadGrad, RandomUniform, Reduce, ScatterAdd,
+    Size, Slice, Softmax, Transpose, UnaryMap, Unfold,
 };
 use gabor_graph::{Error, Graph, Node, Operation, Result, Source, ValueId};
 use gabor_kernels::{MatMul as Product, reference as kernels};
@@ -236,6 +236,10 @@ fn kernel<R: Float>(name: &str) -> Option<fn(&Call<'_>) -> Outputs> {
         "batch_norm_grad" => batch_norm_grad::<R>,
         "one_hot" => |c| { let classes = c.op::<OneHot>()?.classes; let labels = c.ints(0)?;
             c.one::<R>(|y| kernels::one_hot(labels, classes, y)) },
+        "gather" => |c| { let axis = c.op::<Gather>()?.axis; let (x, s, at) = (c.floats::<R>(0)?, c.shape(0)?, c.ints(1)?);
+            let inner = s[axis + 1..].iter().product(); c.one(|y| kernels::gather(x, s[axis], inner, at, y)) },
+        "scatter_add" => |c| { let (axis, s) = (c.op::<ScatterAdd>()?.axis, &c.shapes[0]); let (dy, at) = (c.floats::<R>(0)?, c.ints(1)?);
+            let inner = s[axis + 1..].iter().product(); c.one(|dx| kernels::scatter_add(dy, s[axis], inner, at, dx)) },
         "cast" => |c| { let to = c.op::<Cast>()?.dtype;
             Ok(vec![c.input(0)?.cast(if to.is_float() { R::DTYPE } else { to })]) },
         "random_uniform" => random_uniform::<R>,

@@ -8,6 +8,7 @@
 pub mod caffe;
 pub mod convnetjs;
 pub mod darknet;
+pub mod array;
 mod elements;
 mod error;
 mod half;
@@ -18,5 +19,6 @@ pub mod pytorch;
 pub mod safetensors;
 mod wire;
 
+pub use array::{Array, ElementType, Elements};
 pub use error::{Error, Refusal, Result};
 pub use model::{Imported, Metadata};

@@ -4,6 +4,7 @@
 //! u8 b1`. Half floats become `f32`; whole numbers other than `u1` become `i32` if each fits; booleans become bytes 0
 //! and 1. Records, complex numbers, strings and objects are refused. Source: NumPy enhancement proposal 1.
 
+use crate::array::{Array, ElementType, Elements, encode};
 use crate::error::{At, element_count};
 use crate::half::f16_to_f32;
 use crate::{Error, Result};
@@ -39,7 +40,20 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
         Data::I32(_) => "<i4",
         Data::U8(_) => "|u1",
     };
-    let shape: Vec<String> = tensor.shape().iter().map(|d| format!("{d},")).collect();
+    let mut out = head(descr, tensor.shape());
+    out.reserve(tensor.len() * tensor.dtype().size());
+    match tensor.data() {
+        Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        Data::I32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        Data::U8(v) => out.extend_from_slice(v),
+    }
+    out
+}
+
+/// What stands before the elements.
+fn head(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let shape: Vec<String> = shape.iter().map(|d| format!("{d},")).collect();
     let shape = match shape.len() {
         1 => shape.concat(),
         _ => shape.join(" ").trim_end_matches(',').to_string(),
@@ -49,7 +63,7 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
     let pad = 64 - (10 + header.len() + 1) % 64;
     header.extend(std::iter::repeat_n(' ', pad % 64));
     header.push('\n');
-    let mut out = Vec::with_capacity(10 + header.len() + tensor.len() * tensor.dtype().size());
+    let mut out = Vec::with_capacity(10 + header.len());
     out.extend_from_slice(MAGIC);
     // A shape long enough to overflow version 1's length would need thousands of axes; version 2 has four bytes for it.
     match u16::try_from(header.len()) {
@@ -63,16 +77,67 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
         }
     }
     out.extend_from_slice(header.as_bytes());
-    match tensor.data() {
-        Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::I32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::U8(v) => out.extend_from_slice(v),
-    }
     out
 }
 
-fn read_inner(bytes: &[u8]) -> Result<Tensor, Rule> {
+/// The array in the bytes of a `.npy` file, with the element type that it has there and whole numbers of 64 bits. Doubles
+/// are rounded to `f32`.
+///
+/// # Errors
+/// As [`read`]; a double beyond the range of `f32`.
+pub fn read_array(bytes: &[u8]) -> Result<Array> {
+    read_wide(bytes).at("npy")
+}
+
+fn read_wide(bytes: &[u8]) -> Result<Array, Rule> {
+    let (header, big, kind, data) = split(bytes)?;
+    let elements = match kind.decode_whole(data, big)? {
+        Some(v) => Elements::Int(reordered(v, &header)),
+        None => match kind.decode(data, big)? {
+            Data::F32(v) => Elements::Float(reordered(v, &header)),
+            Data::F64(v) => {
+                if let Some((i, x)) = v.iter().enumerate().find(|(_, x)| x.is_finite() && !(**x as f32).is_finite()) {
+                    return Err(Rule::new(format!("element {i} is {x:e}, which does not fit a 32-bit float")));
+                }
+                Elements::Float(reordered(v, &header).into_iter().map(|x| x as f32).collect())
+            }
+            _ => return Err(Rule::new(format!("element type `{}`", header.descr))),
+        },
+    };
+    Ok(Array { shape: header.shape, kind: kind.element(), elements })
+}
+
+/// Elements in row-major order.
+fn reordered<T: Copy>(v: Vec<T>, header: &Header) -> Vec<T> {
+    if header.fortran && header.shape.len() > 1 { from_fortran(&v, &header.shape) } else { v }
+}
+
+/// The bytes of a `.npy` file with a graph's result in another element type. NumPy knows no bfloat16: such become float32.
+///
+/// # Errors
+/// A number that the type does not hold.
+pub fn write_as(tensor: &Tensor, kind: ElementType) -> Result<Vec<u8>, Rule> {
+    let (kind, descr) = match kind {
+        ElementType::F16 => (kind, "<f2"),
+        ElementType::BF16 | ElementType::F32 => (ElementType::F32, "<f4"),
+        ElementType::F64 => (kind, "<f8"),
+        ElementType::I8 => (kind, "|i1"),
+        ElementType::I16 => (kind, "<i2"),
+        ElementType::I32 => (kind, "<i4"),
+        ElementType::I64 => (kind, "<i8"),
+        ElementType::U8 => (kind, "|u1"),
+        ElementType::U16 => (kind, "<u2"),
+        ElementType::U32 => (kind, "<u4"),
+        ElementType::U64 => (kind, "<u8"),
+        ElementType::Bool => (kind, "|b1"),
+    };
+    let mut out = head(descr, tensor.shape());
+    out.extend_from_slice(&encode(tensor, kind)?);
+    Ok(out)
+}
+
+/// The header, the order and type of the elements, and their bytes, of which there are as many as the header says.
+fn split(bytes: &[u8]) -> Result<(Header, bool, Kind, &[u8]), Rule> {
     let rest = bytes
         .strip_prefix(MAGIC)
         .ok_or_else(|| Rule::new("no .npy file: it does not begin with \\x93NUMPY").right("a file of numpy.save"))?;
@@ -92,25 +157,26 @@ fn read_inner(bytes: &[u8]) -> Result<Tensor, Rule> {
     }
     let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
     let header = std::str::from_utf8(header).map_err(|_| Rule::new("the header is not text"))?;
-    let Header { descr, fortran, shape } = parse_header(header)?;
-    let (big, kind) = Kind::of(&descr)?;
-    let count = element_count(&shape, kind.size())?;
+    let header = parse_header(header)?;
+    let (big, kind) = Kind::of(&header.descr)?;
+    let count = element_count(&header.shape, kind.size())?;
     let want = count * kind.size();
     if data.len() != want {
-        return Err(Rule::new(format!("{} bytes of data for {descr} {shape:?}", data.len()))
+        return Err(Rule::new(format!("{} bytes of data for {} {:?}", data.len(), header.descr, header.shape))
             .right(format!("{want} bytes: {count} elements of {}", kind.size())));
     }
-    let elements = kind.decode(data, big)?;
-    if !fortran || shape.len() < 2 {
-        return Tensor::new(&shape, elements);
-    }
-    let reordered = match elements {
-        Data::F32(v) => Data::F32(from_fortran(&v, &shape)),
-        Data::F64(v) => Data::F64(from_fortran(&v, &shape)),
-        Data::I32(v) => Data::I32(from_fortran(&v, &shape)),
-        Data::U8(v) => Data::U8(from_fortran(&v, &shape)),
+    Ok((header, big, kind, data))
+}
+
+fn read_inner(bytes: &[u8]) -> Result<Tensor, Rule> {
+    let (header, big, kind, data) = split(bytes)?;
+    let elements = match kind.decode(data, big)? {
+        Data::F32(v) => Data::F32(reordered(v, &header)),
+        Data::F64(v) => Data::F64(reordered(v, &header)),
+        Data::I32(v) => Data::I32(reordered(v, &header)),
+        Data::U8(v) => Data::U8(reordered(v, &header)),
     };
-    Tensor::new(&shape, reordered)
+    Tensor::new(&header.shape, elements)
 }
 
 /// Column-major elements in row-major order.
@@ -186,21 +252,41 @@ impl Kind {
             Kind::F8 | Kind::I8 | Kind::U8 => 8,
         }
     }
-    fn decode(self, data: &[u8], big: bool) -> Result<Data, Rule> {
-        /// Elements of N bytes, turned to little-endian.
-        fn each<const N: usize, T>(data: &[u8], big: bool, f: impl Fn([u8; N]) -> T) -> Vec<T> {
-            let (chunks, _) = data.as_chunks::<N>();
-            chunks
-                .iter()
-                .map(|&c| {
-                    let mut c = c;
-                    if big {
-                        c.reverse();
-                    }
-                    f(c)
-                })
-                .collect()
+    fn element(self) -> ElementType {
+        match self {
+            Kind::F2 => ElementType::F16,
+            Kind::F4 => ElementType::F32,
+            Kind::F8 => ElementType::F64,
+            Kind::I1 => ElementType::I8,
+            Kind::I2 => ElementType::I16,
+            Kind::I4 => ElementType::I32,
+            Kind::I8 => ElementType::I64,
+            Kind::U1 => ElementType::U8,
+            Kind::U2 => ElementType::U16,
+            Kind::U4 => ElementType::U32,
+            Kind::U8 => ElementType::U64,
+            Kind::B1 => ElementType::Bool,
         }
+    }
+    /// Whole numbers and truths in 64 bits; `None` for floats.
+    fn decode_whole(self, data: &[u8], big: bool) -> Result<Option<Vec<i64>>, Rule> {
+        Ok(Some(match self {
+            Kind::F2 | Kind::F4 | Kind::F8 => return Ok(None),
+            Kind::I8 => each(data, big, i64::from_le_bytes),
+            Kind::U8 => {
+                let v = each(data, big, u64::from_le_bytes);
+                let fit = |x| i64::try_from(x).map_err(|_| Rule::new(format!("the number {x} does not fit 63 bits")));
+                v.into_iter().map(fit).collect::<Result<_, _>>()?
+            }
+            Kind::U4 => each(data, big, |b| i64::from(u32::from_le_bytes(b))),
+            _ => match self.decode(data, big)? {
+                Data::I32(v) => v.into_iter().map(i64::from).collect(),
+                Data::U8(v) => v.into_iter().map(i64::from).collect(),
+                Data::F32(_) | Data::F64(_) => return Ok(None),
+            },
+        }))
+    }
+    fn decode(self, data: &[u8], big: bool) -> Result<Data, Rule> {
         fn whole(v: impl Iterator<Item = i128>) -> Result<Data, Rule> {
             let fit = |(i, x)| {
                 i32::try_from(x).map_err(|_| {
@@ -228,6 +314,21 @@ impl Kind {
             Kind::U8 => whole(each(data, big, |b| i128::from(u64::from_le_bytes(b))).into_iter())?,
         })
     }
+}
+
+/// Elements of N bytes, turned to little-endian.
+fn each<const N: usize, T>(data: &[u8], big: bool, f: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (chunks, _) = data.as_chunks::<N>();
+    chunks
+        .iter()
+        .map(|&c| {
+            let mut c = c;
+            if big {
+                c.reverse();
+            }
+            f(c)
+        })
+        .collect()
 }
 
 struct Header {

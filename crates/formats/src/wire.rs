@@ -241,11 +241,11 @@ impl<'a> Field<'a> for Vec<i64> {
         }
         Ok(())
     }
+    /// One by one, as `onnx.proto` declares extents and attributes: every reader takes them so, few take them packed.
     fn put(&self, number: u32, out: &mut Vec<u8>) {
-        if !self.is_empty() {
-            let mut packed = Vec::new();
-            self.iter().for_each(|&v| put_varint(v as u64, &mut packed));
-            put_bytes(number, &packed, out);
+        for &v in self {
+            put_key(number, 0, out);
+            put_varint(v as u64, out);
         }
     }
 }
@@ -264,9 +264,9 @@ macro_rules! fixed_list {
                 Ok(())
             }
             fn put(&self, number: u32, out: &mut Vec<u8>) {
-                if !self.is_empty() {
-                    let packed: Vec<u8> = self.iter().flat_map(|v| v.to_le_bytes()).collect();
-                    put_bytes(number, &packed, out);
+                for v in self {
+                    put_key(number, $kind, out);
+                    out.extend_from_slice(&v.to_le_bytes());
                 }
             }
         }

@@ -77,7 +77,7 @@ pub use evaluate::EvaluateOptions;
 pub use files::{read_limited, write_aside};
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;
-pub use model::{Model, Prediction};
+pub use model::{Bound, Model, Prediction};
 pub use page::{confusion, page};
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};

@@ -4,7 +4,7 @@ use crate::{Error, Result, files};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_cpu::CpuBackend;
 use gabor_data::{Image, Preprocessing};
-use gabor_formats::onnx;
+use gabor_formats::{Array, ElementType, onnx};
 use gabor_graph::ops::Softmax;
 use gabor_graph::{Graph, ValueId};
 use gabor_nets::{Mode, Network};
@@ -47,8 +47,18 @@ pub struct Model {
     pub(crate) compiled: Option<Box<dyn Executable>>,
 }
 
+/// A model that was read for one run.
+pub struct Bound {
+    /// The model.
+    pub model: Model,
+    /// What was given for the inputs of the model's graph, in the types that it computes in.
+    pub inputs: Vec<(String, Tensor)>,
+    /// The element types that the file names for its outputs; empty where it does not name all.
+    pub outputs: Vec<(String, ElementType)>,
+}
+
 impl Model {
-    /// Reads a `.onnx` file.
+    /// Reads a `.onnx` file. Weights that lie in another file are read from the model's directory.
     ///
     /// # Errors
     /// A path that cannot be read; a file that is damaged, no model, or holds operators that are not known (all of them
@@ -56,14 +66,34 @@ impl Model {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = files::read_limited(path, LARGEST_FILE)?;
-        Self::from_onnx(&bytes).map_err(|e| e.inside(path.display()))
+        let beside = files::Beside::new(path);
+        let read = onnx::import_with(&bytes, Some(&|at| beside.bytes(at))).map_err(Error::from);
+        read.and_then(Self::of_imported).map_err(|e| e.inside(path.display()))
+    }
+    /// Reads a `.onnx` file for one run on these inputs. Extents that the file leaves open are those of the inputs, and
+    /// an operator may take from an input what it must know beforehand, such as a shape; such an input becomes part of
+    /// the graph.
+    ///
+    /// # Errors
+    /// As [`open`](Model::open); an input that the model does not have, or of another kind or shape than it says.
+    pub fn bind(path: impl AsRef<Path>, inputs: Vec<(String, Array)>) -> Result<Bound> {
+        let path = path.as_ref();
+        let bytes = files::read_limited(path, LARGEST_FILE)?;
+        let beside = files::Beside::new(path);
+        let read = onnx::import_for(&bytes, inputs, Some(&|at| beside.bytes(at))).map_err(Error::from);
+        let bound =
+            read.and_then(|b| Ok(Bound { model: Self::of_imported(b.model)?, inputs: b.inputs, outputs: b.outputs }));
+        bound.map_err(|e| e.inside(path.display()))
     }
     /// Reads the bytes of a `.onnx` file.
     ///
     /// # Errors
     /// As [`open`](Model::open).
     pub fn from_onnx(bytes: &[u8]) -> Result<Self> {
-        let onnx::Imported { graph, weights, metadata, .. } = onnx::import(bytes)?;
+        Self::of_imported(onnx::import(bytes)?)
+    }
+    fn of_imported(read: onnx::Imported) -> Result<Self> {
+        let onnx::Imported { graph, weights, metadata, .. } = read;
         let preprocessing = match &metadata.preprocessing {
             Some(text) => Some(Preprocessing::from_json(text)?),
             None => None,

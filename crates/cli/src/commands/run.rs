@@ -5,7 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
 use gabor::Model;
-use gabor::formats::npy;
+use gabor::formats::{Array, ElementType, npy, onnx};
 use gabor::tensor::{DType, Tensor};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,8 +16,11 @@ const LARGEST_FILE: u64 = 16 << 30;
 
 /// Run a model on raw tensors
 ///
-/// Every output becomes DIR/NAME.npy. With --grad the gradients of Σ dy·y for every input and every weight become
-/// DIR/grad.NAME.npy. Characters of names that file names do not take become `_`.
+/// Every output becomes DIR/NAME.npy, in the element type that the model names. With --grad the gradients of Σ dy·y for
+/// every input and every weight become DIR/grad.NAME.npy. Characters of names that file names do not take become `_`.
+///
+/// The model is read for these inputs: an operator may take from an input what it must know beforehand, such as the shape
+/// of a reshape. Such an input becomes a part of the network and has no gradient.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -29,8 +32,8 @@ JSON: `outputs` and `gradients`, each by name: `file`, `shape`, `dtype`.")]
 pub struct Arguments {
     /// The model, an .onnx file
     model: PathBuf,
-    /// An input of the model and the file that holds it
-    #[arg(long = "input", value_name = "NAME=FILE.npy", value_parser = pair)]
+    /// An input of the model and the file that holds it, .npy or .pb (ONNX TensorProto)
+    #[arg(long = "input", value_name = "NAME=FILE", value_parser = pair)]
     inputs: Vec<(String, String)>,
     /// The directory for the results; made where it is missing
     #[arg(long, value_name = "DIR")]
@@ -45,8 +48,9 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let model = Model::open(&a.model)?.on(a.compute.backend()?);
-    let inputs = read_inputs(&model, &a.inputs)?;
+    let inputs = read_inputs(&a.inputs)?;
+    let bound = Model::bind(&a.model, inputs)?;
+    let (model, inputs) = (bound.model.on(a.compute.backend()?), bound.inputs);
     let seeds = a.grad.iter().map(|g| seed(&model, g)).collect::<Result<Vec<_>>>()?;
     fn view(v: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
         v.iter().map(|(k, t)| (k.as_str(), t)).collect()
@@ -57,10 +61,12 @@ pub fn run(a: &Arguments) -> Result<()> {
     let mut writer = Writer { directory: &a.output, taken: BTreeMap::new() };
     let mut written = [Map::new(), Map::new()];
     for (name, tensor) in &outputs {
-        writer.write(&mut written[0], name, &file_name(name), tensor)?;
+        let kind = bound.outputs.iter().find(|(n, _)| n == name).map_or(of(tensor.dtype()), |(_, k)| *k);
+        writer.write(&mut written[0], name, &file_name(name), tensor, kind)?;
     }
     for (name, tensor) in gradients.by_name.iter() {
-        writer.write(&mut written[1], name, &format!("grad.{}", file_name(name)), tensor)?;
+        let file = format!("grad.{}", file_name(name));
+        writer.write(&mut written[1], name, &file, tensor, of(tensor.dtype()))?;
     }
     let [outputs, gradients] = written;
     if a.format.json {
@@ -76,33 +82,37 @@ pub fn run(a: &Arguments) -> Result<()> {
     )
 }
 
-fn read_npy(path: &str) -> Result<Tensor> {
-    let bytes = gabor::read_limited(Path::new(path), LARGEST_FILE)?;
-    npy::read(&bytes).map_err(|e| Failure::Failed(gabor::Error::from(e).inside(path).to_string()))
+/// The type of a file for what a graph computes in.
+fn of(dtype: DType) -> ElementType {
+    match dtype {
+        DType::F32 => ElementType::F32,
+        DType::F64 => ElementType::F64,
+        DType::I32 => ElementType::I32,
+        DType::U8 => ElementType::U8,
+    }
 }
 
-/// The inputs, in the element types that the model wants.
-fn read_inputs(model: &Model, given: &[(String, String)]) -> Result<Vec<(String, Tensor)>> {
-    let mut all: Vec<(String, Tensor)> = Vec::new();
+fn read_array(path: &str) -> Result<Array> {
+    let bytes = gabor::read_limited(Path::new(path), LARGEST_FILE)?;
+    let pb = Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("pb"));
+    let array = if pb { onnx::read_tensor(&bytes) } else { npy::read_array(&bytes) };
+    let array = array.map_err(|e| Failure::Failed(gabor::Error::from(e).inside(path).to_string()))?;
+    if array.kind == ElementType::F64 {
+        output::note(&format!("{path}: f64 is rounded to f32, in which networks compute"));
+    }
+    Ok(array)
+}
+
+/// The inputs, as their files hold them.
+fn read_inputs(given: &[(String, String)]) -> Result<Vec<(String, Array)>> {
+    let mut all: Vec<(String, Array)> = Vec::new();
     for (name, path) in given {
         if all.iter().any(|(n, _)| n == name) {
             return Err(Failure::Usage(format!("--input {name}={path}: the input is given twice")));
         }
-        let tensor = read_npy(path)?;
-        let wanted = model.graph().inputs().find(|&v| model.graph().value(v).name == *name);
-        let dtype = wanted.map_or(tensor.dtype(), |v| model.graph().ty(v).dtype);
-        all.push((name.clone(), converted(tensor, dtype, path)));
+        all.push((name.clone(), read_array(path)?));
     }
     Ok(all)
-}
-
-/// Doubles become floats, as NumPy makes the former by default; every other difference is the model's to refuse.
-fn converted(tensor: Tensor, wanted: DType, path: &str) -> Tensor {
-    if tensor.dtype() == DType::F64 && wanted == DType::F32 {
-        output::note(&format!("{path}: f64 is rounded to f32, which the model wants"));
-        return tensor.cast(DType::F32);
-    }
-    tensor
 }
 
 fn seed(model: &Model, text: &str) -> Result<(String, Tensor)> {
@@ -120,8 +130,9 @@ fn seed(model: &Model, text: &str) -> Result<(String, Tensor)> {
             return Err(Failure::Usage(rule));
         }
     };
-    let tensor = read_npy(path)?;
-    Ok((name, converted(tensor, DType::F32, path)))
+    let tensor = read_array(path)?.into_tensor();
+    let tensor = tensor.map_err(|rule| Failure::Failed(gabor::Error::new(path, rule).to_string()))?;
+    Ok((name, tensor))
 }
 
 /// A name as a file name: letters, digits, `.`, `-` and `_`.
@@ -136,14 +147,21 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&mut self, list: &mut Map<String, Value>, name: &str, file: &str, tensor: &Tensor) -> Result<()> {
+    fn write(
+        &mut self,
+        list: &mut Map<String, Value>,
+        name: &str,
+        file: &str,
+        tensor: &Tensor,
+        kind: ElementType,
+    ) -> Result<()> {
         if let Some(other) = self.taken.insert(file.to_string(), name.to_string()) {
             return Err(Failure::Failed(format!("{name}: its file {file}.npy is already taken by {other}")));
         }
         let path = self.directory.join(format!("{file}.npy"));
-        gabor::write_aside(&path, &npy::write(tensor))?;
-        let entry =
-            json!({ "file": path.display().to_string(), "shape": tensor.shape(), "dtype": tensor.dtype().name() });
+        let bytes = npy::write_as(tensor, kind).map_err(|rule| Failure::Failed(format!("output {name}: {rule}")))?;
+        gabor::write_aside(&path, &bytes)?;
+        let entry = json!({ "file": path.display().to_string(), "shape": tensor.shape(), "dtype": kind.name() });
         list.insert(name.to_string(), entry);
         Ok(())
     }

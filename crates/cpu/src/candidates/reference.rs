@@ -46,6 +46,8 @@ table! {
     "log_softmax" => log_softmax,
     "batch_norm" => batch_norm,
     "batch_norm_grad" => batch_norm_grad,
+    "gather" => gather,
+    "scatter_add" => scatter_add,
     "one_hot" => one_hot,
     "cast" => cast,
     "random_uniform" => random_uniform,
@@ -219,6 +221,16 @@ fn batch_norm_grad(p: &Problem<'_>) -> Prepared {
         let (dx, dgamma, dbeta) = (out(io, 0), out(io, 1), out(io, 2));
         kernels::batch_norm_grad(&e, io.f32(0), io.f32(1), io.f32(2), io.f32(3), io.f32(4), dx, dgamma, dbeta);
     }))
+}
+fn gather(p: &Problem<'_>) -> Prepared {
+    let (axis, shape) = (op::<Gather>(p)?.axis, &p.inputs[0]);
+    let (len, inner) = (shape[axis], shape[axis + 1..].iter().product());
+    Ok(whole(move |io| kernels::gather(io.f32(0), len, inner, io.i32(1), out(io, 0))))
+}
+fn scatter_add(p: &Problem<'_>) -> Prepared {
+    let (axis, shape) = (op::<ScatterAdd>(p)?.axis, &p.outputs[0]);
+    let (len, inner) = (shape[axis], shape[axis + 1..].iter().product());
+    Ok(whole(move |io| kernels::scatter_add(io.f32(0), len, inner, io.i32(1), out(io, 0))))
 }
 fn one_hot(p: &Problem<'_>) -> Prepared {
     let classes = op::<OneHot>(p)?.classes;

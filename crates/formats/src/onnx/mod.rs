@@ -1,7 +1,7 @@
 //! ONNX: a graph, its weights and what prediction needs, in one file that other runtimes open.
 //!
 //! [`export`] writes opset 17 with a symbolic batch size; [`import`] reads the same operators from other producers, of
-//! opsets 7 to 21. Both refuse what they cannot say, listing every such node at once. Adding an operator costs one
+//! opsets 7 to 28. Both refuse what they cannot say, listing every such node at once. Adding an operator costs one
 //! function and one row of a table: `export/*.rs` by the registry's name, `import/*.rs` by ONNX's.
 //!
 //! The messages of `onnx.proto3` are declared in `proto.rs` over the small reader and writer in `crate::wire`: no protocol
@@ -14,7 +14,8 @@ mod proto;
 mod tensor;
 
 pub use export::export;
-pub use import::import;
+pub use import::{Bound, import, import_for, import_with};
+pub use tensor::{External, Location, read_tensor};
 // Under their old paths, too: most callers read and write ONNX alone.
 pub use crate::{Imported, Metadata};
 
@@ -25,4 +26,4 @@ const IR_VERSION: i64 = 8;
 /// The oldest opset that is read.
 const OLDEST_OPSET: i64 = 7;
 /// The newest opset that is read.
-const NEWEST_OPSET: i64 = 21;
+const NEWEST_OPSET: i64 = 28;

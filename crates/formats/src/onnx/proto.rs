@@ -133,11 +133,15 @@ pub(crate) mod elem {
     pub(crate) const FLOAT: i64 = 1;
     pub(crate) const UINT8: i64 = 2;
     pub(crate) const INT8: i64 = 3;
+    pub(crate) const UINT16: i64 = 4;
+    pub(crate) const INT16: i64 = 5;
     pub(crate) const INT32: i64 = 6;
     pub(crate) const INT64: i64 = 7;
     pub(crate) const BOOL: i64 = 9;
     pub(crate) const FLOAT16: i64 = 10;
     pub(crate) const DOUBLE: i64 = 11;
+    pub(crate) const UINT32: i64 = 12;
+    pub(crate) const UINT64: i64 = 13;
     pub(crate) const BFLOAT16: i64 = 16;
 }
 

@@ -1,120 +1,184 @@
 //! Tensors of ONNX files.
 
 use super::proto::{TensorProto, elem, elem_name, elem_of};
-use crate::error::element_count;
+use crate::Result;
+pub(super) use crate::array::{Array as Known, ElementType, Elements};
+use crate::error::{At, element_count};
 use crate::half::{bf16_to_f32, f16_to_f32};
-use crate::wire::Text;
+use crate::wire::{Budget, Message, Text};
 use gabor_tensor::{Data, Rule, Tensor};
 
-/// The elements of a tensor that is known at import.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Elements {
-    Float(Vec<f32>),
-    /// Whole numbers and booleans: shapes, axes, indices.
-    Int(Vec<i64>),
-    Byte(Vec<u8>),
+/// Where the elements of a tensor lie when they lie in another file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// The other file, relative to the model's directory: plain names with `/` between them, none of them `..`.
+    pub file: &'a str,
+    /// The first byte.
+    pub offset: u64,
+    /// The number of bytes: as many as the tensor's extents and element type say.
+    pub length: usize,
 }
 
-/// A tensor that is known at import.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Known {
-    pub(super) shape: Vec<usize>,
-    pub(super) elements: Elements,
+/// Gives the bytes of a [`Location`]: this crate opens no file.
+pub type External<'e> = &'e dyn Fn(&Location<'_>) -> Result<Vec<u8>, Rule>;
+
+/// The element type behind a number.
+pub(super) fn kind_of(number: i64) -> Result<ElementType, Rule> {
+    ELEMENT_TYPES.iter().find(|(n, _)| *n == number).map(|&(_, k)| k).ok_or_else(|| {
+        Rule::new(format!("elements of type {}", elem_name(number)))
+            .right("float, double, float16, bfloat16, int64 to int8, uint64 to uint8 or bool")
+    })
 }
 
-impl Known {
-    /// The tensor in a graph's element types.
-    pub(super) fn into_tensor(self) -> Result<Tensor, Rule> {
-        let data = match self.elements {
-            Elements::Float(v) => Data::F32(v),
-            Elements::Byte(v) => Data::U8(v),
-            Elements::Int(v) => {
-                let fit = |x: i64| {
-                    i32::try_from(x).map_err(|_| Rule::new(format!("the number {x} does not fit a 32-bit integer")))
-                };
-                Data::I32(v.into_iter().map(fit).collect::<Result<_, _>>()?)
-            }
-        };
-        Tensor::new(&self.shape, data)
-    }
+/// Element types by their numbers in `TensorProto.DataType`.
+const ELEMENT_TYPES: [(i64, ElementType); 13] = [
+    (elem::FLOAT, ElementType::F32),
+    (elem::UINT8, ElementType::U8),
+    (elem::INT8, ElementType::I8),
+    (elem::UINT16, ElementType::U16),
+    (elem::INT16, ElementType::I16),
+    (elem::INT32, ElementType::I32),
+    (elem::INT64, ElementType::I64),
+    (elem::BOOL, ElementType::Bool),
+    (elem::FLOAT16, ElementType::F16),
+    (elem::DOUBLE, ElementType::F64),
+    (elem::UINT32, ElementType::U32),
+    (elem::UINT64, ElementType::U64),
+    (elem::BFLOAT16, ElementType::BF16),
+];
+
+/// The array in the bytes of a `.pb` file, a `TensorProto` of its own.
+///
+/// # Errors
+/// Bytes that are no such message, elements of a type that is not read, and extents that the bytes do not fill.
+pub fn read_tensor(bytes: &[u8]) -> Result<Known> {
+    let proto = TensorProto::read(bytes, &mut Budget::new()).at("onnx tensor")?;
+    read(&proto, None).at("onnx tensor")
 }
 
 /// The tensor of a file, its extents compared with its bytes before anything is allocated.
-pub(super) fn read(t: &TensorProto<'_>) -> Result<Known, Rule> {
-    if t.data_location != 0 || !t.external_data.is_empty() {
-        return Err(Rule::new("its elements lie in another file (external data)")
-            .right("a file that holds its weights: save it again with save_as_external_data=False"));
-    }
+pub(super) fn read(t: &TensorProto<'_>, external: Option<External<'_>>) -> Result<Known, Rule> {
     let extent =
         |&d: &i64| usize::try_from(d).map_err(|_| Rule::new(format!("extents {:?}", t.dims)).right("none below 0"));
     let shape = t.dims.iter().map(extent).collect::<Result<Vec<_>, _>>()?;
-    let size = match t.data_type {
-        elem::FLOAT | elem::INT32 => 4,
-        elem::DOUBLE | elem::INT64 => 8,
-        elem::FLOAT16 | elem::BFLOAT16 => 2,
-        elem::UINT8 | elem::INT8 | elem::BOOL => 1,
-        other => {
-            return Err(Rule::new(format!("elements of type {}", elem_name(other)))
-                .right("float, double, float16, bfloat16, int64, int32, int8, uint8 or bool"));
-        }
-    };
+    let kind = kind_of(t.data_type)?;
+    let size = kind.size();
     let count = element_count(&shape, size)?;
+    if t.data_location != 0 || !t.external_data.is_empty() {
+        let location = location(t, count * size)?;
+        let bytes = match external {
+            Some(f) => f(&location)?,
+            None => {
+                return Err(Rule::new(format!(
+                    "its elements lie in another file, `{}` (external data)",
+                    location.file
+                ))
+                .right("the model opened by its path, beside that file"));
+            }
+        };
+        if bytes.len() != count * size {
+            return Err(Rule::new(format!("{} bytes of `{}` for {kind} {shape:?}", bytes.len(), location.file))
+                .right(format!("{} bytes", count * size)));
+        }
+        return Ok(Known { shape, kind, elements: from_raw(kind, &bytes)? });
+    }
     let elements = match &t.raw_data {
-        Some(raw) if raw.len() == count * size => from_raw(t.data_type, raw),
+        Some(raw) if raw.len() == count * size => from_raw(kind, raw)?,
         Some(raw) => {
             return Err(Rule::new(format!("{} bytes for {} {shape:?}", raw.len(), elem_name(t.data_type)))
                 .right(format!("{} bytes", count * size)));
         }
         None => {
-            let (elements, len) = from_fields(t)?;
-            if len != count {
-                return Err(Rule::new(format!("{len} elements for a tensor of shape {shape:?}"))
+            let elements = from_fields(t, kind)?;
+            if elements.len() != count {
+                return Err(Rule::new(format!("{} elements for a tensor of shape {shape:?}", elements.len()))
                     .right(format!("{count} elements")));
             }
             elements
         }
     };
-    Ok(Known { shape, elements })
+    Ok(Known { shape, kind, elements })
 }
 
-fn from_raw(kind: i64, raw: &[u8]) -> Elements {
+/// Where external data lie: a place below the model's directory and as many bytes as the tensor has.
+fn location<'t>(t: &'t TensorProto<'_>, length: usize) -> Result<Location<'t>, Rule> {
+    let entry = |key: &str| t.external_data.iter().find(|e| e.key == key).map(|e| &*e.value);
+    let number = |key: &str| {
+        entry(key)
+            .map(|v| {
+                v.parse::<u64>().map_err(|_| Rule::new(format!("external data with {key} {v:?}")).right("a number"))
+            })
+            .transpose()
+    };
+    let file = entry("location").ok_or_else(|| Rule::new("external data without a location"))?;
+    // A model file must not read what its reader did not mean to open.
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':', '\0']);
+    if !file.strip_prefix("./").unwrap_or(file).split('/').all(plain) {
+        return Err(Rule::new(format!("external data at {file:?}"))
+            .right("a file in the model's directory or below it, without `..`"));
+    }
+    if let Some(given) = number("length")?
+        && given != length as u64
+    {
+        return Err(Rule::new(format!("external data of {given} bytes")).right(format!("{length} bytes")));
+    }
+    Ok(Location { file, offset: number("offset")?.unwrap_or(0), length })
+}
+
+fn from_raw(kind: ElementType, raw: &[u8]) -> Result<Elements, Rule> {
     fn each<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
         bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
     }
-    match kind {
-        elem::FLOAT => Elements::Float(each(raw, f32::from_le_bytes)),
-        elem::DOUBLE => Elements::Float(each(raw, |b| f64::from_le_bytes(b) as f32)),
-        elem::FLOAT16 => Elements::Float(each(raw, |b| f16_to_f32(u16::from_le_bytes(b)))),
-        elem::BFLOAT16 => Elements::Float(each(raw, |b| bf16_to_f32(u16::from_le_bytes(b)))),
-        elem::INT64 => Elements::Int(each(raw, i64::from_le_bytes)),
-        elem::INT32 => Elements::Int(each(raw, |b| i64::from(i32::from_le_bytes(b)))),
-        elem::INT8 => Elements::Int(each(raw, |b: [u8; 1]| i64::from(b[0] as i8))),
-        elem::BOOL => Elements::Int(raw.iter().map(|&b| i64::from(b != 0)).collect()),
-        _ => Elements::Byte(raw.to_vec()),
+    Ok(match kind {
+        ElementType::F32 => Elements::Float(each(raw, f32::from_le_bytes)),
+        ElementType::F64 => doubles(&each(raw, f64::from_le_bytes))?,
+        ElementType::F16 => Elements::Float(each(raw, |b| f16_to_f32(u16::from_le_bytes(b)))),
+        ElementType::BF16 => Elements::Float(each(raw, |b| bf16_to_f32(u16::from_le_bytes(b)))),
+        ElementType::I64 => Elements::Int(each(raw, i64::from_le_bytes)),
+        ElementType::U64 => unsigned(&each(raw, i64::from_le_bytes))?,
+        ElementType::I32 => Elements::Int(each(raw, |b| i64::from(i32::from_le_bytes(b)))),
+        ElementType::U32 => Elements::Int(each(raw, |b| i64::from(u32::from_le_bytes(b)))),
+        ElementType::I16 => Elements::Int(each(raw, |b| i64::from(i16::from_le_bytes(b)))),
+        ElementType::U16 => Elements::Int(each(raw, |b| i64::from(u16::from_le_bytes(b)))),
+        ElementType::I8 => Elements::Int(each(raw, |b: [u8; 1]| i64::from(b[0] as i8))),
+        ElementType::U8 => Elements::Int(raw.iter().map(|&b| i64::from(b)).collect()),
+        ElementType::Bool => Elements::Int(raw.iter().map(|&b| i64::from(b != 0)).collect()),
+    })
+}
+
+/// Doubles as floats: an error where one is too large.
+fn doubles(v: &[f64]) -> Result<Elements, Rule> {
+    match v.iter().find(|x| x.is_finite() && !(**x as f32).is_finite()) {
+        Some(x) => Err(Rule::new(format!("the double {x:e} does not fit a 32-bit float"))),
+        None => Ok(Elements::Float(v.iter().map(|&x| x as f32).collect())),
+    }
+}
+
+fn unsigned(v: &[i64]) -> Result<Elements, Rule> {
+    match v.iter().find(|x| **x < 0) {
+        Some(&x) => Err(Rule::new(format!("the number {} does not fit 63 bits", x as u64))),
+        None => Ok(Elements::Int(v.to_vec())),
     }
 }
 
 /// Elements in the typed field that the standard gives each type.
-fn from_fields(t: &TensorProto<'_>) -> Result<(Elements, usize), Rule> {
-    let half = |f: fn(u16) -> f32| t.int32_data.iter().map(|&v| f(v as u16)).collect();
-    let elements = match t.data_type {
-        elem::FLOAT => Elements::Float(t.float_data.clone()),
-        elem::DOUBLE => Elements::Float(t.double_data.iter().map(|&v| v as f32).collect()),
-        elem::FLOAT16 => Elements::Float(half(f16_to_f32)),
-        elem::BFLOAT16 => Elements::Float(half(bf16_to_f32)),
-        elem::INT64 => Elements::Int(t.int64_data.clone()),
-        elem::UINT8 => {
-            let byte = |&v: &i64| u8::try_from(v).map_err(|_| Rule::new(format!("a byte of {v}")));
-            Elements::Byte(t.int32_data.iter().map(byte).collect::<Result<_, _>>()?)
+fn from_fields(t: &TensorProto<'_>, kind: ElementType) -> Result<Elements, Rule> {
+    let half = |f: fn(u16) -> f32| Elements::Float(t.int32_data.iter().map(|&v| f(v as u16)).collect());
+    Ok(match kind {
+        ElementType::F32 => Elements::Float(t.float_data.clone()),
+        ElementType::F64 => doubles(&t.double_data)?,
+        ElementType::F16 => half(f16_to_f32),
+        ElementType::BF16 => half(bf16_to_f32),
+        ElementType::I64 => Elements::Int(t.int64_data.clone()),
+        ElementType::U64 | ElementType::U32 => unsigned(&t.uint64_data)?,
+        _ => {
+            let (low, high) = kind.range().unwrap_or((0, 0));
+            match t.int32_data.iter().find(|v| !(low..=high).contains(v)) {
+                Some(v) => return Err(Rule::new(format!("an element of {v} in a tensor of {kind}"))),
+                None => Elements::Int(t.int32_data.clone()),
+            }
         }
-        _ => Elements::Int(t.int32_data.clone()),
-    };
-    let len = match &elements {
-        Elements::Float(v) => v.len(),
-        Elements::Int(v) => v.len(),
-        Elements::Byte(v) => v.len(),
-    };
-    Ok((elements, len))
+    })
 }
 
 /// A tensor for a file.

@@ -25,6 +25,7 @@ mod dropout;
 mod elu;
 mod embed;
 mod fold;
+mod gather;
 mod gelu;
 mod global_avg_pool;
 mod global_lp_pool;
@@ -63,6 +64,7 @@ mod prelu;
 mod random_uniform;
 mod reduce;
 mod reshape;
+mod scatter_add;
 mod selu;
 mod silu;
 mod size;
@@ -96,6 +98,7 @@ pub use dropout::Dropout;
 pub use elu::Elu;
 pub use embed::Embed;
 pub use fold::Fold;
+pub use gather::Gather;
 pub use gelu::Gelu;
 pub use global_avg_pool::GlobalAvgPool;
 pub use global_lp_pool::GlobalLpPool;
@@ -130,6 +133,7 @@ pub use prelu::PRelu;
 pub use random_uniform::RandomUniform;
 pub use reduce::Reduce;
 pub use reshape::Reshape;
+pub use scatter_add::ScatterAdd;
 pub use selu::Selu;
 pub use silu::Silu;
 pub use size::Size;
@@ -174,6 +178,8 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<BatchNorm>(),
         OperationSpec::of::<BatchNormGrad>(),
         OperationSpec::of::<BatchNormInference>(),
+        OperationSpec::of::<Gather>(),
+        OperationSpec::of::<ScatterAdd>(),
         OperationSpec::of::<OneHot>(),
         OperationSpec::of::<Cast>(),
         OperationSpec::of::<RandomUniform>(),

@@ -29,7 +29,7 @@ pub(crate) use pool::divisors as pool_divisors;
 pub use pool::{avg_pool, avg_pool_grad, max_pool, max_pool_gather, max_unpool};
 pub use random::random_uniform;
 pub use reduce::reduce;
-pub use shuffle::{concat, embed, one_hot, slice, transpose};
+pub use shuffle::{concat, embed, gather, one_hot, scatter_add, slice, transpose};
 pub use softmax::{log_softmax, softmax};
 pub use unfold::{fold, unfold};
 

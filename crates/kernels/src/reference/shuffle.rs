@@ -60,6 +60,40 @@ fn each_source(shape: &[usize], starts: &[usize], steps: &[isize], y_shape: &[us
     });
 }
 
+/// Chosen elements of a dimension: x `[outer, len, inner]` and `indices` below `len` to y `[outer, indices, inner]`. An
+/// index outside gives zeros.
+pub fn gather<R: Real>(x: &[R], len: usize, inner: usize, indices: &[i32], y: &mut [R]) {
+    let outer = x.len() / (len * inner).max(1);
+    let mut rows = y.chunks_exact_mut(inner.max(1));
+    for o in 0..outer {
+        for &i in indices {
+            let Some(row) = rows.next() else { return };
+            match usize::try_from(i) {
+                Ok(i) if i < len => row.copy_from_slice(&x[(o * len + i) * inner..][..inner]),
+                _ => row.fill(R::ZERO),
+            }
+        }
+    }
+}
+
+/// The adjoint of [`gather`]: dy `[outer, indices, inner]` is added to the elements of dx `[outer, len, inner]` that it was
+/// taken from, in order.
+pub fn scatter_add<R: Real>(dy: &[R], len: usize, inner: usize, indices: &[i32], dx: &mut [R]) {
+    dx.fill(R::ZERO);
+    let outer = dx.len() / (len * inner).max(1);
+    let mut rows = dy.chunks_exact(inner.max(1));
+    for o in 0..outer {
+        for &i in indices {
+            let Some(row) = rows.next() else { return };
+            if let Ok(i) = usize::try_from(i)
+                && i < len
+            {
+                dx[(o * len + i) * inner..][..inner].iter_mut().zip(row).for_each(|(d, &v)| *d += v);
+            }
+        }
+    }
+}
+
 /// One row per label: 1 in the label's column, 0 elsewhere. labels `[n]` to y `[n, classes]`; a label outside
 /// `0..classes` gives a row of zeros.
 pub fn one_hot<R: Real>(labels: &[i32], classes: usize, y: &mut [R]) {

@@ -3,7 +3,8 @@
 use super::Row;
 use super::cx::Cx;
 use super::writer::{int, ints, text};
-use gabor_graph::ops::{Broadcast, Concat, Embed, Pad, Reshape, Slice, Transpose};
+use crate::onnx::proto::elem;
+use gabor_graph::ops::{Broadcast, Concat, Embed, Gather, Pad, Reshape, ScatterAdd, Slice, Transpose};
 use gabor_tensor::{Dim, PadMode, Rule, Shape};
 
 pub(super) const ROWS: &[(&str, Row)] = &[
@@ -34,6 +35,13 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     }),
     ("pad", pad),
     ("embed", embed),
+    ("gather", |c| {
+        // Indices outside the axis give zeros here and are an error there.
+        let axis = c.op::<Gather>()?.axis;
+        c.done("Gather", vec![int("axis", axis as i64)]);
+        Ok(())
+    }),
+    ("scatter_add", scatter_add),
 ];
 
 fn broadcast(c: &mut Cx<'_>) -> Result<(), Rule> {
@@ -130,5 +138,31 @@ fn embed(c: &mut Cx<'_>) -> Result<(), Rule> {
     pads[axis] = (start, len - start - count);
     let pads = pads_value(c, &pads);
     c.emit_to("Pad", &[&x, &pads, &zero], vec![], &y);
+    Ok(())
+}
+
+/// Added up along the first axis, where ONNX's operator puts elements by tuples of one index.
+fn scatter_add(c: &mut Cx<'_>) -> Result<(), Rule> {
+    let &ScatterAdd { axis, rank, .. } = c.op::<ScatterAdd>()?;
+    let (mut dy, at, y) = (c.x(0), c.x(1), c.y(0));
+    let (from, to) = (c.shape(0).rank(), c.out_shape(0).clone());
+    let front: Vec<usize> = (axis..axis + rank).chain(0..axis).chain(axis + rank..from).collect();
+    if axis > 0 {
+        dy = c.emit("Transpose", &[&dy], vec![ints("perm", front.iter().map(|&p| p as i64).collect())]);
+    }
+    let turned: Vec<usize> = [axis].into_iter().chain(0..axis).chain(axis + 1..to.rank()).collect();
+    let shape = c.shape_value(&Shape(turned.iter().map(|&a| to.0[a]).collect()))?;
+    let zeros = c.emit("ConstantOfShape", &[&shape], vec![]);
+    let last = c.ints(&[-1]);
+    let at = c.emit("Cast", &[&at], vec![int("to", elem::INT64)]);
+    let at = c.emit("Unsqueeze", &[&at, &last], vec![]);
+    let add = vec![text("reduction", "add")];
+    if axis == 0 {
+        c.emit_to("ScatterND", &[&zeros, &at, &dy], add, &y);
+        return Ok(());
+    }
+    let sum = c.emit("ScatterND", &[&zeros, &at, &dy], add);
+    let back: Vec<i64> = (1..=axis).chain([0]).chain(axis + 1..to.rank()).map(|p| p as i64).collect();
+    c.emit_to("Transpose", &[&sum], vec![ints("perm", back)], &y);
     Ok(())
 }

@@ -57,6 +57,28 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         let y = g.mul(x, t)?;
         o.set(0, y)
     }),
+    ("Celu", |o| {
+        let (x, alpha) = (o.x(0)?, o.a.float("alpha", 1.0)?);
+        let g = o.g();
+        // α·elu(x/α): what is positive is itself.
+        let scaled = g.scale(x, 1.0 / alpha)?;
+        let e = g.elu(scaled, 1.0)?;
+        let y = g.scale(e, alpha)?;
+        o.set(0, y)
+    }),
+    ("Swish", |o| {
+        let (x, alpha) = (o.x(0)?, o.a.float("alpha", 1.0)?);
+        let g = o.g();
+        let y = if alpha == 1.0 {
+            g.silu(x)?
+        } else {
+            let scaled = g.scale(x, alpha)?;
+            let s = g.sigmoid(scaled)?;
+            g.mul(x, s)?
+        };
+        o.set(0, y)
+    }),
+    ("Shrink", shrink),
     ("Clip", clip),
     ("Softmax", |o| softmax(o, false)),
     ("LogSoftmax", |o| softmax(o, true)),
@@ -105,46 +127,50 @@ fn gelu(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     o.set(0, y)
 }
 
+/// The slope broadcasts from the right: one number, one per channel with trailing extents of 1, or any other.
 fn prelu(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let (x, mut slope) = (o.x(0)?, o.role(1, Role::Bias)?);
+    let (x, slope) = (o.x(0)?, o.role(1, Role::Bias)?);
     let (shape, s) = (o.shape(x), o.shape(slope));
-    // The slope broadcasts from the right: one number, or one per channel with trailing extents of 1.
-    let (_, count) = s.count_of_ones();
-    let channels = shape.0.get(1).copied().unwrap_or(Dim::Fixed(1));
-    let trailing = shape.rank().saturating_sub(2);
-    let at_channels = s.rank() > trailing && s.0[s.rank() - 1 - trailing] == channels;
-    let to = match count {
-        None => Shape::fixed(&[1]),
-        Some(c) if at_channels && c == channels => Shape(vec![channels]),
-        _ => {
-            return Err(Rule::new(format!("a slope of shape {s} for x {shape}"))
-                .right("one, or one per channel")
-                .into());
+    let others: Vec<usize> = (0..s.rank()).filter(|&i| s.0[i] != Dim::Fixed(1)).collect();
+    let to = match others[..] {
+        [] => Some(Shape::fixed(&[1])),
+        // Axis i of the slope stands at axis i + rank - s.rank of x.
+        [i] if i + shape.rank() == s.rank() + 1 && shape.0.get(1) == Some(&s.0[i]) => Some(Shape(vec![s.0[i]])),
+        _ => None,
+    };
+    let g = o.g();
+    let y = match to {
+        Some(to) => {
+            let slope = if s == to { slope } else { g.reshape(slope, &to)? };
+            g.prelu(x, slope)?
+        }
+        None => {
+            let over = g.unary(Unary::Relu, x)?;
+            let under = g.sub(x, over)?;
+            let scaled = g.mul(under, slope)?;
+            g.add(over, scaled)?
         }
     };
-    if s != to {
-        slope = o.g().reshape(slope, &to)?;
+    if o.shape(y) != shape {
+        return Err(Rule::new(format!("a slope of shape {s} for x {shape}")).into());
     }
-    let y = o.g().prelu(x, slope)?;
     o.set(0, y)
 }
 
-/// Looking for the one extent that is not 1.
-trait Ones {
-    /// How many extents are not 1, and the first of them if it is the only one.
-    fn count_of_ones(&self) -> (usize, Option<Dim>);
-}
-
-impl Ones for Shape {
-    fn count_of_ones(&self) -> (usize, Option<Dim>) {
-        let others: Vec<Dim> = self.0.iter().copied().filter(|&d| d != Dim::Fixed(1)).collect();
-        match others[..] {
-            [] => (0, None),
-            [d] => (1, Some(d)),
-            // Two such extents fit no slope; an impossible one is reported.
-            _ => (others.len(), Some(Dim::Fixed(0))),
-        }
+/// x moved towards 0 by `bias`, and 0 within `lambd` of it.
+fn shrink(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let (bias, lambda) = (o.a.float("bias", 0.0)?, o.a.float("lambd", 0.5)?);
+    let x = o.x(0)?;
+    let g = o.g();
+    let mut y = g.zeros_like(x)?;
+    for side in [1.0, -1.0] {
+        let out = g.scale(x, side)?;
+        let out = g.shift(out, -lambda)?;
+        let moved = g.shift(x, -side * bias)?;
+        let part = g.gate(moved, out)?;
+        y = g.add(y, part)?;
     }
+    o.set(0, y)
 }
 
 fn hard_sigmoid(o: &mut Op<'_, '_>) -> Result<(), Fail> {
@@ -166,12 +192,13 @@ fn clip(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let (min, max) = if o.opset < 11 {
         (o.a.maybe_float("min")?, o.a.maybe_float("max")?)
     } else {
-        let end = |o: &Op<'_, '_>, i| if o.has(i) { o.number(i).map(Some) } else { Ok(None) };
+        let end = |o: &mut Op<'_, '_>, i| if o.has(i) { o.number(i).map(Some) } else { Ok(None) };
         (end(o, 1)?, end(o, 2)?)
     };
     let (min, max) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
     let x = o.x(0)?;
-    let y = o.g().clip(x, min, max)?;
+    // An interval that ends before it begins is its end.
+    let y = o.g().clip(x, min.min(max), max)?;
     o.set(0, y)
 }
 

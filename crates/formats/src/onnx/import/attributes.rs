@@ -90,7 +90,7 @@ impl<'m> Attributes<'m> {
     pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Known>, Rule> {
         match self.take(name)? {
             None => Ok(None),
-            Some(a) => tensor::read(a.t.as_ref().ok_or_else(|| wrong(a, "a tensor"))?).map(Some),
+            Some(a) => tensor::read(a.t.as_ref().ok_or_else(|| wrong(a, "a tensor"))?, None).map(Some),
         }
     }
     /// Reads an attribute that has no meaning at inference.

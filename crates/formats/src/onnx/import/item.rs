@@ -45,6 +45,8 @@ pub(super) enum Item<'m> {
     Value(ValueId),
     /// An initialiser, under its name in the file.
     Initializer(&'m str),
+    /// An input whose numbers are given, as long as nothing computes with it.
+    Input(usize),
     /// A constant.
     Constant(Rc<Known>),
     /// Whole numbers, some of which may depend on the batch size.
@@ -68,5 +70,5 @@ pub(super) fn as_ints(k: &Known) -> Option<Ints> {
 /// Whole numbers as a known tensor, if all are known.
 pub(super) fn as_known(i: &Ints) -> Result<Known, Rule> {
     let v = i.v.iter().map(|x| x.known()).collect::<Result<Vec<_>, _>>()?;
-    Ok(Known { shape: if i.scalar { vec![] } else { vec![v.len()] }, elements: Elements::Int(v) })
+    Ok(Known::ints(if i.scalar { vec![] } else { vec![v.len()] }, v))
 }

@@ -46,27 +46,53 @@ fn add_row(o: &mut Op<'_, '_>, y: ValueId, mut c: ValueId) -> Result<ValueId, Fa
 /// NumPy's product of stacks of matrices.
 fn matmul(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let (a, b) = (o.x(0)?, o.x(1)?);
-    let (sa, sb) = (o.shape(a), o.shape(b));
-    let wrong = || Rule::new(format!("a matrix product of {sa} and {sb}"));
-    let y = match (sa.rank(), sb.rank()) {
-        (2, 2) | (3, 3) => o.g().matmul(a, b, false, false)?,
+    let y = product_of(o, a, b)?;
+    o.set(0, y)
+}
+
+fn product_of(o: &mut Op<'_, '_>, mut a: ValueId, mut b: ValueId) -> Result<ValueId, Fail> {
+    let (mut sa, mut sb) = (o.shape(a), o.shape(b));
+    let wrong = || Rule::new(format!("a matrix product of {} and {}", sa.clone(), sb.clone()));
+    match (sa.rank(), sb.rank()) {
+        (2, 2) => return Ok(o.g().matmul(a, b, false, false)?),
+        (3, 3) if sa.0[0] == sb.0[0] => return Ok(o.g().matmul(a, b, false, false)?),
+        (0, _) | (_, 0) => return Err(wrong().right("vectors or matrices").into()),
         // One matrix for all of a stack: its rows are one long matrix.
         (ra, 2) if ra > 2 => {
             let rows = product(&sa.0[..ra - 1])?;
             let flat = o.g().reshape(a, &Shape(vec![rows, sa.0[ra - 1]]))?;
             let y = o.g().matmul(flat, b, false, false)?;
             let shape = sa.0[..ra - 1].iter().copied().chain([sb.0[1]]).collect();
-            o.g().reshape(y, &Shape(shape))?
+            return Ok(o.g().reshape(y, &Shape(shape))?);
         }
-        (ra, rb) if ra == rb && ra > 3 && sa.0[..ra - 2] == sb.0[..ra - 2] => {
-            let stack = product(&sa.0[..ra - 2])?;
-            let join = |s: &Shape| Shape(vec![stack, s.0[ra - 2], s.0[ra - 1]]);
-            let (fa, fb) = (o.g().reshape(a, &join(&sa))?, o.g().reshape(b, &join(&sb))?);
-            let y = o.g().matmul(fa, fb, false, false)?;
-            let shape = sa.0[..ra - 1].iter().copied().chain([sb.0[ra - 1]]).collect();
-            o.g().reshape(y, &Shape(shape))?
-        }
-        _ => return Err(wrong().right("matrices, or stacks of equal size").into()),
+        _ => {}
+    }
+    // A vector is a row on the left and a column on the right; its extent of 1 goes again.
+    let (row, column) = (sa.rank() == 1, sb.rank() == 1);
+    if row {
+        sa.0.insert(0, Dim::Fixed(1));
+        a = o.g().reshape(a, &sa)?;
+    }
+    if column {
+        sb.0.push(Dim::Fixed(1));
+        b = o.g().reshape(b, &sb)?;
+    }
+    let (ra, rb) = (sa.rank(), sb.rank());
+    let (la, lb) = (Shape(sa.0[..ra - 2].to_vec()), Shape(sb.0[..rb - 2].to_vec()));
+    let lead = la.broadcast(&lb).ok_or_else(|| Rule::new(format!("a matrix product of {sa} and {sb}")))?;
+    let stack = product(&lead.0)?;
+    let mut join = |v: ValueId, s: &Shape| -> Result<ValueId, Fail> {
+        let matrix = &s.0[s.rank() - 2..];
+        let full = Shape([&lead.0[..], matrix].concat());
+        super::want_size(&full)?;
+        let v = if *s == full { v } else { o.g().broadcast(v, &full)? };
+        let flat = if lead.rank() == 0 { matrix.to_vec() } else { [&[stack][..], matrix].concat() };
+        Ok(o.g().reshape(v, &Shape(flat))?)
     };
-    o.set(0, y)
+    let (fa, fb) = (join(a, &sa)?, join(b, &sb)?);
+    let y = o.g().matmul(fa, fb, false, false)?;
+    let mut shape = lead.0.clone();
+    shape.extend((!row).then_some(sa.0[ra - 2]));
+    shape.extend((!column).then_some(sb.0[rb - 1]));
+    Ok(o.g().reshape(y, &Shape(shape))?)
 }

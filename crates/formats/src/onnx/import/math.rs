@@ -6,7 +6,8 @@ use super::activations::unary;
 use super::item::{Int, Ints};
 use super::op::{Fail, Op, one_number};
 use super::reader::Role;
-use crate::onnx::proto::elem;
+use super::rounding::{ceil, choose, complement, float, floor, round, truncate};
+use crate::onnx::tensor::{ElementType, kind_of};
 use gabor_graph::ValueId;
 use gabor_tensor::{Binary, DType, Dim, Rule, Unary};
 
@@ -37,29 +38,91 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     ("Equal", |o| compare(o, Binary::Equal, false, false)),
     ("Not", |o| {
         let x = o.x(0)?;
-        let y = complement(o, x)?;
+        let y = complement(o.g(), x)?;
         o.set(0, y)
     }),
+    ("Xor", |o| {
+        let (a, b) = (o.x(0)?, o.x(1)?);
+        let g = o.g();
+        let same = g.equal(a, b)?;
+        let y = complement(g, same)?;
+        o.set(0, y)
+    }),
+    ("Floor", |o| map(o, floor)),
+    ("Ceil", |o| map(o, ceil)),
+    ("Round", |o| map(o, round)),
+    ("IsNaN", |o| {
+        let x = o.x(0)?;
+        let g = o.g();
+        let same = g.equal(x, x)?;
+        let y = complement(g, same)?;
+        o.set(0, y)
+    }),
+    ("IsInf", is_inf),
+    ("Mod", modulo),
     ("And", |o| arithmetic(o, Binary::Mul)),
     ("Or", |o| arithmetic(o, Binary::Max)),
     ("Where", |o| {
         let (c, a, b) = (o.x(0)?, o.x(1)?, o.x(2)?);
-        let rest = complement(o, c)?;
-        let g = o.g();
-        // Selecting instead of multiplying keeps what is not chosen out, infinities too.
-        let a = g.gate(a, c)?;
-        let b = g.gate(b, rest)?;
-        let y = g.add(a, b)?;
+        let y = choose(o.g(), c, a, b)?;
         o.set(0, y)
     }),
-    ("Cast", cast),
+    ("Cast", |o| {
+        let to = o.a.int("to", 0)?;
+        cast(o, kind_of(to)?)
+    }),
+    ("CastLike", |o| {
+        let kind = o.kind(1);
+        let kind = kind.or_else(|| {
+            let like = o.x(1).ok()?;
+            Some(match o.g().ty(like).dtype {
+                DType::I32 => ElementType::I32,
+                DType::U8 => ElementType::U8,
+                _ => ElementType::F32,
+            })
+        });
+        cast(o, kind.ok_or_else(|| Rule::new("the type of its second input is not known"))?)
+    }),
 ];
 
-/// 1 − x.
-fn complement(o: &mut Op<'_, '_>, x: ValueId) -> Result<ValueId, Fail> {
+fn map(
+    o: &mut Op<'_, '_>,
+    f: impl Fn(&mut gabor_graph::Graph, ValueId) -> gabor_graph::Result<ValueId>,
+) -> Result<(), Fail> {
+    let x = o.x(0)?;
+    let y = f(o.g(), x)?;
+    o.set(0, y)
+}
+
+fn is_inf(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let (plus, minus) = (o.a.flag("detect_positive", true)?, o.a.flag("detect_negative", true)?);
+    let x = o.x(0)?;
     let g = o.g();
-    let one = g.number(1.0);
-    Ok(g.sub(one, x)?)
+    let mut y = g.zeros_like(x)?;
+    for (wanted, value) in [(plus, f64::INFINITY), (minus, f64::NEG_INFINITY)] {
+        if wanted {
+            let value = g.number(value);
+            let hit = g.equal(x, value)?;
+            y = g.maximum(y, hit)?;
+        }
+    }
+    o.set(0, y)
+}
+
+/// The rest of a division: of the sign of the dividend with `fmod`, else of the divisor.
+fn modulo(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let c = o.a.flag("fmod", false)?;
+    let (a, b) = (o.x(0)?, o.x(1)?);
+    let g = o.g();
+    let (whole, a, b) = (g.ty(a).dtype, float(g, a)?, float(g, b)?);
+    let q = g.div(a, b)?;
+    let q = if c { truncate(g, q)? } else { floor(g, q)? };
+    let part = g.mul(q, b)?;
+    let mut y = g.sub(a, part)?;
+    if whole != DType::F32 {
+        y = g.cast(y, whole)?;
+    }
+    o.set(0, y)
 }
 
 fn arithmetic(o: &mut Op<'_, '_>, f: Binary) -> Result<(), Fail> {
@@ -103,8 +166,10 @@ fn whole(f: Binary, a: &Ints, b: &Ints) -> Result<(bool, Vec<Int>), Rule> {
 
 fn pow(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let x = o.x(0)?;
+    let whole = o.g().ty(x).dtype;
+    let x = float(o.g(), x)?;
     let known = o.maybe_known(1)?.and_then(|k| if k.shape.is_empty() { one_number(&k) } else { None });
-    let y = match known {
+    let mut y = match known {
         Some(2.0) => o.g().unary(Unary::Square, x)?,
         Some(0.5) => o.g().unary(Unary::Sqrt, x)?,
         Some(1.0) => x,
@@ -114,6 +179,19 @@ fn pow(o: &mut Op<'_, '_>) -> Result<(), Fail> {
             let square = g.unary(Unary::Square, x)?;
             g.mul(square, x)?
         }
+        // A whole power of a negative number has a sign of its own.
+        Some(e) if e.fract() == 0.0 => {
+            let g = o.g();
+            let exponent = g.number(e);
+            let size = g.unary(Unary::Abs, x)?;
+            let power = g.pow(size, exponent)?;
+            if e % 2.0 == 0.0 {
+                power
+            } else {
+                let sign = g.unary(Unary::Sign, x)?;
+                g.mul(power, sign)?
+            }
+        }
         Some(e) => {
             let g = o.g();
             let exponent = g.number(e);
@@ -121,9 +199,14 @@ fn pow(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         }
         None => {
             let e = o.role(1, Role::Bias)?;
-            o.g().pow(x, e)?
+            let g = o.g();
+            let e = float(g, e)?;
+            g.pow(x, e)?
         }
     };
+    if whole != DType::F32 {
+        y = o.g().cast(y, whole)?;
+    }
     o.set(0, y)
 }
 
@@ -155,7 +238,7 @@ fn compare(o: &mut Op<'_, '_>, f: Binary, swap: bool, not: bool) -> Result<(), F
     }
     let mut y = g.binary(f, a, b)?;
     if not {
-        y = complement(o, y)?;
+        y = complement(o.g(), y)?;
     }
     o.set(0, y)
 }
@@ -170,13 +253,13 @@ fn batch_size(o: &mut Op<'_, '_>, k: i64) -> Result<ValueId, Fail> {
     Ok(if k == 1 { n } else { g.scale(n, k as f64)? })
 }
 
-fn cast(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let to = o.a.int("to", 0)?;
+fn cast(o: &mut Op<'_, '_>, to: ElementType) -> Result<(), Fail> {
     o.a.ignore("saturate")?;
-    if matches!(to, elem::INT64 | elem::INT32) && o.ints(0)?.is_some() {
+    o.a.ignore("round_mode")?;
+    if matches!(to, ElementType::I64 | ElementType::I32) && o.ints(0)?.is_some() {
         return o.pass();
     }
-    if to == elem::FLOAT
+    if to == ElementType::F32
         && let Some(ints) = o.ints(0)?
         && let (true, &[Int::Batch(k)]) = (ints.scalar, &ints.v[..])
     {
@@ -184,23 +267,15 @@ fn cast(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         return o.set(0, y);
     }
     let x = o.x(0)?;
-    let dtype = match to {
-        elem::FLOAT | elem::FLOAT16 | elem::DOUBLE | elem::BFLOAT16 => DType::F32,
-        elem::INT32 | elem::INT64 => DType::I32,
-        elem::UINT8 => DType::U8,
-        elem::BOOL => {
-            let g = o.g();
-            let zero = g.number(0.0);
-            let equal = g.equal(x, zero)?;
-            let y = complement(o, equal)?;
-            return o.set(0, y);
-        }
-        other => {
-            return Err(Rule::new(format!("a cast to {}", crate::onnx::proto::elem_name(other)))
-                .right("float, int32, int64, uint8 or bool")
-                .into());
-        }
-    };
+    if to == ElementType::Bool {
+        let g = o.g();
+        let x = float(g, x)?;
+        let zero = g.number(0.0);
+        let equal = g.equal(x, zero)?;
+        let y = complement(g, equal)?;
+        return o.set(0, y);
+    }
+    let dtype = to.dtype();
     let y = if o.g().ty(x).dtype == dtype { x } else { o.g().cast(x, dtype)? };
     o.set(0, y)
 }

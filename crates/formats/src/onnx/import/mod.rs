@@ -2,14 +2,23 @@
 
 mod activations;
 mod attributes;
+mod einsum;
+mod elementary;
 mod fold;
+mod index;
 mod item;
 mod layers;
+mod losses;
 mod math;
 mod norms;
 mod op;
+mod pools;
 mod reader;
 mod reductions;
+mod regions;
+mod resize;
+mod rounding;
+mod sample;
 mod shapes;
 mod slices;
 mod windows;
@@ -17,16 +26,17 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-use super::proto::{ModelProto, ValueInfoProto, elem, elem_name};
-use super::tensor::{self, Known};
+use super::proto::{ModelProto, ValueInfoProto};
+use super::tensor::{self, ElementType, Elements, External, Known};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
+use crate::array::Array;
 use crate::error::At;
 use crate::wire::{Budget, Message};
 use crate::{Error, Imported, Metadata, Result};
 use gabor_graph::ValueType;
-use gabor_tensor::{DType, Dim, Rule, Shape, Weights};
+use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
 use op::Op;
-use reader::Reader;
+use reader::{Reader, Source};
 use std::collections::HashMap;
 
 /// How one operator is read.
@@ -36,10 +46,18 @@ type Row = fn(&mut Op<'_, '_>) -> Result<(), op::Fail>;
 fn row(op_type: &str) -> Option<Row> {
     let tables = [
         activations::ROWS,
+        einsum::ROWS,
+        elementary::ROWS,
+        index::ROWS,
         layers::ROWS,
+        losses::ROWS,
         math::ROWS,
         norms::ROWS,
         reductions::ROWS,
+        pools::ROWS,
+        regions::ROWS,
+        resize::ROWS,
+        sample::ROWS,
         shapes::ROWS,
         slices::ROWS,
         windows::ROWS,
@@ -49,10 +67,12 @@ fn row(op_type: &str) -> Option<Row> {
 
 /// Most elements of one sample of a value: 4 TiB of floats. Beyond it a file is a mistake or an attack.
 const MAX_ELEMENTS: usize = 1 << 40;
+/// Most numbers that are computed or generated while a file is read, beyond a multiple of those that it holds.
+const MAX_GENERATED: usize = 1 << 22;
 /// Most axes of a value.
 const MAX_RANK: usize = 32;
 
-/// The network in the bytes of an ONNX file, opset 7 to 21, of any producer.
+/// The network in the bytes of an ONNX file, opset 7 to 28, of any producer.
 ///
 /// A first extent that is named, missing or 1 becomes the batch size `n`; where an extent of 1 cannot (the graph mixes
 /// samples or counts on it), it stays. Initialisers of floats become parameters under their names, other constants
@@ -62,6 +82,39 @@ const MAX_RANK: usize = 32;
 /// Bytes that are no such file; weights in another file; an opset that is too old or too new; an extent other than the
 /// batch that is not known; and all nodes that cannot be imported, with names and reasons.
 pub fn import(bytes: &[u8]) -> Result<Imported> {
+    import_with(bytes, None)
+}
+
+/// The same; `external` gives the bytes of tensors that lie in other files.
+///
+/// # Errors
+/// As [`import`], and what `external` finds wrong.
+pub fn import_with(bytes: &[u8], external: Option<External<'_>>) -> Result<Imported> {
+    Ok(read(bytes, &HashMap::new(), external)?.model)
+}
+
+/// A model that was read for one run.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The network for inputs of the shapes that were given. Its inputs are those that something is computed from; an
+    /// input whose numbers an operator had to know (a shape, axes, indices) became part of the graph.
+    pub model: Imported,
+    /// What was given for the network's inputs, in the types that it computes in.
+    pub inputs: Vec<(String, Tensor)>,
+    /// The element types that the file names for its outputs.
+    pub outputs: Vec<(String, ElementType)>,
+}
+
+/// The network in the bytes of an ONNX file for the inputs of one run: extents that the file leaves open are those of the
+/// inputs, and operators may take from an input what they must know beforehand.
+///
+/// # Errors
+/// As [`import_with`]; an input that the model does not have, or of another kind or shape than the model says.
+pub fn import_for(bytes: &[u8], inputs: Vec<(String, Array)>, external: Option<External<'_>>) -> Result<Bound> {
+    read(bytes, &inputs.into_iter().collect(), external)
+}
+
+fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<External<'_>>) -> Result<Bound> {
     let model = ModelProto::read(bytes, &mut Budget::new()).map_err(|r| {
         let rule = format!("{}: it is damaged or no ONNX file", r.rule);
         Error::new("onnx", Rule { rule, ..r })
@@ -74,8 +127,10 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
         return Err(Error::new("onnx", Rule::new("sparse initialisers").right("dense ones")));
     }
     let mut initializers: HashMap<&str, Known> = HashMap::new();
-    for t in &graph.initializer {
-        let known = tensor::read(t).at(&format!("initialiser `{}`", t.name))?;
+    let is_given = |name: &str| given.contains_key(name) && graph.input.iter().any(|i| i.name == name);
+    // An initialiser that is an input, too, is that input's default.
+    for t in graph.initializer.iter().filter(|t| !is_given(&t.name)) {
+        let known = tensor::read(t, external).at(&format!("initialiser `{}`", t.name))?;
         if known.shape.len() > MAX_RANK {
             let rule = Rule::new(format!("{} axes", known.shape.len()));
             return Err(Error::new(&*t.name, rule.right(format!("at most {MAX_RANK}"))));
@@ -86,22 +141,41 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
     }
     // Old files list initialisers among the inputs, too.
     let inputs: Vec<_> = graph.input.iter().filter(|i| !initializers.contains_key(&*i.name)).collect();
+    if let Some(name) = given.keys().find(|k| inputs.iter().all(|i| i.name != k.as_str())) {
+        let list = inputs.iter().map(|i| &*i.name).collect::<Vec<_>>().join(", ");
+        return Err(Error::new(name, Rule::new("the model has no such input").right(format!("one of {list}"))));
+    }
     let mut types = Vec::new();
     let batch = batch_name(&inputs);
     for i in &inputs {
-        types.push(input_type(i, batch).at(&format!("input `{}`", i.name))?);
+        let ty = match given.get(&*i.name) {
+            Some(k) => given_type(i, k),
+            None => input_type(i, batch),
+        };
+        types.push(ty.at(&format!("input `{}`", i.name))?);
     }
+    let source = Source { proto: graph, initializers: &initializers, given, opset };
     let one = |t: &ValueType| t.shape.0.first() == Some(&Dim::Fixed(1)) && t.shape.rank() > 1;
     let mut attempt = None;
-    if !types.is_empty() && types.iter().all(one) {
+    if given.is_empty() && !types.is_empty() && types.iter().all(one) {
         let mut symbolic = types.clone();
         symbolic.iter_mut().for_each(|t| t.shape.0[0] = Dim::Batch(1));
-        attempt = Reader::new(graph, &initializers, opset, true).read(&inputs, &symbolic).ok();
+        attempt = Reader::new(&source, true).read(&inputs, &symbolic).ok();
     }
-    let (graph, used) = match attempt {
+    let (read, used) = match attempt {
         Some(done) => done,
-        None => Reader::new(graph, &initializers, opset, false).read(&inputs, &types)?,
+        None => Reader::new(&source, false).read(&inputs, &types)?,
     };
+    let outputs = graph.output.iter().map(|o| Some((o.name.to_string(), input_kind(o).ok()?)));
+    let outputs = outputs.collect::<Option<Vec<_>>>().unwrap_or_default();
+    let mut bound = Vec::new();
+    for v in read.inputs() {
+        let name = &read.value(v).name;
+        let Some(k) = given.get(name.as_str()) else { continue };
+        // In the file's own type, which decides in what the graph computes.
+        let kind = inputs.iter().find(|i| i.name == *name).and_then(|i| input_kind(i).ok()).unwrap_or(k.kind);
+        bound.push((name.clone(), Known { kind, ..k.clone() }.into_tensor().at(&format!("input `{name}`"))?));
+    }
     let mut weights = Weights::new();
     for (name, key) in used {
         if let Some(known) = initializers.remove(key.as_str()) {
@@ -109,14 +183,48 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
         }
     }
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
-    Ok(Imported {
-        graph,
-        weights,
-        metadata: Metadata::from_props(&model.metadata_props)?,
-        format: format!("ONNX opset {opset}"),
-        producer,
-        notes: Vec::new(),
-    })
+    let metadata = Metadata::from_props(&model.metadata_props)?;
+    let format = format!("ONNX opset {opset}");
+    let model = Imported { graph: read, weights, metadata, format, producer, notes: Vec::new() };
+    Ok(Bound { model, inputs: bound, outputs })
+}
+
+/// The element type of a value that is named with its type.
+fn input_kind(info: &ValueInfoProto<'_>) -> Result<ElementType, Rule> {
+    let tensor = info.ty.as_ref().and_then(|t| t.tensor_type.as_ref());
+    let tensor = tensor.ok_or_else(|| Rule::new("it is no tensor").right("a tensor"))?;
+    tensor::kind_of(tensor.elem_type.0)
+}
+
+/// The type of an input for which these numbers are given: they must be of its kind and fit its shape.
+fn given_type(info: &ValueInfoProto<'_>, k: &Known) -> Result<ValueType, Rule> {
+    let kind = input_kind(info)?;
+    let given = format!("{} {:?}", k.kind, k.shape);
+    let truths =
+        kind == ElementType::Bool && matches!(&k.elements, Elements::Int(v) if v.iter().all(|x| matches!(x, 0 | 1)));
+    if kind.is_float() != k.kind.is_float() || (kind == ElementType::Bool && !truths) {
+        return Err(Rule::new(format!("elements of {} where {kind} is wanted", k.kind)).given(given));
+    }
+    if let (Elements::Int(v), Some((low, high))) = (&k.elements, kind.range())
+        && let Some(x) = v.iter().find(|x| !(low..=high).contains(*x))
+    {
+        return Err(Rule::new(format!("the number {x} is no {kind}")).given(given));
+    }
+    let wanted = dims(info);
+    let open = info.ty.as_ref().and_then(|t| t.tensor_type.as_ref()).is_none_or(|t| t.shape.is_none());
+    let fits = |(d, &k): (&super::proto::DimensionProto<'_>, &usize)| d.dim_value.is_none_or(|v| v == k as i64);
+    if !open && (wanted.len() != k.shape.len() || !wanted.iter().zip(&k.shape).all(fits)) {
+        let text = |d: &super::proto::DimensionProto<'_>| match d.dim_value {
+            Some(v) => v.to_string(),
+            None if d.dim_param.is_empty() => "?".into(),
+            None => d.dim_param.to_string(),
+        };
+        let list = wanted.iter().map(text).collect::<Vec<_>>().join(", ");
+        return Err(Rule::new("another shape than the model's").given(given).right(format!("{kind} [{list}]")));
+    }
+    let shape = Shape::fixed(&k.shape);
+    want_size(&shape)?;
+    Ok(ValueType { shape, dtype: kind.dtype() })
 }
 
 /// The version of the standard operators.
@@ -145,17 +253,9 @@ fn batch_name<'a>(inputs: &[&'a ValueInfoProto<'_>]) -> Option<&'a str> {
 }
 
 fn input_type(info: &ValueInfoProto<'_>, batch: Option<&str>) -> Result<ValueType, Rule> {
+    let dtype = input_kind(info)?.dtype();
     let tensor = info.ty.as_ref().and_then(|t| t.tensor_type.as_ref());
     let tensor = tensor.ok_or_else(|| Rule::new("it is no tensor").right("a tensor"))?;
-    let dtype = match tensor.elem_type.0 {
-        elem::FLOAT | elem::FLOAT16 | elem::DOUBLE | elem::BFLOAT16 => DType::F32,
-        elem::INT32 | elem::INT64 => DType::I32,
-        elem::UINT8 => DType::U8,
-        other => {
-            return Err(Rule::new(format!("elements of type {}", elem_name(other)))
-                .right("float, float16, bfloat16, double, int32, int64 or uint8"));
-        }
-    };
     let shape = tensor.shape.as_ref().ok_or_else(|| Rule::new("its number of axes is not known"))?;
     if shape.dim.len() > MAX_RANK {
         return Err(Rule::new(format!("{} axes", shape.dim.len())).right(format!("at most {MAX_RANK}")));

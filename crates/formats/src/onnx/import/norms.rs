@@ -3,8 +3,8 @@
 use super::Row;
 use super::op::{Fail, Op};
 use super::reader::Role;
-use gabor_graph::ValueId;
-use gabor_tensor::{Dim, Rule, Shape};
+use gabor_graph::{Graph, ValueId};
+use gabor_tensor::{Dim, Reduction, Rule, Shape, Unary};
 
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("BatchNormalization", batch_norm),
@@ -17,22 +17,112 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     ("LayerNormalization", layer_norm),
     ("GroupNormalization", group_norm),
     ("LRN", lrn),
+    ("RMSNormalization", rms_norm),
+    ("LpNormalization", lp_norm),
+    ("MeanVarianceNormalization", mean_variance),
 ];
 
 fn batch_norm(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let eps = o.a.float("epsilon", 1e-5)?;
-    o.a.ignore("momentum")?;
-    // Both attributes ask for other statistics than the stored ones per channel.
+    let (eps, momentum) = (o.a.float("epsilon", 1e-5)?, o.a.float("momentum", 0.9)?);
     if o.opset < 9 && !o.a.flag("spatial", true)? {
         return Err(Rule::new("attribute `spatial` is 0").right("1: one mean per channel").into());
     }
-    if o.opset >= 14 && o.a.flag("training_mode", false)? {
-        return Err(Rule::new("attribute `training_mode` is 1").right("a model exported for inference").into());
-    }
+    let training = o.opset >= 14 && o.a.flag("training_mode", false)?;
     let x = o.x(0)?;
     let [gamma, beta] = [o.role(1, Role::Bias)?, o.role(2, Role::Bias)?];
     let [mean, var] = [o.role(3, Role::State)?, o.role(4, Role::State)?];
-    let y = o.g().batch_norm_inference(x, [gamma, beta, mean, var], eps)?;
+    if !training {
+        let y = o.g().batch_norm_inference(x, [gamma, beta, mean, var], eps)?;
+        return o.set(0, y);
+    }
+    // With the statistics of the batch; the variance of the running ones is divided by m here, not by m - 1.
+    o.keep_batch(x, &[0])?;
+    let shape = o.shape(x);
+    let axes: Vec<usize> = (0..shape.rank()).filter(|&a| a != 1).collect();
+    let g = o.g();
+    let channels = g.shape(gamma).clone();
+    let (m, v, _) = moments(g, x, &axes, eps)?;
+    let (m, v) = (g.reshape(m, &channels)?, g.reshape(v, &channels)?);
+    let y = g.batch_norm_inference(x, [gamma, beta, m, v], eps)?;
+    o.set(0, y)?;
+    for (i, old, new) in [(1, mean, m), (2, var, v)] {
+        let g = o.g();
+        let old = g.scale(old, momentum)?;
+        let new = g.scale(new, 1.0 - momentum)?;
+        let y = g.add(old, new)?;
+        o.set(i, y)?;
+    }
+    Ok(())
+}
+
+/// Mean, variance and 1/√(variance + eps) over axes, which are kept with an extent of 1.
+fn moments(g: &mut Graph, x: ValueId, axes: &[usize], eps: f64) -> Result<(ValueId, ValueId, ValueId), Fail> {
+    let m = g.reduce(Reduction::Mean, x, axes)?;
+    let d = g.sub(x, m)?;
+    let square = g.unary(Unary::Square, d)?;
+    let v = g.reduce(Reduction::Mean, square, axes)?;
+    let over = g.shift(v, eps)?;
+    let root = g.unary(Unary::Sqrt, over)?;
+    let inverse = g.unary(Unary::Recip, root)?;
+    Ok((m, v, inverse))
+}
+
+fn rms_norm(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let (axis, eps) = (o.a.int("axis", -1)?, o.a.float("epsilon", 1e-5)?);
+    // In which precision to compute: 32 bits always, here.
+    o.a.ignore("stash_type")?;
+    let (x, scale) = (o.x(0)?, o.role(1, Role::Bias)?);
+    let shape = o.shape(x);
+    let axis = o.axis(axis, shape.rank())?;
+    let axes: Vec<usize> = (axis..shape.rank()).collect();
+    o.keep_batch(x, &axes)?;
+    let g = o.g();
+    let square = g.unary(Unary::Square, x)?;
+    let mean = g.reduce(Reduction::Mean, square, &axes)?;
+    let over = g.shift(mean, eps)?;
+    let root = g.unary(Unary::Sqrt, over)?;
+    let y = g.div(x, root)?;
+    let y = g.mul(y, scale)?;
+    o.set(0, y)
+}
+
+/// x divided by its norm along an axis; zeros stay zeros.
+fn lp_norm(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let (axis, p) = (o.a.int("axis", -1)?, o.a.int("p", 2)?);
+    let x = o.x(0)?;
+    let axis = o.axis(axis, o.shape(x).rank())?;
+    o.keep_batch(x, &[axis])?;
+    let g = o.g();
+    let norm = match p {
+        1 => {
+            let size = g.unary(Unary::Abs, x)?;
+            g.reduce(Reduction::Sum, size, &[axis])?
+        }
+        2 => {
+            let square = g.unary(Unary::Square, x)?;
+            let sum = g.reduce(Reduction::Sum, square, &[axis])?;
+            g.unary(Unary::Sqrt, sum)?
+        }
+        _ => return Err(Rule::new(format!("attribute `p` is {p}")).right("1 or 2").into()),
+    };
+    let zero = g.number(0.0);
+    let none = g.equal(norm, zero)?;
+    let norm = g.add(norm, none)?;
+    let y = g.div(x, norm)?;
+    o.set(0, y)
+}
+
+fn mean_variance(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let axes = o.a.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]);
+    let x = o.x(0)?;
+    let axes = o.axes(&axes, o.shape(x).rank())?;
+    o.keep_batch(x, &axes)?;
+    let g = o.g();
+    let (m, v, _) = moments(g, x, &axes, 0.0)?;
+    let d = g.sub(x, m)?;
+    let root = g.unary(Unary::Sqrt, v)?;
+    let root = g.shift(root, 1e-9)?;
+    let y = g.div(d, root)?;
     o.set(0, y)
 }
 
@@ -53,7 +143,14 @@ fn layer_norm(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         return Err(Rule::new(format!("a scale of shape {s} for {shape} from axis {axis} on")).into());
     }
     let y = o.g().layer_norm(x, gamma, beta, eps)?;
-    o.set(0, y)
+    o.set(0, y)?;
+    if o.outputs() > 1 {
+        let axes: Vec<usize> = (axis..shape.rank()).collect();
+        let (m, _, inverse) = moments(o.g(), x, &axes, eps)?;
+        o.set(1, m)?;
+        o.set(2, inverse)?;
+    }
+    Ok(())
 }
 
 fn group_norm(o: &mut Op<'_, '_>) -> Result<(), Fail> {

@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::item::{Int, Ints, Item};
 use super::reader::{Reader, Role};
 use crate::onnx::proto::NodeProto;
-use crate::onnx::tensor::{Elements, Known};
+use crate::onnx::tensor::{ElementType, Elements, Known};
 use gabor_graph::{Graph, ValueId};
 use gabor_tensor::{Dim, Rule, Shape};
 
@@ -91,27 +91,31 @@ impl<'r, 'm> Op<'r, 'm> {
     pub(super) fn extents(&self, i: usize) -> Result<Vec<Int>, Fail> {
         self.r.shape_of(self.name(i)?)
     }
-    /// Input `i` as numbers that are known; an error for a value of the graph.
-    pub(super) fn known(&self, i: usize) -> Result<std::rc::Rc<Known>, Fail> {
+    /// Input `i` as numbers that must be known; an error for a value of the graph.
+    pub(super) fn known(&mut self, i: usize) -> Result<std::rc::Rc<Known>, Fail> {
         let name = self.name(i)?;
         let wrong = || Rule::new(format!("input {i} (`{name}`) is computed in the graph")).right("a constant");
-        Ok(self.r.known(name)?.ok_or_else(wrong)?)
+        Ok(self.r.demanded(name)?.ok_or_else(wrong)?)
     }
-    /// Input `i` as numbers, if they are known.
-    pub(super) fn maybe_known(&self, i: usize) -> Result<Option<std::rc::Rc<Known>>, Fail> {
+    /// Input `i` as numbers, if they are known. Floats that are given with a run stay an input.
+    pub(super) fn maybe_known(&mut self, i: usize) -> Result<Option<std::rc::Rc<Known>>, Fail> {
         if self.has(i) { self.r.known(self.name(i)?) } else { Ok(None) }
     }
+    /// The element type that input `i` has in the file, if it is known.
+    pub(super) fn kind(&self, i: usize) -> Option<ElementType> {
+        self.r.kind(self.name(i).ok()?)
+    }
     /// Input `i` as one known number.
-    pub(super) fn number(&self, i: usize) -> Result<f64, Fail> {
+    pub(super) fn number(&mut self, i: usize) -> Result<f64, Fail> {
         let k = self.known(i)?;
         one_number(&k).ok_or_else(|| Rule::new(format!("input {i} has shape {:?}", k.shape)).right("one number").into())
     }
     /// Input `i` as whole numbers of a shape computation, if it is one.
-    pub(super) fn ints(&self, i: usize) -> Result<Option<Ints>, Fail> {
+    pub(super) fn ints(&mut self, i: usize) -> Result<Option<Ints>, Fail> {
         self.r.ints(self.name(i)?)
     }
     /// Input `i` as whole numbers that are known.
-    pub(super) fn known_ints(&self, i: usize) -> Result<Vec<i64>, Fail> {
+    pub(super) fn known_ints(&mut self, i: usize) -> Result<Vec<i64>, Fail> {
         let name = self.name(i)?;
         let wrong = || Rule::new(format!("input {i} (`{name}`) is no list of known whole numbers"));
         let ints = self.ints(i)?.ok_or_else(wrong)?;
@@ -123,6 +127,19 @@ impl<'r, 'm> Op<'r, 'm> {
             return Ok(self.a.ints(name)?);
         }
         if self.has(i) { self.known_ints(i).map(Some) } else { Ok(None) }
+    }
+    /// An error if the file asks for many more numbers than it holds.
+    pub(super) fn spend(&mut self, count: usize) -> Result<(), Fail> {
+        let left = self.r.generated.checked_sub(count);
+        self.r.generated = left.ok_or_else(|| {
+            Rule::new(format!("{count} more numbers computed while reading"))
+                .right(format!("at most {} in all, beyond what the file holds", super::MAX_GENERATED))
+        })?;
+        Ok(())
+    }
+    /// Gives output `i` known numbers.
+    pub(super) fn set_known_at(&mut self, i: usize, k: Known) -> Result<(), Fail> {
+        self.set_item(i, Item::Constant(std::rc::Rc::new(k)))
     }
     /// Gives output `i` its value.
     pub(super) fn set(&mut self, i: usize, v: ValueId) -> Result<(), Fail> {
@@ -183,7 +200,6 @@ pub(super) fn one_number(k: &Known) -> Option<f64> {
     match &k.elements {
         Elements::Float(v) if v.len() == 1 => Some(f64::from(v[0])),
         Elements::Int(v) if v.len() == 1 => Some(v[0] as f64),
-        Elements::Byte(v) if v.len() == 1 => Some(f64::from(v[0])),
         _ => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::item::{Int, Ints, Item, as_ints, as_known};
 use super::op::{Fail, Op};
-use super::{row, want_size};
+use super::{fold, input_kind, row, want_size};
 use crate::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
-use crate::onnx::tensor::{Elements, Known};
+use crate::onnx::tensor::{ElementType, Elements, Known};
 use crate::{Error, Refusal, Result};
 use gabor_graph::{Graph, Initializer, Parameter, ValueId, ValueType};
 use gabor_tensor::{Dim, Rule};
@@ -36,18 +36,30 @@ pub(super) struct Reader<'m> {
     reserved: HashSet<&'m str>,
     /// Parameters of the graph and the initialisers they come from.
     used: Vec<(String, String)>,
+    /// Inputs whose numbers are given.
+    given: &'m HashMap<String, Known>,
+    /// Inputs and their types, in order.
+    inputs: Vec<(&'m str, ValueType)>,
+    /// Element types of values in the file, where they are not those of the graph.
+    kinds: HashMap<&'m str, ElementType>,
+    /// How many numbers may still be computed or generated while reading.
+    pub(super) generated: usize,
+}
+
+/// A file's parts that a reader walks through.
+pub(super) struct Source<'m> {
+    pub(super) proto: &'m GraphProto<'m>,
+    pub(super) initializers: &'m HashMap<&'m str, Known>,
+    pub(super) given: &'m HashMap<String, Known>,
+    pub(super) opset: i64,
 }
 
 /// A graph, and its parameters' names with the initialisers they come from.
 type Done = (Graph, Vec<(String, String)>);
 
 impl<'m> Reader<'m> {
-    pub(super) fn new(
-        proto: &'m GraphProto<'m>,
-        initializers: &'m HashMap<&'m str, Known>,
-        opset: i64,
-        relaxed: bool,
-    ) -> Self {
+    pub(super) fn new(source: &Source<'m>, relaxed: bool) -> Self {
+        let &Source { proto, initializers, given, opset } = source;
         let name = if proto.name.is_empty() { "onnx" } else { &proto.name };
         let inputs = proto.input.iter().map(|i| &*i.name);
         Reader {
@@ -59,6 +71,11 @@ impl<'m> Reader<'m> {
             items: initializers.keys().map(|&k| (k, Item::Initializer(k))).collect(),
             reserved: initializers.keys().copied().chain(inputs).collect(),
             used: Vec::new(),
+            given,
+            inputs: Vec::new(),
+            kinds: HashMap::new(),
+            generated: super::MAX_GENERATED
+                + 4 * initializers.values().chain(given.values()).map(|k| k.elements.len()).sum::<usize>(),
         }
     }
 
@@ -66,6 +83,15 @@ impl<'m> Reader<'m> {
     pub(super) fn read(mut self, inputs: &[&'m ValueInfoProto<'m>], types: &[ValueType]) -> Result<Done> {
         let place = format!("onnx graph `{}`", self.graph.name);
         for (info, ty) in inputs.iter().zip(types) {
+            if let Ok(kind) = input_kind(info) {
+                self.kinds.insert(&info.name, kind);
+            }
+            // An input whose numbers are given may become part of the graph.
+            if self.given.contains_key(&*info.name) {
+                self.items.insert(&info.name, Item::Input(self.inputs.len()));
+                self.inputs.push((&info.name, ty.clone()));
+                continue;
+            }
             let added = self.graph.input(&info.name, ty.shape.clone(), ty.dtype);
             let id = added.map_err(|e| Error::new(e.place(), e.rule().clone()))?;
             self.items.insert(&info.name, Item::Value(id));
@@ -114,13 +140,33 @@ impl<'m> Reader<'m> {
         if !matches!(&*node.domain, "" | "ai.onnx") {
             return Err(Rule::new(format!("operators of domain {} are not known", node.domain)).into());
         }
+        if let Some(f) = fold::row(&node.op_type)
+            && let Some(inputs) = self.foldable(node)
+        {
+            let mut op = Op::new(self, node);
+            if let Some(outputs) = f(&mut op, &inputs)? {
+                for (i, k) in outputs.into_iter().enumerate() {
+                    op.spend(k.elements.len())?;
+                    op.set_known_at(i, k)?;
+                }
+                return op.finish();
+            }
+        }
         let f = row(&node.op_type).ok_or_else(|| Rule::new("the operator is not supported"))?;
         let name = name_of(node);
         let scope = if self.reserved.contains(name) { format!("{name}.node") } else { name.to_string() };
         self.graph.scope(scope);
+        let before = self.graph.values().len();
         let mut op = Op::new(self, node);
-        f(&mut op)?;
-        op.finish()?;
+        let done = f(&mut op).and_then(|()| op.finish());
+        // Constants that the row made count; numbers of the file do not.
+        let made = self.graph.values()[before..].iter().map(|v| match &v.source {
+            gabor_graph::Source::Constant(t) => t.len(),
+            _ => 0,
+        });
+        let made = made.sum();
+        done?;
+        Op::new(self, node).spend(made)?;
         for o in node.output.iter().filter(|o| !o.is_empty()) {
             match self.items.get(&**o) {
                 Some(Item::Value(v)) => want_size(self.graph.shape(*v))?,
@@ -154,6 +200,10 @@ impl<'m> Reader<'m> {
         let id = match self.item(name)? {
             Item::Value(v) => return Ok(v),
             Item::Initializer(key) => self.parameter(key, role)?,
+            Item::Input(i) => {
+                let (name, ty) = self.inputs[i].clone();
+                self.graph.input(name, ty.shape, ty.dtype)?
+            }
             Item::Constant(k) => self.graph.constant(Known::clone(&k).into_tensor()?),
             Item::Ints(i) => self.graph.constant(as_known(&i)?.into_tensor()?),
             Item::Lost | Item::Absent(_) => return Err(Fail::Lost),
@@ -182,9 +232,46 @@ impl<'m> Reader<'m> {
         self.used.push((name, key.to_string()));
         Ok(id)
     }
+    /// A name as numbers that an operator must know: inputs that are given become part of the graph.
+    pub(super) fn demanded(&self, name: &str) -> Result<Option<Rc<Known>>, Fail> {
+        Ok(match self.given.get(name) {
+            Some(k) => Some(Rc::new(k.clone())),
+            None => self.known(name)?,
+        })
+    }
+    /// The element type that a name has in the file, if it is known.
+    pub(super) fn kind(&self, name: &str) -> Option<ElementType> {
+        match self.items.get(name)? {
+            Item::Constant(k) => Some(k.kind),
+            Item::Initializer(key) => Some(self.initializers[key].kind),
+            Item::Ints(_) => Some(ElementType::I64),
+            _ => self.kinds.get(name).copied(),
+        }
+    }
+    /// A node's inputs, if all are known and few enough to compute with here and now. Floats that may be weights or are
+    /// given with a run are not known.
+    fn foldable(&self, node: &NodeProto<'m>) -> Option<Vec<Option<Rc<Known>>>> {
+        let one = |name: &crate::wire::Text<'m>| {
+            let known = match self.items.get(&**name) {
+                _ if name.is_empty() => return Some(None),
+                Some(Item::Constant(k)) => Rc::clone(k),
+                Some(Item::Ints(i)) => Rc::new(as_known(i).ok()?),
+                Some(Item::Initializer(key)) if !self.initializers[key].kind.is_float() => {
+                    Rc::new(self.initializers[key].clone())
+                }
+                Some(Item::Input(_)) if !self.given[&**name].kind.is_float() => Rc::new(self.given[&**name].clone()),
+                _ => return None,
+            };
+            fold::small(&known).then_some(Some(known))
+        };
+        if node.input.is_empty() { None } else { node.input.iter().map(one).collect() }
+    }
     /// A name as numbers that are known now; `None` for a value of the graph.
     pub(super) fn known(&self, name: &str) -> Result<Option<Rc<Known>>, Fail> {
         Ok(match self.item(name)? {
+            Item::Input(_) | Item::Value(_) => {
+                self.given.get(name).filter(|k| !k.kind.is_float()).map(|k| Rc::new(k.clone()))
+            }
             Item::Initializer(key) => Some(Rc::new(self.initializers[key].clone())),
             Item::Constant(k) => Some(k),
             Item::Ints(i) => as_known(&i).ok().map(Rc::new),
@@ -195,6 +282,7 @@ impl<'m> Reader<'m> {
     pub(super) fn ints(&self, name: &str) -> Result<Option<Ints>, Fail> {
         Ok(match self.item(name)? {
             Item::Ints(i) => Some(i),
+            Item::Input(_) | Item::Value(_) => self.given.get(name).and_then(as_ints),
             Item::Initializer(key) => as_ints(&self.initializers[key]),
             Item::Constant(k) => as_ints(&k),
             _ => None,
@@ -205,6 +293,7 @@ impl<'m> Reader<'m> {
         let fixed = |shape: &[usize]| shape.iter().map(|&d| Int::Known(d as i64)).collect();
         Ok(match self.item(name)? {
             Item::Value(v) => self.graph.shape(v).0.iter().map(|&d| d.into()).collect(),
+            Item::Input(i) => self.inputs[i].1.shape.0.iter().map(|&d| d.into()).collect(),
             Item::Initializer(key) => fixed(&self.initializers[key].shape),
             Item::Constant(k) => fixed(&k.shape),
             Item::Ints(i) if i.scalar => Vec::new(),

@@ -4,7 +4,7 @@ use super::Row;
 use super::item::Int;
 use super::op::{Fail, Op};
 use gabor_graph::{Graph, ValueId};
-use gabor_tensor::{Dim, Reduction, Rule, Shape, Unary};
+use gabor_tensor::{DType, Dim, Reduction, Rule, Shape, Unary};
 
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("ReduceSum", |o| reduce(o, 13, |g, x, axes| g.reduce(Reduction::Sum, x, axes))),
@@ -36,8 +36,28 @@ pub(super) const ROWS: &[(&str, Row)] = &[
             g.reduce(Reduction::Sum, square, axes)
         })
     }),
+    ("ReduceLogSum", |o| {
+        reduce(o, 18, |g, x, axes| {
+            let sum = g.reduce(Reduction::Sum, x, axes)?;
+            g.unary(Unary::Log, sum)
+        })
+    }),
+    ("ReduceLogSumExp", |o| {
+        reduce(o, 18, |g, x, axes| {
+            // Without the largest, no exponential overflows.
+            let most = g.reduce(Reduction::Max, x, axes)?;
+            let rest = g.sub(x, most)?;
+            let e = g.unary(Unary::Exp, rest)?;
+            let sum = g.reduce(Reduction::Sum, e, axes)?;
+            let log = g.unary(Unary::Log, sum)?;
+            g.add(log, most)
+        })
+    }),
     ("ReduceProd", product),
 ];
+
+/// Most factors of one product.
+const MAX_FACTORS: usize = 1 << 16;
 
 /// Reads the axes and reduces; `since` is the opset at which axes became an input.
 fn reduce(
@@ -52,6 +72,8 @@ fn reduce(
         return o.pass();
     }
     let x = o.x(0)?;
+    let whole = o.g().ty(x).dtype;
+    let x = super::rounding::float(o.g(), x)?;
     let shape = o.shape(x);
     let axes = if axes.is_empty() { (0..shape.rank()).collect() } else { o.axes(&axes, shape.rank())? };
     o.keep_batch(x, &axes)?;
@@ -60,17 +82,52 @@ fn reduce(
         let kept = (shape.0.iter().enumerate()).filter(|(i, _)| !axes.contains(i)).map(|(_, &d)| d).collect();
         y = o.g().reshape(y, &Shape(kept))?;
     }
+    if whole != DType::F32 {
+        y = o.g().cast(y, whole)?;
+    }
     o.set(0, y)
 }
 
-/// The product of extents, which shape computations use.
+/// The product of extents, which shape computations use, or of values.
 fn product(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let axes = o.ints_since("axes", 1, 18)?.unwrap_or_default();
-    let keep = o.a.flag("keepdims", true)?;
-    let ints = o.ints(0)?.filter(|_| axes.iter().all(|&a| a == 0 || a == -1));
-    let ints = ints.ok_or_else(|| Rule::new("the product of values").right("products of extents alone"))?;
-    let dims: Vec<Dim> = ints.v.iter().map(|&i| extent(i)).collect::<Result<_, _>>()?;
-    o.set_ints(!keep, vec![super::op::product(&dims)?.into()])
+    if let Some(ints) = o.ints(0)? {
+        let axes = o.ints_since("axes", 1, 18)?.unwrap_or_default();
+        let keep = o.a.flag("keepdims", true)?;
+        o.axes(&axes, 1)?;
+        let dims: Vec<Dim> = ints.v.iter().map(|&i| extent(i)).collect::<Result<_, _>>()?;
+        return o.set_ints(!keep, vec![super::op::product(&dims)?.into()]);
+    }
+    reduce(o, 18, |g, x, axes| {
+        let shape = g.shape(x).clone();
+        let kept: Vec<usize> = (0..shape.rank()).filter(|a| !axes.contains(a)).collect();
+        let perm: Vec<usize> = kept.iter().chain(axes).copied().collect();
+        let rows = super::op::product(&kept.iter().map(|&a| shape.0[a]).collect::<Vec<_>>());
+        let factors = super::op::product(&axes.iter().map(|&a| shape.0[a]).collect::<Vec<_>>());
+        let (rows, mut n) = match (rows, factors) {
+            (Ok(r), Ok(Dim::Fixed(n))) if (1..=MAX_FACTORS).contains(&n) => (r, n),
+            _ => {
+                return Err(g.error_here("reduce", Rule::new(format!("a product over axes {axes:?} of {shape}")), &[x]));
+            }
+        };
+        let turned = g.transpose(x, &perm)?;
+        let mut y = g.reshape(turned, &Shape(vec![rows, Dim::Fixed(n)]))?;
+        // Halves by halves; an odd factor is taken along.
+        while n > 1 {
+            let half = n / 2;
+            let (a, b) = (g.slice(y, 1, 0, half, 1)?, g.slice(y, 1, half, 2 * half, 1)?);
+            let both = g.mul(a, b)?;
+            y = if n % 2 == 1 {
+                let last = g.slice(y, 1, n - 1, n, 1)?;
+                g.concat(&[both, last], 1)?
+            } else {
+                both
+            };
+            n = half + n % 2;
+        }
+        let mut to = shape;
+        axes.iter().for_each(|&a| to.0[a] = Dim::Fixed(1));
+        g.reshape(y, &to)
+    })
 }
 
 /// A whole number as an extent.

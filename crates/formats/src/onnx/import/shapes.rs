@@ -1,12 +1,14 @@
 //! Constants, and operators that give elements other extents. Shape computations are done here and now.
 
-use super::fold;
 use super::item::Int;
 use super::op::{Fail, Op, product};
 use super::reductions::extent;
 use super::{MAX_ELEMENTS, Row, want_size};
-use crate::onnx::tensor::{Elements, Known};
+use crate::onnx::tensor::{ElementType, Elements, Known, kind_of};
 use gabor_tensor::{Dim, Rule, Shape};
+
+/// Most elements of one constant that is made here.
+const MAX_GENERATED: usize = 1 << 16;
 
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("Constant", constant),
@@ -27,11 +29,16 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     ("Expand", expand),
     ("DepthToSpace", depth_to_space),
     ("SpaceToDepth", space_to_depth),
+    ("Range", |o| {
+        let inputs = [o.known(0)?, o.known(1)?, o.known(2)?].map(Some);
+        fold_range(o, &inputs)
+    }),
+    ("EyeLike", eye_like),
 ];
 
 fn constant(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let float = |v: Vec<f32>, shape| Known { shape, elements: Elements::Float(v) };
-    let int = |v: Vec<i64>, shape| Known { shape, elements: Elements::Int(v) };
+    let float = |v: Vec<f32>, shape| Known::floats(shape, v);
+    let int = |v: Vec<i64>, shape| Known::ints(shape, v);
     let known = if let Some(t) = o.a.tensor("value")? {
         t
     } else if let Some(v) = o.a.maybe_float("value_float")? {
@@ -51,31 +58,47 @@ fn constant(o: &mut Op<'_, '_>) -> Result<(), Fail> {
 }
 
 fn constant_of_shape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let shape = o.known_ints(0)?;
+    let shape = o.ints(0)?.ok_or_else(|| Rule::new("the shape is computed from values"))?.v;
     let value = o.a.tensor("value")?;
-    let dims: Vec<Dim> = shape.iter().map(|&v| extent(Int::Known(v))).collect::<Result<_, _>>()?;
-    // A short file may ask for much memory here; no network needs such a constant to be large.
+    let dims: Vec<Dim> = shape.iter().map(|&v| extent(v)).collect::<Result<_, _>>()?;
     let count = match product(&dims)? {
-        Dim::Fixed(n) if n <= 1 << 20 => n,
-        _ => return Err(Rule::new(format!("a constant of shape {shape:?}")).right("at most 1048576 elements").into()),
+        Dim::Fixed(n) if n <= MAX_GENERATED => n,
+        // Weights that are published without their numbers: one number, repeated as the graph runs.
+        _ => {
+            let value = value.unwrap_or_else(|| Known::floats(vec![1], vec![0.0]));
+            let one = super::op::one_number(&value).filter(|_| value.kind.is_float());
+            let one = one.ok_or_else(|| Rule::new(format!("{shape:?} whole numbers")).right(format!("at most {MAX_GENERATED}")))?;
+            let to = Shape(dims);
+            want_size(&to)?;
+            let g = o.g();
+            let number = g.number(one);
+            let y = g.broadcast(number, &to)?;
+            return o.set(0, y);
+        }
     };
-    let elements = match value.map(|v| v.elements) {
-        None => Elements::Float(vec![0.0; count]),
-        Some(Elements::Float(v)) if v.len() == 1 => Elements::Float(vec![v[0]; count]),
-        Some(Elements::Int(v)) if v.len() == 1 => Elements::Int(vec![v[0]; count]),
-        Some(Elements::Byte(v)) if v.len() == 1 => Elements::Byte(vec![v[0]; count]),
-        Some(_) => return Err(Rule::new("attribute `value` is not one number").into()),
+    let value = value.unwrap_or_else(|| Known::floats(vec![1], vec![0.0]));
+    let elements = match &value.elements {
+        Elements::Float(v) if v.len() == 1 => Elements::Float(vec![v[0]; count]),
+        Elements::Int(v) if v.len() == 1 => Elements::Int(vec![v[0]; count]),
+        _ => return Err(Rule::new("attribute `value` is not one number").into()),
     };
-    o.set_known(Known { shape: dims.iter().map(|d| d.at(1)).collect(), elements })
+    o.set_known(Known { shape: dims.iter().map(|d| d.at(1)).collect(), kind: value.kind, elements })
 }
 
-/// At inference dropout is the identity.
+/// At inference dropout is the identity, and everything is kept.
 fn dropout(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     o.a.ignore("seed")?;
     if o.opset < 12 {
         o.a.ignore("ratio")?;
-    } else if o.has(2) && o.number(2)? != 0.0 {
+    } else if o.has(2) && o.number(2)? != 0.0 && !(o.has(1) && o.number(1)? == 0.0) {
         return Err(Rule::new("its training_mode is true").right("a model exported for inference").into());
+    }
+    if o.outputs() > 1 {
+        let x = o.x(0)?;
+        let g = o.g();
+        let zeros = g.zeros_like(x)?;
+        let kept = g.shift(zeros, 1.0)?;
+        o.set(1, kept)?;
     }
     o.pass()
 }
@@ -95,16 +118,6 @@ fn reshape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let target = o.ints(1)?.ok_or_else(wrong)?.v;
     if zero && target.contains(&Int::Known(0)) {
         return Err(Rule::new("an extent of 0 (attribute `allowzero` is 1)").into());
-    }
-    if let Some(k) = o.maybe_known(0)?.filter(|k| !matches!(k.elements, Elements::Float(_))) {
-        // Whole numbers stay known: a list becomes one number, or one number a list.
-        let from = Shape::fixed(&k.shape);
-        let to = target_shape(&from, &target, false)?;
-        let shape = to.known().ok_or_else(wrong)?;
-        if to.count() != from.count() {
-            return Err(Rule::new(format!("{from} cannot become {to}: the numbers of elements differ")).into());
-        }
-        return o.set_known(Known { shape, elements: k.elements.clone() });
     }
     let x = o.x(0)?;
     let from = o.shape(x);
@@ -205,10 +218,6 @@ fn unsqueeze(o: &mut Op<'_, '_>) -> Result<(), Fail> {
 
 fn transpose(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let perm = o.a.sizes("perm")?;
-    if let Some(k) = fold::table(o, 0)? {
-        let reversed = (0..k.shape.len()).rev().collect();
-        return o.set_known(fold::transpose(&k, &perm.unwrap_or(reversed))?);
-    }
     let x = o.x(0)?;
     let rank = o.shape(x).rank();
     let y = o.g().transpose(x, &perm.unwrap_or_else(|| (0..rank).rev().collect()))?;
@@ -269,12 +278,48 @@ fn depth_to_space(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     }
 }
 
+fn fold_range(o: &mut Op<'_, '_>, inputs: &super::fold::Inputs) -> Result<(), Fail> {
+    let row = super::fold::row("Range").ok_or_else(|| Rule::new("no ranges"))?;
+    match row(o, inputs)?.and_then(|mut v| v.pop()) {
+        Some(k) => o.set_known(k),
+        None => Err(Rule::new("a range that is not known").into()),
+    }
+}
+
+/// A matrix with ones on a diagonal.
+fn eye_like(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let k = o.a.int("k", 0)?;
+    let kind = match o.a.maybe_int("dtype")? {
+        Some(t) => kind_of(t)?,
+        None => o.kind(0).unwrap_or(ElementType::F32),
+    };
+    let dims = o.extents(0)?.into_iter().map(|v| v.known()).collect::<Result<Vec<_>, _>>()?;
+    let &[h, w] = &dims[..] else { return Err(Rule::new(format!("a value of {} axes", dims.len())).right("2").into()) };
+    let count = usize::try_from(h.max(0)).ok().and_then(|h| h.checked_mul(w.max(0) as usize));
+    let count = count.ok_or_else(|| Rule::new(format!("a matrix {h} × {w}")))?;
+    if count > 1 << 22 {
+        return Err(Rule::new(format!("a matrix {h} × {w}")).into());
+    }
+    let one = |i: i64| i % w - i / w == k;
+    let elements = match kind.is_float() {
+        true => Elements::Float((0..count as i64).map(|i| f32::from(u8::from(one(i)))).collect()),
+        false => Elements::Int((0..count as i64).map(|i| i64::from(one(i))).collect()),
+    };
+    o.set_known(Known { shape: vec![h as usize, w as usize], kind, elements })
+}
+
 fn space_to_depth(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let crd = match o.a.text("mode")?.unwrap_or("DCR") {
+        "DCR" => false,
+        "CRD" => true,
+        other => return Err(Rule::new(format!("attribute `mode` is {other:?}")).right("DCR or CRD").into()),
+    };
     let (n, c, [h, w], b) = blocks(o)?;
     if h % b != 0 || w % b != 0 {
         return Err(Rule::new(format!("{h} × {w} is no multiple of {b}")).into());
     }
     let f = Dim::Fixed;
     let split = vec![n, f(c), f(h / b), f(b), f(w / b), f(b)];
-    shuffle(o, split, &[0, 3, 5, 1, 2, 4], vec![n, f(c * b * b), f(h / b), f(w / b)])
+    let perm = if crd { [0, 1, 3, 5, 2, 4] } else { [0, 3, 5, 1, 2, 4] };
+    shuffle(o, split, &perm, vec![n, f(c * b * b), f(h / b), f(w / b)])
 }

@@ -1,27 +1,13 @@
 //! Parts of values, joined values, padding, repetition.
 
-use super::Row;
-use super::fold;
-use super::item::Int;
+use super::index::backwards;
 use super::op::{Fail, Op};
-use crate::onnx::tensor::Elements;
-use gabor_graph::ValueId;
+use super::{Row, want_size};
 use gabor_graph::ops::Pad;
-use gabor_tensor::{Dim, PadMode, Rule, Shape};
+use gabor_tensor::{Dim, PadMode, Rule};
 
-pub(super) const ROWS: &[(&str, Row)] = &[
-    ("Concat", concat),
-    ("Slice", slice),
-    ("Split", split),
-    ("Gather", gather),
-    ("Pad", pad),
-    ("Upsample", |o| {
-        let mode = o.a.text("mode")?.unwrap_or("nearest");
-        let scales = if o.opset < 9 { o.a.floats("scales")?.unwrap_or_default() } else { floats(o, 1)? };
-        upsample(o, mode, &scales)
-    }),
-    ("Resize", resize),
-];
+pub(super) const ROWS: &[(&str, Row)] =
+    &[("Concat", concat), ("Slice", slice), ("Split", split), ("Tile", tile), ("CenterCropPad", center), ("Pad", pad)];
 
 fn concat(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let axis = o.a.maybe_int("axis")?.ok_or_else(|| Rule::new("attribute `axis` is missing"))?;
@@ -60,19 +46,10 @@ fn slice(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     if steps.contains(&0) {
         return Err(Rule::new("a step of 0").into());
     }
-    if let Some(mut k) = fold::table(o, 0)? {
-        for i in 0..starts.len() {
-            let axis = o.axis(axes[i], k.shape.len())?;
-            k = fold::slice(&k, axis, starts[i], ends[i], steps[i])?;
-        }
-        return o.set_known(k);
-    }
-    if let Some(&s) = steps.iter().find(|&&s| s < 1) {
-        return Err(Rule::new(format!("a step of {s}")).right("at least 1").into());
-    }
     if let Some(ints) = o.ints(0)?
         && !ints.scalar
         && starts.len() == 1
+        && steps[0] > 0
     {
         let (start, end) = range(starts[0], ends[0], ints.v.len());
         let v = ints.v[start..end.max(start)].iter().step_by(steps[0] as usize).copied().collect();
@@ -83,6 +60,7 @@ fn slice(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         let shape = o.shape(y);
         let axis = o.axis(axes[i], shape.rank())?;
         match shape.0[axis] {
+            Dim::Fixed(_) if steps[i] < 0 => y = backwards(o, y, axis, [starts[i], ends[i], steps[i]])?,
             Dim::Fixed(len) => {
                 let (start, end) = range(starts[i], ends[i], len);
                 if (start, end, steps[i]) != (0, len, 1) {
@@ -131,42 +109,61 @@ fn split(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     Ok(())
 }
 
-fn gather(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let axis = o.a.int("axis", 0)?;
-    let known = o.known(1)?;
-    let scalar = known.shape.is_empty();
-    let places = match &known.elements {
-        Elements::Int(v) if known.shape.len() <= 1 => v.clone(),
-        _ => return Err(Rule::new("indices that are no list of whole numbers").into()),
-    };
-    let at = |i: i64, len: usize| {
-        let i = if i < 0 { i.saturating_add(len as i64) } else { i };
-        usize::try_from(i).ok().filter(|&i| i < len).ok_or_else(|| Rule::new(format!("index {i} of {len} elements")))
-    };
-    if places.is_empty() || places.len() > 4096 {
-        return Err(Rule::new(format!("{} indices", places.len())).right("one, or a list of at most 4096").into());
-    }
-    if let Some(ints) = o.ints(0)?
-        && !ints.scalar
-    {
-        o.axis(axis, 1)?;
-        let v = places.iter().map(|&p| Ok(ints.v[at(p, ints.v.len())?])).collect::<Result<Vec<Int>, Rule>>()?;
-        return o.set_ints(scalar, v);
-    }
+/// Repeats along every axis.
+fn tile(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let times = o.known_ints(1)?;
     let x = o.x(0)?;
     let shape = o.shape(x);
-    let axis = o.axis(axis, shape.rank())?;
-    let len = shape.0[axis].fixed().ok_or_else(|| Rule::new(format!("samples chosen from {shape}")))?;
-    let mut parts = Vec::new();
-    for &p in &places {
-        let p = at(p, len)?;
-        parts.push(o.g().slice(x, axis, p, p + 1, 1)?);
+    let wrong = || Rule::new(format!("repeats {times:?} of {shape}"));
+    let fits = times.len() == shape.rank() && times.iter().all(|t| (1..=1 << 20).contains(t));
+    if !fits {
+        return Err(wrong().into());
     }
-    let mut y = if parts.len() == 1 { parts[0] } else { o.g().concat(&parts, axis)? };
-    if scalar {
-        let mut to = shape;
-        to.0.remove(axis);
-        y = o.g().reshape(y, &to)?;
+    let mut y = x;
+    for (axis, &t) in times.iter().enumerate().filter(|(_, t)| **t > 1) {
+        // `[d]` becomes `[t, d]` becomes `[t·d]`.
+        let mut with = o.shape(y);
+        let len = with.0[axis].fixed().ok_or_else(wrong)?;
+        with.0.insert(axis, Dim::Fixed(1));
+        let column = o.g().reshape(y, &with)?;
+        with.0[axis] = Dim::Fixed(t as usize);
+        want_size(&with)?;
+        let all = o.g().broadcast(column, &with)?;
+        with.0.remove(axis);
+        with.0[axis] = Dim::Fixed(len * t as usize);
+        y = o.g().reshape(all, &with)?;
+    }
+    o.set(0, y)
+}
+
+/// Cuts or pads around the centre; an odd element goes to the end.
+fn center(o: &mut Op<'_, '_>) -> Result<(), Fail> {
+    let axes = o.a.ints("axes")?;
+    let wanted = o.known_ints(1)?;
+    let mut y = o.x(0)?;
+    let shape = o.shape(y);
+    let axes = match axes {
+        Some(a) => a.iter().map(|&a| o.axis(a, shape.rank())).collect::<Result<Vec<_>, _>>()?,
+        None => (0..shape.rank()).collect(),
+    };
+    let wrong = || Rule::new(format!("extents {wanted:?} for axes {axes:?} of {shape}"));
+    if axes.len() != wanted.len() {
+        return Err(wrong().into());
+    }
+    let mut pads = vec![(0, 0); shape.rank()];
+    for (&axis, &to) in axes.iter().zip(&wanted) {
+        let len = shape.0[axis].fixed().ok_or_else(wrong)?;
+        let to = usize::try_from(to).ok().filter(|t| (1..=1 << 31).contains(t)).ok_or_else(wrong)?;
+        if to < len {
+            let start = (len - to) / 2;
+            y = o.g().slice(y, axis, start, start + to, 1)?;
+        } else {
+            let more = to - len;
+            pads[axis] = (more / 2, more - more / 2);
+        }
+    }
+    if pads.iter().any(|&p| p != (0, 0)) {
+        y = o.g().add_one(Pad { mode: PadMode::Constant, value: 0.0, pads }, &[y])?;
     }
     o.set(0, y)
 }
@@ -226,65 +223,4 @@ fn pad(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         y = o.g().add_one(Pad { mode, value, pads: all }, &[y])?;
     }
     o.set(0, y)
-}
-
-fn floats(o: &Op<'_, '_>, i: usize) -> Result<Vec<f32>, Fail> {
-    match &o.known(i)?.elements {
-        Elements::Float(v) => Ok(v.clone()),
-        _ => Err(Rule::new(format!("input {i} is no list of numbers")).into()),
-    }
-}
-
-/// Repetition of elements: whole factors along the spatial axes.
-fn upsample(o: &mut Op<'_, '_>, mode: &str, scales: &[f32]) -> Result<(), Fail> {
-    let x: ValueId = o.x(0)?;
-    let shape: Shape = o.shape(x);
-    let whole = |&s: &f32| s >= 1.0 && s.fract() == 0.0 && s <= 65536.0;
-    let lead = scales.len() == shape.rank() && shape.rank() > 2 && scales[..2] == [1.0, 1.0];
-    if mode != "nearest" || !lead || !scales.iter().all(whole) {
-        return Err(Rule::new(format!("mode {mode:?} with scales {scales:?} of {shape}"))
-            .right("nearest with whole factors along spatial axes")
-            .into());
-    }
-    let factors: Vec<usize> = scales[2..].iter().map(|&s| s as usize).collect();
-    let y = o.g().upsample_nearest(x, &factors)?;
-    o.set(0, y)
-}
-
-fn resize(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let mode = o.a.text("mode")?.unwrap_or("nearest");
-    let way = o.a.text("coordinate_transformation_mode")?.unwrap_or("half_pixel");
-    let nearest = o.a.text("nearest_mode")?.unwrap_or("round_prefer_floor");
-    for name in ["cubic_coeff_a", "exclude_outside", "extrapolation_value", "antialias"] {
-        o.a.ignore(name)?;
-    }
-    // Where each of these copies an element as often as the factor says, they agree.
-    let plain = o.opset < 11
-        || matches!(
-            (way, nearest),
-            ("asymmetric", "floor") | ("half_pixel", "round_prefer_floor" | "round_prefer_ceil")
-        );
-    if !plain {
-        return Err(Rule::new(format!("coordinates {way:?} with {nearest:?}"))
-            .right("asymmetric with floor, or half_pixel with rounding")
-            .into());
-    }
-    let at = if o.opset < 11 { 1 } else { 2 };
-    let scales = if o.has(at) { floats(o, at)? } else { Vec::new() };
-    if !scales.is_empty() {
-        return upsample(o, mode, &scales);
-    }
-    let sizes = o.ints(3)?.ok_or_else(|| Rule::new("sizes that are not known"))?.v;
-    let x = o.x(0)?;
-    let shape = o.shape(x);
-    let scale = |(d, s): (&Dim, &Int)| match (d, s) {
-        (d, s) if Int::from(*d) == *s => Some(1.0),
-        (Dim::Batch(1), Int::Known(1)) if o.relaxed() => Some(1.0),
-        (Dim::Fixed(d), Int::Known(s)) if *d > 0 => Some(*s as f32 / *d as f32),
-        _ => None,
-    };
-    let scales: Option<Vec<f32>> = shape.0.iter().zip(&sizes).map(scale).collect();
-    let scales = scales.filter(|_| sizes.len() == shape.rank());
-    let scales = scales.ok_or_else(|| Rule::new(format!("sizes {sizes:?} of {shape}")))?;
-    upsample(o, mode, &scales)
 }

@@ -9,13 +9,6 @@ use gabor_tensor::{Padding, PoolDivisor, Rule, Shape, WindowOptions};
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("Conv", conv),
     ("ConvTranspose", conv_transpose),
-    ("MaxPool", |o| {
-        // The order in which indices count; they are not read.
-        o.a.ignore("storage_order")?;
-        let (x, options) = pool(o)?;
-        let y = o.g().max_pool(x, &options)?;
-        o.set(0, y)
-    }),
     ("AveragePool", |o| {
         let include = o.a.flag("count_include_pad", false)?;
         let (x, options) = pool(o)?;
@@ -47,7 +40,7 @@ pub(super) const ROWS: &[(&str, Row)] = &[
 ];
 
 /// Extents of the spatial axes of `[n, c, spatial…]`.
-fn spatial(shape: &Shape) -> Result<Vec<usize>, Rule> {
+pub(super) fn spatial(shape: &Shape) -> Result<Vec<usize>, Rule> {
     let known: Option<Vec<usize>> = shape.0.iter().skip(2).map(|d| d.fixed()).collect();
     known.filter(|v| !v.is_empty()).ok_or_else(|| Rule::new(format!("x is {shape}")).right("[n, c, spatial…]"))
 }
@@ -86,7 +79,7 @@ fn pairs(pads: &Option<Vec<usize>>, d: usize) -> Result<Padding, Rule> {
 }
 
 /// Strides, dilations and padding over these extents.
-fn window(o: &mut Op<'_, '_>, input: &[usize], kernel: Vec<usize>) -> Result<WindowOptions, Fail> {
+pub(super) fn window(o: &mut Op<'_, '_>, input: &[usize], kernel: Vec<usize>) -> Result<WindowOptions, Fail> {
     let pads = o.a.sizes("pads")?;
     let auto = auto_pad(o, &pads)?;
     let mut options = WindowOptions {
@@ -109,7 +102,7 @@ fn window(o: &mut Op<'_, '_>, input: &[usize], kernel: Vec<usize>) -> Result<Win
     Ok(options)
 }
 
-fn pool(o: &mut Op<'_, '_>) -> Result<(ValueId, WindowOptions), Fail> {
+pub(super) fn pool(o: &mut Op<'_, '_>) -> Result<(ValueId, WindowOptions), Fail> {
     let x = o.x(0)?;
     let input = spatial(&o.shape(x))?;
     let kernel = o.a.sizes("kernel_shape")?.ok_or_else(|| Rule::new("attribute `kernel_shape` is missing"))?;
@@ -118,7 +111,7 @@ fn pool(o: &mut Op<'_, '_>) -> Result<(ValueId, WindowOptions), Fail> {
     Ok((x, WindowOptions { ceil_mode: ceil, ..options }))
 }
 
-fn groups(o: &mut Op<'_, '_>) -> Result<usize, Fail> {
+pub(super) fn groups(o: &mut Op<'_, '_>) -> Result<usize, Fail> {
     let g = o.a.int("group", 1)?;
     let fits = usize::try_from(g).ok().filter(|g| (1..1 << 31).contains(g));
     Ok(fits.ok_or_else(|| Rule::new(format!("attribute `group` is {g}")).right("at least 1"))?)
@@ -169,7 +162,7 @@ fn conv_transpose(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let pads = o.a.sizes("pads")?;
     let auto = auto_pad(o, &pads)?;
     let wanted = o.a.sizes("output_shape")?;
-    let extra = o.a.sizes("output_padding")?.unwrap_or_default();
+    let mut extra = o.a.sizes("output_padding")?.unwrap_or_default();
     let mut options = WindowOptions {
         kernel_size: kernel.clone(),
         stride: o.a.sizes("strides")?.unwrap_or_default(),
@@ -195,9 +188,14 @@ fn conv_transpose(o: &mut Op<'_, '_>) -> Result<(), Fail> {
                 .checked_mul(of(&options.stride, i, 1))
                 .and_then(|a| (kernel[i] - 1).checked_mul(of(&options.dilation, i, 1)).and_then(|b| a.checked_add(b)))
                 .and_then(|v| v.checked_add(1 + of(&extra, i, 0)));
-            let total = full.and_then(|f| f.checked_sub(of(&sizes, i, 0)));
-            let total =
-                total.ok_or_else(|| Rule::new(format!("an output of {sizes:?} is larger than the full one")))?;
+            let full = full.ok_or_else(|| Rule::new(format!("an output of {sizes:?} from {input:?}")))?;
+            let size = of(&sizes, i, 0);
+            if size > full {
+                // What no window reaches is added at the end.
+                extra.resize(d, 0);
+                extra[i] += size - full;
+            }
+            let total = full.saturating_sub(size);
             let half = total / 2;
             found.push(if lower { (total - half, half) } else { (half, total - half) });
         }

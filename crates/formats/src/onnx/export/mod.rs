@@ -22,6 +22,9 @@ use writer::Writer;
 /// How one operation is written.
 type Row = fn(&mut Cx<'_>) -> Result<(), Rule>;
 
+/// Most bytes of weights in a file, with room for the rest below 2 GiB.
+const MOST_BYTES: usize = (1 << 31) - (1 << 26);
+
 /// The row of a node's operation, by its registry name.
 fn row(graph: &Graph, node: &Node) -> Option<Row> {
     // ONNX divides an even window otherwise, and runtimes take images alone; norms have whole exponents there.
@@ -110,6 +113,14 @@ pub fn export(graph: &Graph, weights: &Weights, metadata: &Metadata) -> Result<V
         return Err(Error::refused(&graph.name, "exported to ONNX", w.refusals));
     }
     w.drop_dead();
+    let stored: usize = w.graph.initializer.iter().map(|t| t.raw_data.as_ref().map_or(0, |r| r.len())).sum();
+    if stored > MOST_BYTES {
+        let rule = Rule::new(format!("{stored} bytes of weights in one ONNX file"));
+        return Err(Error::new(
+            &graph.name,
+            rule.right("less than 2 GiB, where protocol buffers end; save safetensors instead"),
+        ));
+    }
     w.graph.name = graph.name.clone().into();
     let model = ModelProto {
         ir_version: IR_VERSION,

@@ -1,21 +1,15 @@
-//! Elements chosen, counted and put by number: gathering, scattering, largest elements, running sums.
+//! Elements chosen and counted by number: gathering, largest elements, running sums.
 
 use super::Row;
 use super::fold::run;
 use super::op::{Fail, Op, product};
 use super::rounding::{choose, counted, float, truncate};
-use super::sample::extents;
 use crate::onnx::tensor::{Elements, Known};
 use gabor_graph::{Graph, ValueId};
 use gabor_tensor::{DType, Dim, Reduction, Rule, Shape, Tensor, Unary};
 
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("Gather", gather),
-    ("GatherElements", gather_elements),
-    ("GatherND", gather_nd),
-    ("Scatter", scatter_elements),
-    ("ScatterElements", scatter_elements),
-    ("ScatterND", scatter_nd),
     ("ArgMax", |o| arg(o, false)),
     ("ArgMin", |o| arg(o, true)),
     ("TopK", top_k),
@@ -27,12 +21,12 @@ pub(super) const ROWS: &[(&str, Row)] = &[
 ];
 
 /// Largest number that floats count up to without a gap.
-const EXACT: usize = 1 << 24;
+pub(super) const EXACT: usize = 1 << 24;
 /// Most comparisons of elements with each other.
 const MAX_PAIRS: usize = 1 << 28;
 
 /// Indices into an axis of `len`: known ones checked, those of a run counted from the start.
-fn indices(o: &mut Op<'_, '_>, i: usize, len: usize) -> Result<ValueId, Fail> {
+pub(super) fn indices(o: &mut Op<'_, '_>, i: usize, len: usize) -> Result<ValueId, Fail> {
     if let Some(k) = o.maybe_known(i)? {
         let Elements::Int(v) = &k.elements else { return Err(Rule::new("indices that are no whole numbers").into()) };
         let at = |&i: &i64| {
@@ -106,234 +100,6 @@ fn gather(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let at = indices(o, 1, len)?;
     let x = float(o.g(), x)?;
     let y = o.g().gather(x, axis, at)?;
-    o.set(0, y)
-}
-
-/// Places in a flat value: `Σ index·stride` of known and computed indices.
-struct Flat {
-    /// Shape of the places.
-    shape: Vec<usize>,
-    /// Places as floats, which hold them exactly.
-    at: ValueId,
-}
-
-impl Flat {
-    fn ints(&self, g: &mut Graph) -> Result<ValueId, Fail> {
-        let count: usize = self.shape.iter().product();
-        let flat = g.reshape(self.at, &Shape::fixed(&[count]))?;
-        Ok(g.cast(flat, DType::I32)?)
-    }
-}
-
-/// For `indices` that replace one axis: every other axis keeps its own number.
-fn along(o: &mut Op<'_, '_>, x: &[usize], axis: usize, i: usize) -> Result<Flat, Fail> {
-    let at = indices(o, i, x[axis])?;
-    let g = o.g();
-    let shape = extents(g, at)?;
-    let fits = shape.len() == x.len() && (0..x.len()).all(|d| d == axis || shape[d] <= x[d]);
-    if !fits || x.iter().product::<usize>() >= EXACT {
-        return Err(Rule::new(format!("indices {shape:?} along axis {axis} of {x:?}")).into());
-    }
-    let strides = gabor_tensor::strides_of(x);
-    let at = g.cast(at, DType::F32)?;
-    let mut sum = g.scale(at, strides[axis] as f64)?;
-    for d in (0..x.len()).filter(|&d| d != axis) {
-        let line = counted(g, x.len(), d, shape[d])?;
-        let step = g.scale(line, strides[d] as f64)?;
-        sum = g.add(sum, step)?;
-    }
-    Ok(Flat { shape, at: sum })
-}
-
-/// For tuples of indices along the last axis, after `batch` axes that both have.
-fn tuples(o: &mut Op<'_, '_>, x: &[usize], batch: usize, i: usize) -> Result<(Flat, usize), Fail> {
-    let known = o.maybe_known(i)?;
-    let shape = match &known {
-        Some(k) => k.shape.clone(),
-        None => {
-            let v = o.x(i)?;
-            extents(o.g(), v)?
-        }
-    };
-    let depth = shape.last().copied().unwrap_or(0);
-    let wrong = || Rule::new(format!("indices {shape:?} into {x:?}"));
-    let lead = shape.get(..batch).filter(|b| x.get(..batch) == Some(*b) && batch < shape.len());
-    if lead.is_none() || depth == 0 || batch + depth > x.len() || x.iter().product::<usize>() >= EXACT {
-        return Err(wrong().into());
-    }
-    let strides = gabor_tensor::strides_of(x);
-    let inner: usize = x[batch + depth..].iter().product();
-    let mut to = shape[..shape.len() - 1].to_vec();
-    let mut sum: Option<ValueId> = None;
-    for d in 0..depth {
-        let len = x[batch + d];
-        let part = match &known {
-            Some(k) => {
-                let Elements::Int(v) = &k.elements else { return Err(wrong().into()) };
-                let one = |&i: &i64| {
-                    let at = if i < 0 { i.saturating_add(len as i64) } else { i };
-                    let at = usize::try_from(at).ok().filter(|&at| at < len);
-                    at.map(|at| at as f32).ok_or_else(|| Rule::new(format!("index {i} of {len} elements")))
-                };
-                let v = v.iter().skip(d).step_by(depth).map(one).collect::<Result<Vec<_>, _>>()?;
-                o.g().constant(Tensor::f32(&to, v)?)
-            }
-            None => {
-                let v = o.x(i)?;
-                let g = o.g();
-                let v = float(g, v)?;
-                let part = g.slice(v, shape.len() - 1, d, d + 1, 1)?;
-                let part = g.reshape(part, &Shape::fixed(&to))?;
-                let zero = g.number(0.0);
-                let below = g.greater(zero, part)?;
-                let more = g.scale(below, len as f64)?;
-                g.add(part, more)?
-            }
-        };
-        let g = o.g();
-        let step = g.scale(part, strides[batch + d] as f64)?;
-        sum = Some(match sum {
-            None => step,
-            Some(s) => g.add(s, step)?,
-        });
-    }
-    let g = o.g();
-    let mut at = sum.ok_or_else(wrong)?;
-    for (b, &stride) in strides.iter().enumerate().take(batch) {
-        let line = counted(g, to.len(), b, x[b])?;
-        let step = g.scale(line, stride as f64)?;
-        at = g.add(at, step)?;
-    }
-    // The whole rest belongs to each tuple.
-    if inner > 1 {
-        let column = g.reshape(at, &Shape::fixed(&[to.clone(), vec![1]].concat()))?;
-        let line = counted(g, to.len() + 1, to.len(), inner)?;
-        at = g.add(column, line)?;
-    }
-    to.extend(&x[batch + depth..]);
-    let at = g.reshape(at, &Shape::fixed(&to))?;
-    Ok((Flat { shape: to, at }, depth))
-}
-
-fn taken(o: &mut Op<'_, '_>, x: ValueId, flat: &Flat) -> Result<(), Fail> {
-    let g = o.g();
-    let x = float(g, x)?;
-    let count: usize = extents(g, x)?.iter().product();
-    let line = g.reshape(x, &Shape::fixed(&[count]))?;
-    let at = flat.ints(g)?;
-    let y = g.gather(line, 0, at)?;
-    let y = g.reshape(y, &Shape::fixed(&flat.shape))?;
-    o.set(0, y)
-}
-
-fn gather_elements(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let axis = o.a.int("axis", 0)?;
-    let x = o.x(0)?;
-    let shape = extents(o.g(), x)?;
-    let axis = o.axis(axis, shape.len())?;
-    let flat = along(o, &shape, axis, 1)?;
-    taken(o, x, &flat)
-}
-
-/// Tuples of one index choose along the first axis: its extent, and the indices without the axis of the tuples.
-fn rows(o: &mut Op<'_, '_>) -> Result<Option<(usize, ValueId)>, Fail> {
-    let x = o.x(0)?;
-    let Some(Dim::Fixed(len)) = o.shape(x).0.first().copied() else { return Ok(None) };
-    if o.extents(1)?.last() != Some(&super::item::Int::Known(1)) {
-        return Ok(None);
-    }
-    let at = indices(o, 1, len)?;
-    let mut shape = o.shape(at);
-    shape.0.pop();
-    let at = o.g().reshape(at, &shape)?;
-    Ok(Some((len, at)))
-}
-
-fn gather_nd(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let batch = o.a.int("batch_dims", 0)?;
-    let x = o.x(0)?;
-    if batch == 0
-        && let Some((_, at)) = rows(o)?
-    {
-        let g = o.g();
-        let x = float(g, x)?;
-        let y = g.gather(x, 0, at)?;
-        return o.set(0, y);
-    }
-    let shape = extents(o.g(), x)?;
-    let batch = usize::try_from(batch).map_err(|_| Rule::new(format!("attribute `batch_dims` is {batch}")))?;
-    let (flat, _) = tuples(o, &shape, batch, 1)?;
-    taken(o, x, &flat)
-}
-
-fn scatter_elements(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let axis = o.a.int("axis", 0)?;
-    let x = o.x(0)?;
-    let shape = extents(o.g(), x)?;
-    let axis = o.axis(axis, shape.len())?;
-    let flat = along(o, &shape, axis, 1)?;
-    put(o, x, &flat)
-}
-
-fn scatter_nd(o: &mut Op<'_, '_>) -> Result<(), Fail> {
-    let x = o.x(0)?;
-    if let Some((len, at)) = rows(o)? {
-        let (how, updates) = (o.a.text("reduction")?.unwrap_or("none"), o.x(2)?);
-        let g = o.g();
-        let (x, updates) = (float(g, x)?, float(g, updates)?);
-        let put = g.scatter_add(updates, 0, len, at)?;
-        if how == "add" {
-            let y = g.add(x, put)?;
-            return o.set(0, y);
-        }
-        if how == "none" {
-            let zeros = g.cast(at, DType::F32)?;
-            let zeros = g.zeros_like(zeros)?;
-            let ones = g.shift(zeros, 1.0)?;
-            let hit = g.scatter_add(ones, 0, len, at)?;
-            let mut column = vec![1; g.shape(x).rank()];
-            column[0] = len;
-            let hit = g.reshape(hit, &Shape::fixed(&column))?;
-            let zero = g.number(0.0);
-            let untouched = g.equal(hit, zero)?;
-            let y = choose(g, untouched, x, put)?;
-            return o.set(0, y);
-        }
-    }
-    let shape = extents(o.g(), x)?;
-    let (flat, _) = tuples(o, &shape, 0, 1)?;
-    put(o, x, &flat)
-}
-
-/// x with the updates at these places, or combined with them. Places that occur twice are combined only by sums.
-fn put(o: &mut Op<'_, '_>, x: ValueId, flat: &Flat) -> Result<(), Fail> {
-    let how = o.a.text("reduction")?.unwrap_or("none");
-    let updates = o.x(2)?;
-    if how != "add" && how != "none" {
-        return Err(Rule::new(format!("attribute `reduction` is {how:?}")).right("none or add").into());
-    }
-    let g = o.g();
-    let (x, updates) = (float(g, x)?, float(g, updates)?);
-    let shape = extents(g, x)?;
-    if extents(g, updates)? != flat.shape {
-        return Err(Rule::new(format!("updates {} at places {:?}", g.shape(updates), flat.shape)).into());
-    }
-    let count: usize = shape.iter().product();
-    let places: usize = flat.shape.iter().product();
-    let at = flat.ints(g)?;
-    let line = g.reshape(updates, &Shape::fixed(&[places]))?;
-    let put = g.scatter_add(line, 0, count, at)?;
-    let put = g.reshape(put, &Shape::fixed(&shape))?;
-    if how == "add" {
-        let y = g.add(x, put)?;
-        return o.set(0, y);
-    }
-    let ones = g.full(&[places], 1.0);
-    let hit = g.scatter_add(ones, 0, count, at)?;
-    let hit = g.reshape(hit, &Shape::fixed(&shape))?;
-    let zero = g.number(0.0);
-    let untouched = g.equal(hit, zero)?;
-    let y = choose(g, untouched, x, put)?;
     o.set(0, y)
 }
 
@@ -416,7 +182,9 @@ fn top_k(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let k = usize::try_from(k).ok().filter(|k| (1..=n).contains(k));
     let k = k.ok_or_else(|| Rule::new(format!("the largest of {n} elements")).right(format!("1 to {n} of them")))?;
     if n > 2048 || n.checked_mul(n).and_then(|p| p.checked_mul(rows)).is_none_or(|p| p > MAX_PAIRS) {
-        return Err(Rule::new(format!("{rows} rows of {n} elements to be ordered")).right("rows of at most 2048").into());
+        return Err(Rule::new(format!("{rows} rows of {n} elements to be ordered"))
+            .right("rows of at most 2048")
+            .into());
     }
     let rank = shape.rank();
     let g = o.g();

@@ -118,7 +118,17 @@ fn modulo(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let q = g.div(a, b)?;
     let q = if c { truncate(g, q)? } else { floor(g, q)? };
     let part = g.mul(q, b)?;
-    let mut y = g.sub(a, part)?;
+    let rest = g.sub(a, part)?;
+    // Of an infinite divisor all is left, or all of it where the signs differ.
+    let size = g.unary(Unary::Abs, b)?;
+    let infinity = g.number(f64::INFINITY);
+    let endless = g.equal(size, infinity)?;
+    let signs = [g.unary(Unary::Sign, a)?, g.unary(Unary::Sign, b)?];
+    let product = g.mul(signs[0], signs[1])?;
+    let zero = g.number(0.0);
+    let apart = g.greater(zero, product)?;
+    let whole_of = if c { a } else { choose(g, apart, b, a)? };
+    let mut y = choose(g, endless, whole_of, rest)?;
     if whole != DType::F32 {
         y = g.cast(y, whole)?;
     }

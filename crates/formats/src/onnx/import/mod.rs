@@ -19,10 +19,13 @@ mod regions;
 mod resize;
 mod rounding;
 mod sample;
+mod scatter;
 mod shapes;
 mod slices;
 mod windows;
 
+#[cfg(test)]
+mod bound_tests;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +61,7 @@ fn row(op_type: &str) -> Option<Row> {
         regions::ROWS,
         resize::ROWS,
         sample::ROWS,
+        scatter::ROWS,
         shapes::ROWS,
         slices::ROWS,
         windows::ROWS,

@@ -208,6 +208,10 @@ impl<'m> Reader<'m> {
             Item::Ints(i) => self.graph.constant(as_known(&i)?.into_tensor()?),
             Item::Lost | Item::Absent(_) => return Err(Fail::Lost),
         };
+        // Numbers of the file are no numbers that a row made.
+        if let gabor_graph::Source::Constant(t) = &self.graph.value(id).source {
+            self.generated = self.generated.saturating_add(t.len());
+        }
         self.items.insert(name, Item::Value(id));
         Ok(id)
     }

@@ -104,9 +104,18 @@ fn product(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         let rows = super::op::product(&kept.iter().map(|&a| shape.0[a]).collect::<Vec<_>>());
         let factors = super::op::product(&axes.iter().map(|&a| shape.0[a]).collect::<Vec<_>>());
         let (rows, mut n) = match (rows, factors) {
+            // The product of nothing is 1, as its sum is 0.
+            (Ok(_), Ok(Dim::Fixed(0))) => {
+                let sum = g.reduce(Reduction::Sum, x, axes)?;
+                return g.shift(sum, 1.0);
+            }
             (Ok(r), Ok(Dim::Fixed(n))) if (1..=MAX_FACTORS).contains(&n) => (r, n),
             _ => {
-                return Err(g.error_here("reduce", Rule::new(format!("a product over axes {axes:?} of {shape}")), &[x]));
+                return Err(g.error_here(
+                    "reduce",
+                    Rule::new(format!("a product over axes {axes:?} of {shape}")),
+                    &[x],
+                ));
             }
         };
         let turned = g.transpose(x, &perm)?;

@@ -67,7 +67,9 @@ fn constant_of_shape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
         _ => {
             let value = value.unwrap_or_else(|| Known::floats(vec![1], vec![0.0]));
             let one = super::op::one_number(&value).filter(|_| value.kind.is_float());
-            let one = one.ok_or_else(|| Rule::new(format!("{shape:?} whole numbers")).right(format!("at most {MAX_GENERATED}")))?;
+            let one = one.ok_or_else(|| {
+                Rule::new(format!("{shape:?} whole numbers")).right(format!("at most {MAX_GENERATED}"))
+            })?;
             let to = Shape(dims);
             want_size(&to)?;
             let g = o.g();
@@ -116,23 +118,22 @@ fn reshape(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let zero = o.opset >= 14 && o.a.flag("allowzero", false)?;
     let wrong = || Rule::new("the new shape is computed from values").right("a shape that is known");
     let target = o.ints(1)?.ok_or_else(wrong)?.v;
-    if zero && target.contains(&Int::Known(0)) {
-        return Err(Rule::new("an extent of 0 (attribute `allowzero` is 1)").into());
-    }
     let x = o.x(0)?;
     let from = o.shape(x);
-    let to = target_shape(&from, &target, o.relaxed())?;
+    let to = target_shape(&from, &target, o.relaxed(), zero)?;
     let y = o.g().reshape(x, &to)?;
     o.set(0, y)
 }
 
-/// The shape that a reshape asks for: 0 keeps an extent, −1 is what is left.
-fn target_shape(from: &Shape, target: &[Int], relaxed: bool) -> Result<Shape, Rule> {
+/// The shape that a reshape asks for: 0 keeps an extent (or is one, if `zero`), −1 is what is left.
+fn target_shape(from: &Shape, target: &[Int], relaxed: bool, zero: bool) -> Result<Shape, Rule> {
     let mut dims = Vec::with_capacity(target.len());
     let mut open = None;
     for (i, &t) in target.iter().enumerate() {
         dims.push(match t {
-            Int::Known(0) => *from.0.get(i).ok_or_else(|| Rule::new(format!("extent {i} of {from} is kept")))?,
+            Int::Known(0) if !zero => {
+                *from.0.get(i).ok_or_else(|| Rule::new(format!("extent {i} of {from} is kept")))?
+            }
             Int::Known(-1) if open.replace(i).is_none() => Dim::Fixed(1),
             Int::Known(-1) => return Err(Rule::new("two extents of -1").right("at most one")),
             // The batch size of 1 that the file was written with.

@@ -3,8 +3,9 @@
 use super::index::backwards;
 use super::op::{Fail, Op};
 use super::{Row, want_size};
+use gabor_graph::ValueId;
 use gabor_graph::ops::Pad;
-use gabor_tensor::{Dim, PadMode, Rule};
+use gabor_tensor::{Dim, PadMode, Rule, Shape, Tensor};
 
 pub(super) const ROWS: &[(&str, Row)] =
     &[("Concat", concat), ("Slice", slice), ("Split", split), ("Tile", tile), ("CenterCropPad", center), ("Pad", pad)];
@@ -63,7 +64,9 @@ fn slice(o: &mut Op<'_, '_>) -> Result<(), Fail> {
             Dim::Fixed(_) if steps[i] < 0 => y = backwards(o, y, axis, [starts[i], ends[i], steps[i]])?,
             Dim::Fixed(len) => {
                 let (start, end) = range(starts[i], ends[i], len);
-                if (start, end, steps[i]) != (0, len, 1) {
+                if start >= end {
+                    y = nothing(o, &shape, axis)?;
+                } else if (start, end, steps[i]) != (0, len, 1) {
                     y = o.g().slice(y, axis, start, end, steps[i] as usize)?;
                 }
             }
@@ -102,11 +105,18 @@ fn split(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     }
     let mut at = 0;
     for (i, s) in sizes.into_iter().enumerate() {
-        let part = o.g().slice(x, axis, at, at + s, 1)?;
+        let part = if s == 0 { nothing(o, &shape, axis)? } else { o.g().slice(x, axis, at, at + s, 1)? };
         o.set(i, part)?;
         at += s;
     }
     Ok(())
+}
+
+/// No elements of an axis.
+fn nothing(o: &mut Op<'_, '_>, shape: &Shape, axis: usize) -> Result<ValueId, Fail> {
+    let mut extents = shape.known().ok_or_else(|| Rule::new(format!("no elements of axis {axis} of {shape}")))?;
+    extents[axis] = 0;
+    Ok(o.g().constant(Tensor::f32(&extents, Vec::new())?))
 }
 
 /// Repeats along every axis.

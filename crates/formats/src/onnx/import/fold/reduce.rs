@@ -36,6 +36,9 @@ fn reduce(
     axes.iter().for_each(|&a| steps[a] = 0);
     let places = walk(&k.shape, 0, &steps)?;
     let count = super::count(&kept)?;
+    // The largest of nothing is the smallest number of the type.
+    let (low, high) = k.kind.range().unwrap_or((i64::MIN, i64::MAX));
+    let start = start.clamp(low, high);
     let elements = match &k.elements {
         Elements::Int(v) => {
             let mut y = vec![start; count];

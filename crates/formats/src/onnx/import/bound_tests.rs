@@ -140,6 +140,34 @@ fn weights_in_another_file() {
 }
 
 #[test]
+fn one_tensor_under_several_names_is_one_parameter() {
+    let w = TensorProto {
+        dims: vec![2],
+        data_type: elem::FLOAT,
+        name: "w".into(),
+        float_data: vec![1.0, 2.0],
+        ..Default::default()
+    };
+    let bytes = file(GraphProto {
+        node: vec![
+            node("Identity", &["w"], "again"),
+            node("Identity", &["x"], "same"),
+            node("Add", &["same", "again"], "a"),
+            node("Mul", &["x", "w"], "b"),
+            node("Add", &["a", "b"], "y"),
+        ],
+        initializer: vec![w],
+        input: vec![value("x", elem::FLOAT, &[None, Some(2)])],
+        output: vec![value("y", elem::FLOAT, &[None, Some(2)])],
+        ..Default::default()
+    });
+    let net = import(&bytes).unwrap();
+    assert_eq!((net.graph.parameters().count(), net.weights.len(), net.graph.inputs().count()), (1, 1, 1));
+    let bound = import_for(&bytes, vec![("x".into(), floats(&[3, 2]))], None).unwrap();
+    assert_eq!((bound.model.graph.inputs().count(), bound.model.weights.len()), (1, 1));
+}
+
+#[test]
 fn large_constants_cost_no_memory() {
     let shape =
         TensorProto { dims: vec![2], data_type: elem::INT64, int64_data: vec![4096, 25088], ..Default::default() };

@@ -199,10 +199,25 @@ impl<'m> Reader<'m> {
     pub(super) fn value(&mut self, name: &'m str, role: Role) -> Result<ValueId, Fail> {
         let id = match self.item(name)? {
             Item::Value(v) => return Ok(v),
-            Item::Initializer(key) => self.parameter(key, role)?,
+            // Identities give one tensor several names: it is one parameter, or one input.
+            Item::Initializer(key) => match self.items.get(key) {
+                Some(&Item::Value(v)) => v,
+                _ => {
+                    let id = self.parameter(key, role)?;
+                    self.items.insert(key, Item::Value(id));
+                    id
+                }
+            },
             Item::Input(i) => {
-                let (name, ty) = self.inputs[i].clone();
-                self.graph.input(name, ty.shape, ty.dtype)?
+                let (key, ty) = self.inputs[i].clone();
+                match self.items.get(key) {
+                    Some(&Item::Value(v)) => v,
+                    _ => {
+                        let id = self.graph.input(key, ty.shape, ty.dtype)?;
+                        self.items.insert(key, Item::Value(id));
+                        id
+                    }
+                }
             }
             Item::Constant(k) => self.graph.constant(Known::clone(&k).into_tensor()?),
             Item::Ints(i) => self.graph.constant(as_known(&i)?.into_tensor()?),

@@ -219,7 +219,7 @@ fn copies(m: &Manner<'_>, lines: &[&Line], shape: &Shape) -> Option<Vec<usize>> 
         (m.way, m.nearest),
         ("asymmetric", "floor") | ("half_pixel", "round_prefer_floor" | "round_prefer_ceil")
     );
-    let whole = |l: &&Line| l.axis >= 2 && l.output % l.input == 0 && l.scale == (l.output / l.input) as f64;
+    let whole = |l: &&Line| l.axis >= 2 && l.output.is_multiple_of(l.input) && l.scale == (l.output / l.input) as f64;
     if m.mode != "nearest" || !plain || shape.rank() < 3 || lines.is_empty() || !lines.iter().all(whole) {
         return None;
     }

@@ -6,9 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod caffe;
+pub mod array;
 pub mod convnetjs;
 pub mod darknet;
-pub mod array;
 mod elements;
 mod error;
 mod half;

@@ -251,9 +251,16 @@ impl<'m> Reader<'m> {
         self.used.push((name, key.to_string()));
         Ok(id)
     }
+    /// The numbers that are given for the input behind a name.
+    fn given(&self, name: &str) -> Option<&'m Known> {
+        match self.items.get(name) {
+            Some(Item::Input(i)) => self.given.get(self.inputs[*i].0),
+            _ => self.given.get(name),
+        }
+    }
     /// A name as numbers that an operator must know: inputs that are given become part of the graph.
     pub(super) fn demanded(&self, name: &str) -> Result<Option<Rc<Known>>, Fail> {
-        Ok(match self.given.get(name) {
+        Ok(match self.given(name) {
             Some(k) => Some(Rc::new(k.clone())),
             None => self.known(name)?,
         })
@@ -278,7 +285,7 @@ impl<'m> Reader<'m> {
                 Some(Item::Initializer(key)) if !self.initializers[key].kind.is_float() => {
                     Rc::new(self.initializers[key].clone())
                 }
-                Some(Item::Input(_)) if !self.given[&**name].kind.is_float() => Rc::new(self.given[&**name].clone()),
+                Some(Item::Input(_)) => Rc::new(self.given(name).filter(|k| !k.kind.is_float())?.clone()),
                 _ => return None,
             };
             fold::small(&known).then_some(Some(known))
@@ -289,7 +296,7 @@ impl<'m> Reader<'m> {
     pub(super) fn known(&self, name: &str) -> Result<Option<Rc<Known>>, Fail> {
         Ok(match self.item(name)? {
             Item::Input(_) | Item::Value(_) => {
-                self.given.get(name).filter(|k| !k.kind.is_float()).map(|k| Rc::new(k.clone()))
+                self.given(name).filter(|k| !k.kind.is_float()).map(|k| Rc::new(k.clone()))
             }
             Item::Initializer(key) => Some(Rc::new(self.initializers[key].clone())),
             Item::Constant(k) => Some(k),
@@ -301,7 +308,7 @@ impl<'m> Reader<'m> {
     pub(super) fn ints(&self, name: &str) -> Result<Option<Ints>, Fail> {
         Ok(match self.item(name)? {
             Item::Ints(i) => Some(i),
-            Item::Input(_) | Item::Value(_) => self.given.get(name).and_then(as_ints),
+            Item::Input(_) | Item::Value(_) => self.given(name).and_then(as_ints),
             Item::Initializer(key) => as_ints(&self.initializers[key]),
             Item::Constant(k) => as_ints(&k),
             _ => None,

@@ -5,8 +5,8 @@
 //! memory. Begin reading at [`npy`], then [`safetensors`], [`pytorch`] and [`onnx`].
 #![forbid(unsafe_code)]
 
-pub mod caffe;
 pub mod array;
+pub mod caffe;
 pub mod convnetjs;
 pub mod darknet;
 mod elements;

@@ -31,7 +31,7 @@ pub struct Crate {
     pub may: &'static [Act],
 }
 
-use Act::{Environment, Files, Print, Processes, Threads, Unsafe};
+use Act::{Environment, Files, Network, Print, Processes, Threads, Unsafe};
 
 /// Every crate, lowest first.
 pub const CRATES: &[Crate] = &[
@@ -54,6 +54,7 @@ pub const CRATES: &[Crate] = &[
         tests_may_use: &["cpu"],
         may: &[Files, Processes],
     },
+    Crate { folder: "hub", may_use: &[], tests_may_use: &[], may: &[Files, Network, Environment, Processes] },
     Crate { folder: "report", may_use: &[], tests_may_use: &[], may: &[] },
     Crate { folder: "testkit", may_use: &["tensor", "graph", "compile", "cpu"], tests_may_use: &[], may: &[] },
     Crate {
@@ -64,7 +65,7 @@ pub const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "gabor",
-        may_use: &["tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report"],
+        may_use: &["tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report", "hub"],
         tests_may_use: &[],
         may: &[Files],
     },

@@ -17,7 +17,14 @@ const ROOT: &str = "gabor-cli";
 pub fn chore(repository: &Repository) -> Result<String, String> {
     let deny: Table = repository.read("deny.toml")?.parse().map_err(|e| format!("deny.toml: {e}"))?;
     let metadata = repository.metadata(&["--locked", "--filter-platform", &host()?])?;
-    let packages = default_build(&metadata)?;
+    // The lock file also lists what a feature that nobody asks for would need; cargo's tree is what is built.
+    let tree = repository.cargo(&["tree", "--locked", "-p", ROOT, "-e", "normal,build", "--prefix", "none"])?;
+    let built: BTreeSet<&str> = tree.lines().map(name_and_version).collect();
+    let of_tree = |p: &&Value| {
+        let text = |k: &str| p[k].as_str().unwrap_or_default();
+        built.contains(format!("{} v{}", text("name"), text("version")).as_str())
+    };
+    let packages: Vec<&Value> = default_build(&metadata)?.into_iter().filter(of_tree).collect();
     let mut found = licences(&packages, &names(&deny, "licenses", "allow"));
     found.extend(duplicates(&packages, &names(&deny, "bans", "skip")));
     if packages.len() >= CRATES {
@@ -35,6 +42,11 @@ fn names(deny: &Table, section: &str, key: &str) -> BTreeSet<String> {
     let list = deny.get(section).and_then(|s| s.get(key)).and_then(|l| l.as_array());
     let text = |v: &toml::Value| v.as_str().or(v.get("crate").and_then(|c| c.as_str())).map(String::from);
     list.into_iter().flatten().filter_map(text).collect()
+}
+
+/// `name v1.2.3` of a line of cargo's tree.
+fn name_and_version(line: &str) -> &str {
+    line.match_indices(' ').nth(1).map_or(line, |(i, _)| &line[..i])
 }
 
 /// The platform that this compiler builds for.
@@ -115,6 +127,13 @@ mod tests {
         for bad in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR Apache-2.0) AND Zlib", ""] {
             assert!(!allows(bad, &allowed), "{bad}");
         }
+    }
+
+    #[test]
+    fn lines_of_the_tree() {
+        assert_eq!(name_and_version("gabor v0.1.0 (/x y)"), "gabor v0.1.0");
+        assert_eq!(name_and_version("serde v1.0.1"), "serde v1.0.1");
+        assert_eq!(name_and_version("log v0.4.35 (*)"), "log v0.4.35");
     }
 
     #[test]

@@ -49,10 +49,13 @@ impl Repository {
     /// # Errors
     /// If cargo fails, with its own words.
     pub fn metadata(&self, options: &[&str]) -> Result<Value, String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let text =
-            output(Command::new(cargo).args(["metadata", "--format-version=1"]).args(options).current_dir(&self.root))?;
+        let text = self.cargo(&[&["metadata", "--format-version=1"], options].concat())?;
         serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))
+    }
+    /// What a command of cargo prints.
+    pub fn cargo(&self, words: &[&str]) -> Result<String, String> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        output(Command::new(cargo).args(words).current_dir(&self.root))
     }
 }
 

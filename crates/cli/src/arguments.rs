@@ -2,8 +2,11 @@
 
 use crate::commands::{bench, compile, convert, eval, predict, run, summary, train};
 use crate::failure::{Failure, Result};
+use crate::output;
+use crate::progress::Progress;
 use clap::{Args, Parser, Subcommand};
 use gabor::cpu::{CpuBackend, CpuOptions, Isa};
+use gabor::{Loaded, Model};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -118,7 +121,10 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
 
 /// Whether a network is a model file, and not a name of the zoo, a description or a file that describes it.
 pub fn is_file(net: &str) -> bool {
-    !net.ends_with(".toml") && (net.ends_with(".onnx") || Path::new(net).is_file())
+    !net.ends_with(".toml")
+        && (net.ends_with(".onnx")
+            || gabor::hub_name(net).is_some()
+            || Path::new(net.split('+').next().unwrap_or(net)).is_file())
 }
 
 /// Largest file that describes a network.
@@ -142,6 +148,92 @@ pub fn network(net: &str, input: Option<&Extents>, classes: Option<usize>) -> Re
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::Failed(format!("{net}: the file is no text; right would be: UTF-8")))?;
     gabor::nets::notation::parse_toml(&text, &options).map_err(|e| failed(e.inside(net)))
+}
+
+/// The model of a file, or of weights and a network's name.
+#[derive(Args)]
+pub struct Given {
+    /// The network that weights belong to, where MODEL or --weights is a file of weights alone
+    #[arg(long, value_name = "NET")]
+    pub net: Option<String>,
+    /// Weights instead of a model: .safetensors, .pth, .onnx, …, or a name of the hub such as timm/resnet18.a1_in1k
+    #[arg(long, value_name = "FILE | NAME")]
+    pub weights: Option<String>,
+    #[command(flatten)]
+    pub network: Network,
+}
+
+/// What every command has that may look for files elsewhere.
+#[derive(Args)]
+pub struct Network {
+    /// Take names of the hub from the cache alone, as HF_HUB_OFFLINE=1 does
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl Network {
+    /// What a source holds; a line on the terminal shows how far a download is.
+    pub fn load(&self, source: &str) -> Result<Loaded> {
+        let mut line: Option<(String, Progress)> = None;
+        let mut hear = |file: &str, done: u64, total: u64| {
+            if line.as_ref().is_none_or(|l| l.0 != file) {
+                line = Some((file.to_string(), Progress::new(done, total)));
+            }
+            if let Some((_, p)) = &mut line {
+                p.draw_bytes(done, file);
+            }
+        };
+        let loaded =
+            gabor::load_with(source, &mut gabor::LoadOptions { offline: self.offline, progress: Some(&mut hear) });
+        if let Some((_, p)) = &mut line {
+            p.clear();
+        }
+        Ok(loaded?)
+    }
+}
+
+impl Given {
+    /// The model, and the name that messages call it by; exactly one of `model` and `--weights` must be there.
+    pub fn open(&self, model: Option<&str>) -> Result<(Model, String)> {
+        let source = match (model, &self.weights) {
+            (Some(_), Some(weights)) => {
+                let text = format!("--weights {weights}: a model is given already; right would be: one of them");
+                return Err(Failure::Usage(text));
+            }
+            (Some(source), None) => source,
+            (None, Some(source)) => source.as_str(),
+            (None, None) => {
+                let text = "no model; right would be: MODEL, or --net NET --weights FILE";
+                return Err(Failure::Usage(text.into()));
+            }
+        };
+        Ok((model_of(self.network.load(source)?, self.net.as_deref())?, source.to_string()))
+    }
+}
+
+/// The network that weights go into: the one that is named, else the one that the source names; for the weights' number of
+/// classes where the user says none.
+pub fn network_of(
+    loaded: &Loaded,
+    net: Option<&str>,
+    input: Option<&Extents>,
+    classes: Option<usize>,
+) -> Result<Option<gabor::nets::Network>> {
+    let named = || loaded.architecture.as_deref().filter(|_| loaded.graph.is_none());
+    let Some(net) = net.or_else(named) else { return Ok(None) };
+    let found = network(net, input, classes)?;
+    match loaded.other_classes(&found).filter(|_| classes.is_none()) {
+        Some(n) => Ok(Some(network(net, input, Some(n))?)),
+        None => Ok(Some(found)),
+    }
+}
+
+/// The model of what was loaded. Notes are printed.
+pub fn model_of(mut loaded: Loaded, net: Option<&str>) -> Result<Model> {
+    let network = network_of(&loaded, net, None, None)?;
+    let model = loaded.model(network.as_ref())?;
+    loaded.notes.iter().for_each(|n| output::note(n));
+    Ok(model)
 }
 
 #[cfg(test)]

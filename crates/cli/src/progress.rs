@@ -1,6 +1,6 @@
 //! A line of progress that is drawn again and again, on a terminal only.
 
-use gabor::report::{count, duration};
+use gabor::report::{bytes, count, duration};
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,14 @@ impl Progress {
     }
     /// Draws the line; `rate` in images a second.
     pub fn draw(&mut self, step: u64, rate: f64, text: &str) {
+        self.line(step, &format!("{text}  {} images/s", count(rate as u64)));
+    }
+    /// Draws the line of a download; `done` in bytes.
+    pub fn draw_bytes(&mut self, done: u64, file: &str) {
+        let rate = done.saturating_sub(self.first) as f64 / self.begun.elapsed().as_secs_f64().max(1e-3);
+        self.line(done, &format!("{file}  {} of {}  {}/s", bytes(done), bytes(self.total), bytes(rate as u64)));
+    }
+    fn line(&mut self, step: u64, text: &str) {
         if !self.shown || self.last.is_some_and(|t| t.elapsed() < PAUSE) {
             return;
         }
@@ -42,7 +50,7 @@ impl Progress {
             step.saturating_sub(self.first),
             self.total.saturating_sub(step),
         );
-        let line = format!("{bar} {:3.0} %  {text}  {} images/s  {left}", done * 100.0, count(rate as u64));
+        let line = format!("{bar} {:3.0} %  {text}  {left}", done * 100.0);
         let _ = write!(stderr(), "\r\x1b[2K{line}");
         let _ = stderr().flush();
     }

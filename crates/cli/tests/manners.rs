@@ -44,7 +44,7 @@ fn messages_say_where_what_and_what_would_be_right() {
     assert!(p.fails(1, &["summary", "vgg17"]).contains("vgg16"));
     assert!(p.fails(2, &["summary", "vgg16", "--input", "3x224x"]).contains("3x224x224"));
     assert!(p.fails(1, &["summary", "vgg16", "--input", "3x8x8"]).contains("right would be"));
-    assert!(p.fails(2, &["convert", "a.png", "b.jpg"]).contains("right would be: .onnx → .safetensors"));
+    assert!(p.fails(2, &["convert", "a.png", "b.jpg"]).contains("right would be: one of .onnx .safetensors"));
     assert!(p.fails(2, &["bench", "--only", "("]).starts_with("error: --only (: "));
     assert!(p.fails(1, &["bench", "--only", "nothing like it"]).contains("gabor bench --list"));
     assert!(!p.path("runs").exists(), "a command that was called wrongly leaves nothing behind");

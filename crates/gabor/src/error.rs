@@ -90,3 +90,14 @@ impl From<gabor_formats::Error> for Error {
         Error { details, ..Error::new(e.place(), e.rule().clone()) }
     }
 }
+
+impl From<gabor_nets::Mismatch> for Error {
+    fn from(e: gabor_nets::Mismatch) -> Self {
+        let right = match &e.head {
+            Some(h) => format!("a network of {} classes; `gabor train` makes a new head instead", h.file),
+            None => format!("weights of {}", e.network),
+        };
+        let details = if e.head.is_some() { Vec::new() } else { e.lines() };
+        Error { details, ..Error::new(&e.network, Rule::new(e.summary()).right(right)) }
+    }
+}

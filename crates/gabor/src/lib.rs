@@ -54,6 +54,7 @@ pub use gabor_cpu as cpu;
 pub use gabor_data as data;
 pub use gabor_formats as formats;
 pub use gabor_graph as graph;
+pub use gabor_hub as hub;
 pub use gabor_nets as nets;
 pub use gabor_report as report;
 pub use gabor_tensor as tensor;
@@ -65,6 +66,7 @@ mod error;
 mod evaluate;
 mod files;
 mod forecast;
+mod load;
 mod model;
 mod page;
 mod raw;
@@ -77,6 +79,10 @@ pub use evaluate::EvaluateOptions;
 pub use files::{read_limited, write_aside};
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;
+pub use load::{
+    Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, hub_name, load,
+    load_with, writer,
+};
 pub use model::{Bound, Model, Prediction};
 pub use page::{confusion, page};
 pub use raw::Gradients;

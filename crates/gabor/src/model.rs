@@ -1,10 +1,10 @@
 //! A model: a network with weights, preprocessing and class names, as one `.onnx` file holds them.
 
-use crate::{Error, Result, files};
+use crate::{Error, Result, files, load};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_cpu::CpuBackend;
 use gabor_data::{Image, Preprocessing};
-use gabor_formats::{Array, ElementType, onnx};
+use gabor_formats::{Array, ElementType, Metadata, onnx};
 use gabor_graph::ops::Softmax;
 use gabor_graph::{Graph, ValueId};
 use gabor_nets::{Mode, Network};
@@ -12,9 +12,6 @@ use gabor_tensor::{DType, Dim, Rule, Tensor, Weights};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Largest model file that is read: 16 GiB.
-const LARGEST_FILE: u64 = 16 << 30;
 
 /// One class with its probability.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,17 +55,14 @@ pub struct Bound {
 }
 
 impl Model {
-    /// Reads a `.onnx` file. Weights that lie in another file are read from the model's directory.
+    /// Reads a file that holds a network: `.onnx`, or one of the other formats of [`FORMATS`](crate::FORMATS). Weights of
+    /// an `.onnx` file that lie in another file are read from the model's directory.
     ///
     /// # Errors
     /// A path that cannot be read; a file that is damaged, no model, or holds operators that are not known (all of them
     /// are named).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = files::read_limited(path, LARGEST_FILE)?;
-        let beside = files::Beside::new(path);
-        let read = onnx::import_with(&bytes, Some(&|at| beside.bytes(at))).map_err(Error::from);
-        read.and_then(Self::of_imported).map_err(|e| e.inside(path.display()))
+        load::open(path.as_ref())?.model(None)
     }
     /// Reads a `.onnx` file for one run on these inputs. Extents that the file leaves open are those of the inputs, and
     /// an operator may take from an input what it must know beforehand, such as a shape; such an input becomes part of
@@ -78,12 +72,21 @@ impl Model {
     /// As [`open`](Model::open); an input that the model does not have, or of another kind or shape than it says.
     pub fn bind(path: impl AsRef<Path>, inputs: Vec<(String, Array)>) -> Result<Bound> {
         let path = path.as_ref();
-        let bytes = files::read_limited(path, LARGEST_FILE)?;
+        let bytes = files::read_limited(path, load::LARGEST_FILE)?;
         let beside = files::Beside::new(path);
         let read = onnx::import_for(&bytes, inputs, Some(&|at| beside.bytes(at))).map_err(Error::from);
         let bound =
             read.and_then(|b| Ok(Bound { model: Self::of_imported(b.model)?, inputs: b.inputs, outputs: b.outputs }));
         bound.map_err(|e| e.inside(path.display()))
+    }
+    pub(crate) fn set_preprocessing(&mut self, preprocessing: Option<Preprocessing>) {
+        self.preprocessing = preprocessing;
+    }
+    /// Takes over class names and notes of a file.
+    pub(crate) fn set_metadata(&mut self, metadata: &Metadata) {
+        self.classes = metadata.classes.clone();
+        self.provenance = metadata.provenance.clone();
+        self.metrics = metadata.metrics.clone();
     }
     /// Reads the bytes of a `.onnx` file.
     ///

@@ -82,7 +82,8 @@ fn small_networks() {
 #[test]
 fn tiny_siblings() {
     // These have tests of their own below: other inputs, or weights that are zero at first.
-    let apart = |n: &str| ["tiny_text", "tiny_document", "tiny_c3d", "tiny_unet", "tiny_fcn"].iter().any(|p| n.starts_with(p));
+    let apart =
+        |n: &str| ["tiny_text", "tiny_document", "tiny_c3d", "tiny_unet", "tiny_fcn"].iter().any(|p| n.starts_with(p));
     let all: Vec<_> = zoo::names().into_iter().filter(|n| n.starts_with("tiny_") && !apart(n)).collect();
     assert!(all.len() >= 18, "{all:?}");
     for name in all {

@@ -1,6 +1,6 @@
 //! From a configuration to data, network and preprocessing: everything `auto` is decided here.
 
-use crate::config::{Auto, Config, InputSize, parse_augmentation};
+use crate::config::{Auto, Config, InputSize, normalization, parse_augmentation};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
@@ -77,7 +77,15 @@ impl Setup {
             return Err(Error::new("key `net`", rule.right(format!("{classes} logits"))));
         }
         let [c, h, w] = pictures_to_classes(&network)?;
-        let preprocessing = Preprocessing::for_dataset(&*train, [c, h, w])?;
+        let mut preprocessing = Preprocessing::for_dataset(&*train, [c, h, w])?;
+        let how = config.normalize.0.get_or_insert_with(|| "data".into());
+        if let Some((mean, std)) = normalization(how).flatten() {
+            if mean.len() != c {
+                let rule = Rule::new(format!("{} means for {c} channels", mean.len()));
+                return Err(Error::new("key `normalize`", rule.right("one per channel, or `data`")));
+            }
+            (preprocessing.mean, preprocessing.std) = (mean, std);
+        }
         let augmentation = match &config.augment.0 {
             Some(text) => parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?,
             None => {
@@ -283,6 +291,20 @@ mod tests {
         assert!((15..20).contains(&default_epochs(54_000)));
         // A resolved configuration resolves to itself.
         assert_eq!(Setup::new(&s.config).unwrap().config, s.config);
+    }
+
+    #[test]
+    fn inputs_are_normalised_as_asked() {
+        let of = |words: &[&str]| Setup::new(&Config::load(None, [], words).unwrap());
+        let own = of(&[]).unwrap();
+        assert_eq!(own.config.normalize.0.as_deref(), Some("data"));
+        assert_ne!(own.preprocessing.mean, [0.5]);
+        let given = of(&["normalize=0.5/0.25"]).unwrap();
+        assert_eq!((&given.preprocessing.mean[..], &given.preprocessing.std[..]), (&[0.5][..], &[0.25][..]));
+        assert!(
+            of(&["normalize=imagenet"]).unwrap_err().to_string().starts_with("key `normalize`: 3 means for 1 channels")
+        );
+        assert!(Config::load(None, [], &["normalize=0.5/0"]).is_err());
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `gabor compile`: what becomes of a network.
 
-use crate::arguments::{Compute, Extents, Format, extents, is_file, network};
+use crate::arguments::{Compute, Extents, Format, Network, extents, is_file, network, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::Model;
 use gabor::compile::{Backend, CompileOptions, Holder, Program, Report};
 use gabor::nets::Mode;
 use gabor::report::{bytes, count, table};
@@ -51,6 +50,8 @@ pub struct Arguments {
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
     format: Format,
 }
 
@@ -62,7 +63,13 @@ pub fn run(a: &Arguments) -> Result<()> {
                 a.net
             )));
         }
-        Model::open(&a.net)?.graph().clone()
+        let loaded = a.network.load(&a.net)?;
+        let rule = "weights alone are no network; right would be: the network's name";
+        match (network_of(&loaded, None, None, None)?, loaded.graph) {
+            (_, Some(graph)) => graph,
+            (Some(network), None) => network.graph(Mode::Infer)?,
+            (None, None) => return Err(Failure::Usage(format!("{}: {rule}", a.net))),
+        }
     } else {
         let net = network(&a.net, a.input.as_ref(), a.classes)?;
         if a.train {

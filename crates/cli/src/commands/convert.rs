@@ -1,35 +1,29 @@
 //! `gabor convert`: from one file to another.
 
-use crate::arguments::{Extents, Format, extents, network};
+use crate::arguments::{Extents, Format, Network, extents, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::Model;
-use gabor::formats::safetensors;
-use gabor::nets::Mode;
-use gabor::report::count;
-use serde_json::json;
+use gabor::report::{count, table};
+use gabor::tensor::Weights;
+use gabor::{Difference, Model, Parts, Write};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Largest weight file that is read: 64 GiB.
-const LARGEST_FILE: u64 = 64 << 30;
+/// Seeds of the random inputs that both sides run on.
+const SEEDS: u64 = 3;
 
 /// Convert models and weights
 ///
-/// model.onnx → weights.safetensors takes the weights out. weights.safetensors → model.onnx puts weights under the names
-/// of torchvision and timm into a network, which --net names. model.onnx → model.onnx writes a model again, as opset 17.
+/// The endings say the formats. A model's weights are taken out of it (model.onnx → weights.pth), weights go into a network
+/// that --net names (weights.pth → model.onnx), models and weights are written again in another format. Names may be
+/// torchvision's or timm's; what does not fit is shown side by side.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
-  gabor convert model.onnx weights.safetensors
-  gabor convert resnet18.safetensors resnet18.onnx --net resnet18 --preprocessing imagenet --classes imagenet.txt
-  gabor convert other.onnx ours.onnx
-
-JSON: `file`, `tensors`, `elements`.")]
+#[command(after_help = after_help())]
 pub struct Arguments {
-    /// The file to read: .onnx or .safetensors
-    src: PathBuf,
-    /// The file to write: .onnx or .safetensors
+    /// The file to read, or a name of the hub; a network in two files by either of them, or as A+B
+    src: String,
+    /// The file to write
     dst: PathBuf,
     /// The network that weights belong to: a name, a description, or a .toml file
     #[arg(long, value_name = "NET")]
@@ -38,93 +32,181 @@ pub struct Arguments {
     #[arg(long, value_name = "CxHxW", value_parser = extents, requires = "net")]
     input: Option<Extents>,
     /// Names of the classes, one a line
-    #[arg(long, value_name = "FILE", requires = "net")]
+    #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
-    /// How a picture becomes the input: `imagenet` or a JSON file
-    #[arg(long, value_name = "HOW", requires = "net")]
+    /// How a picture becomes the input, for formats that say it: `imagenet` or a JSON file (default: as the network's card)
+    #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
+    /// Run what was read and what was written on the same random inputs, and fail if they differ
+    #[arg(long)]
+    verify: bool,
+    /// The largest difference that --verify accepts, relative to an output's largest number
+    #[arg(long, value_name = "X", default_value_t = 1e-4, requires = "verify", value_parser = positive)]
+    tolerance: f64,
+    #[command(flatten)]
+    network: Network,
     #[command(flatten)]
     format: Format,
 }
 
-pub fn run(a: &Arguments) -> Result<()> {
-    let kind = |p: &Path| p.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
-    let (from, to) = (kind(&a.src), kind(&a.dst));
-    if a.net.is_some() && from != "safetensors" {
-        return Err(Failure::Usage("--net: only weights (.safetensors) need a network".into()));
-    }
-    let weights = match (from.as_str(), to.as_str()) {
-        ("onnx", "safetensors") => {
-            let model = Model::open(&a.src)?;
-            let metadata = [("format".to_string(), "pt".to_string())].into();
-            gabor::write_aside(&a.dst, &safetensors::write(model.weights(), &metadata))?;
-            model.weights().clone()
-        }
-        ("onnx", "onnx") => {
-            let model = Model::open(&a.src)?;
-            model.save(&a.dst)?;
-            model.weights().clone()
-        }
-        ("safetensors", "onnx") => {
-            let model = with_network(a)?;
-            model.save(&a.dst)?;
-            model.weights().clone()
-        }
-        _ => {
-            let text = format!(
-                "{} → {}: no such conversion; right would be: .onnx → .safetensors, .safetensors → .onnx (with --net) or .onnx → .onnx",
-                a.src.display(),
-                a.dst.display()
-            );
-            return Err(Failure::Usage(text));
-        }
-    };
-    let (tensors, elements) = (weights.len(), weights.elements());
-    if a.format.json {
-        return output::json(&json!({ "file": a.dst.display().to_string(), "tensors": tensors, "elements": elements }));
-    }
-    output::text(&format!("{}: {tensors} tensors, {} numbers\n", a.dst.display(), count(elements as u64)))
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|&v: &f64| v >= 0.0 && v.is_finite())
+        .ok_or("right would be a number from 0, such as 1e-4".into())
 }
 
-/// Weights in the network that the user names.
-fn with_network(a: &Arguments) -> Result<Model> {
-    let Some(net) = &a.net else {
-        let text = format!(
-            "{}: weights alone are no model; right would be: --net NET, such as --net resnet18",
-            a.src.display()
-        );
-        return Err(Failure::Usage(text));
+fn after_help() -> String {
+    let list = |f: fn(&gabor::Format) -> bool| {
+        let all = gabor::FORMATS.iter().filter(|x| f(x)).flat_map(|x| x.extensions.iter().chain(&x.second));
+        all.map(|e| format!(".{e}")).collect::<Vec<_>>().join(" ")
     };
-    let names = match &a.classes {
-        Some(path) => {
-            let bytes = gabor::read_limited(path, 64 << 20)?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect()
-        }
-        None => Vec::new(),
-    };
-    let bytes = gabor::read_limited(&a.src, LARGEST_FILE)?;
-    let place = |e: gabor::Error| e.inside(a.src.display());
-    let (weights, _) = safetensors::read(&bytes).map_err(|e| place(e.into()))?;
-    let count = if names.is_empty() { None } else { Some(names.len()) };
-    let network = network(net, a.input.as_ref(), count)?;
-    let graph = network.graph(Mode::Infer)?;
-    let wanted: Vec<String> = graph.parameters().map(|(v, _)| graph.value(v).name.clone()).collect();
-    let (used, left): (Vec<_>, Vec<_>) = weights.0.into_iter().partition(|(name, _)| wanted.contains(name));
-    // A counter of batches is no part of prediction; anything else that is left over is a mistake.
-    let left: Vec<String> = left.into_iter().map(|l| l.0).filter(|n| !n.ends_with(".num_batches_tracked")).collect();
-    if !left.is_empty() {
-        let text = format!(
-            "{}: {} has no parameters {}; right would be: weights of this network",
-            a.src.display(),
-            network.name(),
-            left.join(", ")
-        );
-        return Err(Failure::Failed(text));
+    format!(
+        "\
+Examples:
+  gabor convert model.onnx weights.safetensors
+  gabor convert resnet18.pth resnet18.onnx --net resnet18 --classes imagenet.txt --verify
+  gabor convert resnet20.th resnet20.safetensors
+  gabor convert timm/resnet18.a1_in1k resnet18.onnx --verify
+  gabor convert other.onnx ours.onnx --verify
+
+Read:    {}
+Written: {}
+
+JSON: `file`, `tensors`, `elements`, `notes`; with --verify `differences` (`output`, `absolute`, `relative`).",
+        list(|_| true),
+        list(|f| f.write.is_some())
+    )
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let (_, write) = gabor::writer(&a.dst).map_err(|e| Failure::Usage(e.to_string()))?;
+    if same_file(Path::new(&a.src), &a.dst) {
+        return Err(Failure::Usage(format!("{}: source and destination are one file; right would be: two", a.src)));
     }
-    let mut model = Model::new(graph, used.into_iter().collect()).map_err(place)?.with_classes(names);
+    let mut loaded = a.network.load(&a.src)?;
+    let names = a.classes.as_deref().map(class_names).transpose()?;
+    // Weights that name their network stay weights where weights are written, unless the user names one.
+    let named = matches!(write, Write::Network(_)).then_some(()).and(loaded.architecture.clone());
+    let net = a.net.clone().or(named);
+    let network = match &net {
+        Some(net) => network_of(&loaded, Some(net), a.input.as_ref(), names.as_ref().map(Vec::len))?,
+        None => None,
+    };
+    if let (Write::Network(_), None, None) = (write, &loaded.graph, &network) {
+        let text = format!("{}: weights alone are no model; right would be: --net NET, such as --net resnet18", a.src);
+        return Err(Failure::Usage(text));
+    }
+    // Weights stay weights, unless a network is wanted or named.
+    if let (Write::Weights(write), None, None) = (write, &loaded.graph, &network) {
+        if a.classes.is_some() || a.preprocessing.is_some() {
+            let text = format!("{}: a file of weights says neither classes nor preprocessing", a.dst.display());
+            return Err(Failure::Usage(text + "; right would be: .onnx, or without --classes and --preprocessing"));
+        }
+        save(&a.dst, &write(&loaded.weights)?)?;
+        if a.verify {
+            same_tensors(&loaded.weights, &gabor::load(&a.dst.display().to_string())?.weights)?;
+        }
+        return report(a, &loaded.weights, &loaded.notes, if a.verify { Some(Vec::new()) } else { None });
+    }
+    let mut model = loaded.model(network.as_ref())?;
+    if let Some(names) = names {
+        if names.len() != model.class_count()? {
+            let text = format!("{} names of classes for {}", names.len(), model.class_count()?);
+            return Err(Failure::Failed(format!("{text}; right would be: one name per class")));
+        }
+        model = model.with_classes(names);
+    }
     if let Some(how) = &a.preprocessing {
         model = model.with_preprocessing(super::predict::preprocessing(how)?);
     }
-    Ok(model)
+    let bytes = match write {
+        Write::Network(write) => write(&model)?,
+        Write::Weights(write) => write(model.weights())?,
+    };
+    save(&a.dst, &bytes)?;
+    let differences = if a.verify { Some(verify(&model, &a.dst, network.as_ref())?) } else { None };
+    report(a, model.weights(), &loaded.notes, differences)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
+fn class_names(path: &Path) -> Result<Vec<String>> {
+    let bytes = gabor::read_limited(path, 64 << 20)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
+}
+
+/// Writes the file, and the one that belongs to it.
+fn save(dst: &Path, parts: &Parts) -> Result<()> {
+    gabor::write_aside(dst, &parts.first)?;
+    if let (Some(second), Ok((format, _))) = (&parts.second, gabor::writer(dst))
+        && let Some(ending) = format.second
+    {
+        gabor::write_aside(&dst.with_extension(ending), second)?;
+    }
+    Ok(())
+}
+
+/// What was written, read back and run beside what was read.
+fn verify(model: &Model, dst: &Path, network: Option<&gabor::nets::Network>) -> Result<Vec<Difference>> {
+    let mut written = gabor::load(&dst.display().to_string())?;
+    let other = match (&written.graph, network) {
+        (Some(_), _) => written.model(None)?,
+        (None, Some(network)) => written.model(Some(network))?,
+        // Weights that were taken out of a model go into its graph again.
+        (None, None) => Model::new(model.graph().clone(), std::mem::take(&mut written.weights))?,
+    };
+    Ok(gabor::compare(model, &other, SEEDS)?)
+}
+
+fn same_tensors(a: &Weights, b: &Weights) -> Result<()> {
+    match a.iter().find(|(name, t)| b.get(name) != Some(t)) {
+        None if a.len() == b.len() => Ok(()),
+        None => Err(Failure::Failed(format!("verification: {} tensors became {}", a.len(), b.len()))),
+        Some((name, _)) => Err(Failure::Failed(format!("verification: the tensor `{name}` reads back otherwise"))),
+    }
+}
+
+fn report(a: &Arguments, weights: &Weights, notes: &[String], differences: Option<Vec<Difference>>) -> Result<()> {
+    let (tensors, elements) = (weights.len(), weights.elements());
+    let file = a.dst.display().to_string();
+    let bad = |d: &Difference| d.relative.is_nan() || d.relative > a.tolerance;
+    let far: Vec<&Difference> = differences.iter().flatten().filter(|d| bad(d)).collect();
+    if a.format.json {
+        let mut value = json!({ "file": file, "tensors": tensors, "elements": elements, "notes": notes });
+        if let Some(all) = &differences {
+            // JSON has no infinity; null says that shapes differ or a number is none.
+            value["differences"] = (all.iter())
+                .map(|d| json!({ "output": d.output, "absolute": d.absolute, "relative": d.relative }))
+                .collect::<Vec<Value>>()
+                .into();
+        }
+        output::json(&value)?;
+    } else {
+        notes.iter().for_each(|n| output::note(n));
+        let mut text = format!("{file}: {tensors} tensors, {} numbers\n", count(elements as u64));
+        match &differences {
+            Some(all) if all.is_empty() => text += "verified: every tensor reads back the same\n",
+            Some(all) => {
+                let row = |d: &Difference| {
+                    vec![d.output.clone(), format!("{:.3e}", d.absolute), format!("{:.3e}", d.relative)]
+                };
+                text += &format!("\nlargest differences on {SEEDS} random inputs\n");
+                let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+                text += &table(&["output", "absolute", "relative"], &[false, true, true], &rows);
+            }
+            None => {}
+        }
+        output::text(&text)?;
+    }
+    match far.first() {
+        None => Ok(()),
+        Some(d) => Err(Failure::Failed(format!(
+            "verification: the output `{}` differs by {:.3e}; right would be: at most {:e} of its largest number",
+            d.output, d.relative, a.tolerance
+        ))),
+    }
 }

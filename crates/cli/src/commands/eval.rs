@@ -1,6 +1,6 @@
 //! `gabor eval`: how good a model is.
 
-use crate::arguments::{Compute, Format};
+use crate::arguments::{Compute, Format, Given};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::{Args, ValueEnum};
@@ -8,7 +8,6 @@ use gabor::data::Dataset;
 use gabor::report::{count, percent, table};
 use gabor::train::{Evaluation, open_data};
 use gabor::{EvaluateOptions, Model};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Measure a model on labelled pictures
@@ -19,13 +18,14 @@ use std::sync::Arc;
 Examples:
   gabor eval runs/digits-lenet5-1/model.onnx
   gabor eval model.onnx --data photos --split validation
+  gabor eval --net resnet20 --weights resnet20.th --data cifar10
   gabor eval model.onnx --json | jq .top1
 
 JSON: `split`, `count`, `loss`, `top1`, `top5`, `confusion`, `classes` (`class`, `count`, `precision`, `recall`, `f1`),
 `mistakes`.")]
 pub struct Arguments {
-    /// The model, an .onnx file
-    model: PathBuf,
+    /// The model: an .onnx file, or weights with --net
+    model: Option<String>,
     /// The data: `digits` or a directory (MNIST, CIFAR-10, or a folder per class)
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
@@ -38,6 +38,8 @@ pub struct Arguments {
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
     #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -52,27 +54,25 @@ enum Split {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let mut model = Model::open(&a.model)?.on(a.compute.backend()?);
+    let (model, name) = a.given.open(a.model.as_deref())?;
+    let mut model = model.on(a.compute.backend()?);
     if let Some(how) = &a.preprocessing {
         model = model.with_preprocessing(super::predict::preprocessing(how)?);
     }
     let data = match a.data.clone().or_else(|| trained_with(&model)) {
         Some(data) => data,
         None => {
-            let text = format!(
-                "{}: the file does not say what it was trained with; right would be: --data PATH",
-                a.model.display()
-            );
+            let text = format!("{name}: the file does not say what it was trained with; right would be: --data PATH");
             return Err(Failure::Usage(text));
         }
     };
     let (split, dataset) = part(&data, a.split)?;
     let options = EvaluateOptions { batch: a.batch as usize, split, ..Default::default() };
-    let e = model.eval(dataset, &options).map_err(|e| e.inside(a.model.display()))?;
+    let e = model.eval(dataset, &options).map_err(|e| e.inside(&name))?;
     if a.format.json {
         return output::json(&serde_json::to_value(&e).unwrap_or_default());
     }
-    output::text(&format!("{} on {data}\n\n{}", a.model.display(), describe(&e)))
+    output::text(&format!("{name} on {data}\n\n{}", describe(&e)))
 }
 
 /// The data that the model's file says it was trained with.

@@ -1,11 +1,11 @@
 //! `gabor predict`: what pictures show.
 
-use crate::arguments::{Compute, Format};
+use crate::arguments::{Compute, Format, Given};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
+use gabor::Prediction;
 use gabor::data::{Limits, Preprocessing, decode_file};
-use gabor::{Model, Prediction};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,15 @@ use std::path::{Path, PathBuf};
 Examples:
   gabor predict model.onnx cat.jpg dog.png
   gabor predict model.onnx *.png --top 1
+  gabor predict --net resnet18 --weights resnet18.pth cat.jpg
+  gabor predict timm/resnet18.a1_in1k cat.jpg
   gabor predict model.onnx cat.jpg --json | jq '.[0].top[0].class'
 
 JSON: a list with an entry per file: `file`, `top` (`class`, `index`, `probability`), or `file`, `error`.")]
 pub struct Arguments {
-    /// The model, an .onnx file
-    model: PathBuf,
-    /// Pictures
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    /// The model (.onnx, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
+    #[arg(required = true, value_name = "MODEL | IMAGE")]
+    files: Vec<String>,
     /// How many classes to show
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
@@ -34,19 +34,30 @@ pub struct Arguments {
     #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
     #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
     format: Format,
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let mut model = Model::open(&a.model)?.on(a.compute.backend()?);
+    let (model, images) = match a.files.split_first() {
+        Some((model, images)) if a.given.weights.is_none() => (Some(model.as_str()), images),
+        _ => (None, &a.files[..]),
+    };
+    if images.is_empty() {
+        return Err(Failure::Usage("no pictures; right would be: gabor predict MODEL IMAGE…".into()));
+    }
+    let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+    let (model, name) = a.given.open(model)?;
+    let mut model = model.on(a.compute.backend()?);
     if let Some(how) = &a.preprocessing {
         model = model.with_preprocessing(preprocessing(how)?);
     }
     let mut entries = Vec::new();
     let mut failed = 0;
-    for (i, path) in a.images.iter().enumerate() {
+    for (i, path) in images.iter().enumerate() {
         let found = decode_file(path, &Limits::default()).map_err(gabor::Error::from);
         // What a picture is to blame for must not keep the others from being named; the model's faults end it all.
         let image = match found {
@@ -58,7 +69,7 @@ pub fn run(a: &Arguments) -> Result<()> {
                 continue;
             }
         };
-        let top = model.top(&image, a.top as usize).map_err(|e| e.inside(a.model.display()))?;
+        let top = model.top(&image, a.top as usize).map_err(|e| e.inside(&name))?;
         if a.format.json {
             entries.push(json!({ "file": path.display().to_string(), "top": to_json(&top) }));
         } else {
@@ -70,8 +81,8 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     match failed {
         0 => Ok(()),
-        1 => Err(Failure::Failed(format!("1 of {} pictures could not be read", a.images.len()))),
-        n => Err(Failure::Failed(format!("{n} of {} pictures could not be read", a.images.len()))),
+        1 => Err(Failure::Failed(format!("1 of {} pictures could not be read", images.len()))),
+        n => Err(Failure::Failed(format!("{n} of {} pictures could not be read", images.len()))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gabor summary`: the table of a network's layers.
 
-use crate::arguments::{Compute, Extents, Format, extents, is_file, network};
+use crate::arguments::{Compute, Extents, Format, Network, extents, is_file, network, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -9,7 +9,7 @@ use gabor::graph::Graph;
 use gabor::nets::zoo::{self, Card};
 use gabor::nets::{Mode, Summary, TableOptions, summary};
 use gabor::report::{bytes, count, duration, table};
-use gabor::{Forecast, Model, published_preprocessing};
+use gabor::{Forecast, published_preprocessing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,7 @@ Examples:
   gabor summary runs/digits-lenet5-1/model.onnx
   gabor summary resnet50 --svg resnet50.svg
   gabor summary googlenet --dot - | dot -Tpdf -o googlenet.pdf
+  gabor summary weights.pth
   gabor summary --list
 
 JSON: `name`, `parameters`, `weights`, `state`, `values`, `flops`, `memory` (`batch`, `inference`, `training`, bytes),
@@ -65,6 +66,8 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["net", "input", "classes", "svg", "dot"])]
     list: bool,
     #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
     format: Format,
 }
 
@@ -76,7 +79,12 @@ pub fn run(a: &Arguments) -> Result<()> {
                 "{net}: a model file has its own input and classes; right would be: no --input and no --classes"
             )));
         }
-        (None, Model::open(net)?.graph().clone())
+        let loaded = a.network.load(net)?;
+        match (&loaded.graph, network_of(&loaded, None, None, None)?) {
+            (Some(graph), _) => (None, graph.clone()),
+            (None, Some(network)) => (network.card().cloned(), network.graph(Mode::Infer)?),
+            (None, None) => return tensors(&loaded, a.format.json),
+        }
     } else {
         let network = network(net, a.input.as_ref(), a.classes)?;
         (network.card().cloned(), network.graph(Mode::Infer)?)
@@ -161,6 +169,27 @@ fn draw(a: &Arguments, graph: &Graph) -> Result<bool> {
         }
     }
     Ok(stdout(&a.svg) || stdout(&a.dot))
+}
+
+/// A file of weights alone: its tensors.
+fn tensors(loaded: &gabor::Loaded, as_json: bool) -> Result<()> {
+    let (format, all) = (loaded.origin.format, &loaded.weights);
+    if as_json {
+        let list: Vec<Value> = (all.iter())
+            .map(|(name, t)| json!({ "name": name, "shape": t.shape(), "dtype": t.dtype().name() }))
+            .collect();
+        return output::json(&json!({
+            "format": format, "sha256": loaded.origin.sha256, "tensors": list, "elements": all.elements(),
+            "notes": loaded.notes,
+        }));
+    }
+    let rows: Vec<Vec<String>> = (all.iter())
+        .map(|(name, t)| vec![name.into(), format!("{:?}", t.shape()), t.dtype().name().into(), count(t.len() as u64)])
+        .collect();
+    let mut text = table(&["tensor", "shape", "type", "numbers"], &[false, false, false, true], &rows);
+    text += &format!("\n{format}: {} tensors, {} numbers\n", all.len(), count(all.elements() as u64));
+    text += &loaded.notes.iter().map(|n| format!("{n}\n")).collect::<String>();
+    output::text(&text)
 }
 
 /// The lines above the table: what the network is and what its published weights expect.

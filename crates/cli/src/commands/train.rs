@@ -1,6 +1,6 @@
 //! `gabor train`: from pictures to a model.
 
-use crate::arguments::{Format, backend};
+use crate::arguments::{Format, Network, backend};
 use crate::commands::eval;
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -28,8 +28,11 @@ pub struct Arguments {
     /// The network: a name of the zoo, a description, or a .toml file that describes it
     #[arg(long, value_name = "NET")]
     net: Option<String>,
+    /// Weights to begin with (fine-tuning): .safetensors, .pth, .onnx, …, or a name of the hub, which says the network too
+    #[arg(long, value_name = "FILE | NAME")]
+    weights: Option<String>,
     /// Go on with the run in this directory
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "net", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "net", "out", "weights"])]
     resume: Option<PathBuf>,
     /// The run directory (default: runs/DATA-NET-NUMBER)
     #[arg(long, value_name = "DIR")]
@@ -37,6 +40,8 @@ pub struct Arguments {
     /// Threads that compute (default: all cores); results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
+    #[command(flatten)]
+    network: Network,
     #[command(flatten)]
     format: Format,
 }
@@ -48,6 +53,8 @@ Examples:
   gabor train --data mnist epochs=10
   gabor train --data photos --net resnet18 lr=0.002 augment=photos
   gabor train --net net.toml --data photos
+  gabor train --data photos --net resnet18 --weights resnet18.pth freeze=conv1*,layer1* lr_factors=layer*:0.1
+  gabor train --data photos --weights timm/resnet18.a1_in1k
   gabor train mine.toml batch=128
   gabor train --resume runs/digits-lenet5-1 epochs=100
 
@@ -65,19 +72,35 @@ Settings come from a TOML file, then from the environment (GABOR_EPOCHS=3), then
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let config = configuration(a)?;
+    let mut config = configuration(a)?;
     // Before the data are read, which may take a while.
     stop_on_signals()?;
+    let pretrained = match &config.weights {
+        Some(source) if a.resume.is_none() => Some(a.network.load(source)?),
+        _ => None,
+    };
+    if let Some(p) = &pretrained {
+        if let Some(net) = p.architecture.as_ref().filter(|_| config.net == Config::default().net) {
+            config.net.clone_from(net);
+        }
+        p.prepare(&mut config)?;
+        p.notes.iter().for_each(|n| output::note(n));
+    }
     let setup = Setup::new(&config)?;
     let backend = backend(config.threads.0)?;
     let directory = match &a.resume {
         Some(run) => run.clone(),
         None => gabor::resolve_directory(&setup, Path::new("runs"))?,
     };
-    let weights = match &config.weights {
-        Some(path) if a.resume.is_none() => Some(read_weights(path)?),
-        _ => None,
+    let weights = match &pretrained {
+        Some(p) => {
+            let matched = p.begin(&setup.network)?;
+            matched.notes.iter().for_each(|n| output::note(n));
+            Some(matched.weights)
+        }
+        None => None,
     };
+    drop(pretrained);
     let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
     let options = RunOptions {
         directory: Some(directory.clone()),
@@ -126,6 +149,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
     let flags = [
         ("data", a.data.clone()),
         ("net", a.net.clone()),
+        ("weights", a.weights.clone()),
         ("run", a.out.clone()),
         ("threads", a.threads.map(|t| t.to_string())),
     ];
@@ -139,12 +163,6 @@ fn configuration(a: &Arguments) -> Result<Config> {
     let config = config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })?;
     config.validate()?;
     Ok(config)
-}
-
-fn read_weights(path: &str) -> Result<gabor::tensor::Weights> {
-    let bytes = gabor::read_limited(Path::new(path), 64 << 30)?;
-    let read = gabor::formats::safetensors::read(&bytes);
-    Ok(read.map_err(|e| gabor::Error::from(e).inside(path))?.0)
 }
 
 /// The first signal asks the loop to save and stop, the second ends the process at once.

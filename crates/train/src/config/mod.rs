@@ -124,8 +124,12 @@ keys! {
     clip_value: Option<f64> = None, "none or a positive number", |v| v.is_none_or(|v| v > 0.0);
     /// Initialisation of the weights.
     init: String = "auto".into(), "auto (the network's own), default, he, xavier, orthogonal, normal, uniform, zeros", |v| !v.is_empty();
-    /// Weights to begin with (fine-tuning): a .safetensors file.
-    weights: Option<String> = None, "none or a .safetensors file", any;
+    /// Weights to begin with (fine-tuning). A head for another number of classes is made anew.
+    weights: Option<String> = None, "none, a file (.safetensors, .pth, .onnx, …) or a name of the Hugging Face hub, such as timm/resnet18.a1_in1k", any;
+    /// SHA-256 of those weights, which a run writes down; given, it must be theirs.
+    weights_sha256: Option<String> = None, "none or 64 hexadecimal digits", |v| v.as_ref().is_none_or(|t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit()));
+    /// Mean and standard deviation by which inputs are normalised.
+    normalize: Auto<String> = Auto(None), "auto (as the weights expect it, without weights by the data), data, imagenet, or MEAN,MEAN,MEAN/STD,STD,STD of values in [0, 1]", |v| v.0.as_deref().is_none_or(|t| normalization(t).is_some());
     /// Parameters that stay as they are, by patterns of their names.
     freeze: Vec<String> = Vec::new(), "patterns such as conv*,bn1.*", any;
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
@@ -156,6 +160,24 @@ keys! {
 const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "save_every", "max_steps"];
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "GABOR_";
+
+/// Means and standard deviations, one of each per channel.
+type Statistics = (Vec<f32>, Vec<f32>);
+
+/// The statistics that a text names; inside, none for the data's own.
+pub(crate) fn normalization(text: &str) -> Option<Option<Statistics>> {
+    match text {
+        "data" => return Some(None),
+        "imagenet" => return Some(Some((vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]))),
+        _ => {}
+    }
+    let numbers = |t: &str| t.split(',').map(|v| v.trim().parse().ok().filter(|v: &f32| v.is_finite())).collect();
+    let (mean, std) = text.split_once('/')?;
+    let (mean, std): (Option<Vec<f32>>, Option<Vec<f32>>) = (numbers(mean), numbers(std));
+    let (mean, std) = (mean?, std?);
+    let fits = mean.len() == std.len() && matches!(mean.len(), 1 | 3) && std.iter().all(|&s| s > 0.0);
+    fits.then_some(Some((mean, std)))
+}
 
 /// `PATTERN:FACTOR`.
 fn factor(text: &str) -> Option<(String, f64)> {

@@ -4,9 +4,9 @@ mod memory;
 mod sketch;
 mod table;
 
-use gabor_graph::ops::{BinaryMap, Clip, UnaryMap};
+use gabor_graph::ops::{BinaryMap, Clip, Reduce, UnaryMap};
 use gabor_graph::{Graph, Node, NodeId, Phase, Source, ValueId, receptive_field};
-use gabor_tensor::{DType, Shape};
+use gabor_tensor::{DType, Reduction, Shape, Unary};
 use std::collections::{HashMap, HashSet};
 
 pub use memory::Memory;
@@ -211,6 +211,13 @@ fn kind(graph: &Graph, nodes: &[&Node]) -> String {
     if nodes.iter().any(looks_up) {
         return "embedding".into();
     }
+    // A mean over channels and a square root in one layer: `Net::channel_norm`, written in simple operations.
+    let has = |f: fn(&Node) -> bool| nodes.iter().any(|n| f(n));
+    if has(|n| n.op::<Reduce>().is_some_and(|r| r.kind == Reduction::Mean && r.axes == [1]))
+        && has(|n| n.op::<UnaryMap>().is_some_and(|u| u.f == Unary::Sqrt))
+    {
+        return "layer_norm".into();
+    }
     let Some(node) = main_node(graph, nodes) else { return String::new() };
     if let Some(u) = node.op::<UnaryMap>() {
         return u.f.name().into();
@@ -336,6 +343,9 @@ mod tests {
         let (one, many) = (s.memory(1), s.memory(64));
         assert!(one.inference < many.inference && many.inference < many.training);
         assert!(many.training < 64 << 20, "{many:?}");
+        let convnext = of("tiny_convnext", Mode::Infer);
+        let kinds: Vec<&str> = convnext.layers.iter().map(|r| r.kind.as_str()).collect();
+        assert_eq!(kinds[1..6], ["conv", "layer_norm", "conv", "layer_norm", "conv + gelu"]);
         let resnet = of("resnet18", Mode::Infer);
         let row = resnet.layers.iter().find(|r| r.name == "layer1.0.add1").unwrap();
         assert_eq!(row.kind, "add + relu");

@@ -3,7 +3,7 @@
 use super::{ConvOptions, Net, conv};
 use gabor_graph::ops::Slice;
 use gabor_graph::{Initializer, Result, ValueId};
-use gabor_tensor::{ConvGeometry, Dim, PadMode, Rule, Shape, WindowOptions};
+use gabor_tensor::{ConvGeometry, PadMode, Rule, Shape, WindowOptions};
 
 /// One number for every dimension, or the numbers as they are.
 fn spread(v: &[usize], d: usize) -> Vec<usize> {
@@ -171,11 +171,7 @@ impl Net {
         };
         let init = if self.scheme_is_fixed { self.scheme.linear.clone() } else { initializer };
         let table = self.trainable(&full, "weight", &[vocabulary, features], init, true)?;
-        let length = self.channels();
-        let hot = self.graph.one_hot(self.current, vocabulary)?;
-        let hot = self.graph.reshape(hot, &Shape(vec![Dim::Batch(length), Dim::Fixed(vocabulary)]))?;
-        let rows = self.graph.matmul(hot, table, false, false)?;
-        let rows = self.graph.reshape(rows, &Shape::batch(&[length, features]))?;
+        let rows = self.graph.gather(table, 0, self.current)?;
         self.current = self.graph.transpose(rows, &[0, 2, 1])?;
         Ok(self)
     }

@@ -129,6 +129,13 @@ fn messages_name_the_line() {
         let found = caffe::import(text.as_bytes(), None).unwrap_err().to_string();
         assert!(found.starts_with(want), "{text}\n found {found}\n  want {want}");
     }
+    // A short text asks for much; what it costs is checked by damaged/.
+    let wide = "input: \"x\" input_shape { dim: 1 dim: 2147483647 }\nlayer { name: \"l\" type: \"BatchNorm\" bottom: \"x\" top: \"y\" }";
+    let found = caffe::import(wide.as_bytes(), None).unwrap_err().to_string();
+    assert!(
+        found.starts_with("line 2: layer `l` (BatchNorm): [2147483647] channels; right would be: at most 1048576"),
+        "{found}"
+    );
     let deep = "a {".repeat(100_000);
     let found = caffe::import(deep.as_bytes(), None).unwrap_err().to_string();
     assert!(found.ends_with("more than 32 messages inside each other"), "{found}");

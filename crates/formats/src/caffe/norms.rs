@@ -38,11 +38,17 @@ fn batch_norm(cx: &mut Cx<'_, '_>) -> Result<Vec<ValueId>> {
         cx.normalised = Some((x, mean, var, eps));
         return Ok(vec![x]);
     }
-    let fill = |v: f32| Tensor::f32(&[c], vec![v; c]);
-    let (ones, zeros) = (fill(1.0).map_err(|r| cx.error(r))?, fill(0.0).map_err(|r| cx.error(r))?);
-    let g = cx.g();
-    let (gamma, beta) = (g.constant(ones), g.constant(zeros));
-    Ok(vec![g.batch_norm_inference(x, [gamma, beta, mean, var], eps)?])
+    let (gamma, beta) = (fill(cx, &[c], 1.0)?, fill(cx, &[c], 0.0)?);
+    Ok(vec![cx.g().batch_norm_inference(x, [gamma, beta, mean, var], eps)?])
+}
+
+/// A constant of equal numbers. A text of a few bytes may ask for any number of channels, so there is a bound.
+fn fill(cx: &mut Cx<'_, '_>, shape: &[usize], v: f32) -> Result<ValueId> {
+    const MOST: usize = 1 << 20;
+    let len = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).filter(|&l| l <= MOST);
+    let len = len.ok_or_else(|| cx.error(Rule::new(format!("{shape:?} channels")).right(format!("at most {MOST}"))))?;
+    let t = Tensor::f32(shape, vec![v; len]).map_err(|r| cx.error(r))?;
+    Ok(cx.g().constant(t))
 }
 
 /// The extents of a scale or bias over `num_axes` axes from `axis` on, and those that broadcast over the value.
@@ -79,8 +85,7 @@ fn scale(cx: &mut Cx<'_, '_>) -> Result<Vec<ValueId>> {
         let beta = if with_bias {
             cx.parameter("bias", &own, Parameter::bias(Initializer::Zeros))?
         } else {
-            let zeros = Tensor::f32(&own, vec![0.0; own.iter().product()]).map_err(|r| cx.error(r))?;
-            cx.g().constant(zeros)
+            fill(cx, &own, 0.0)?
         };
         return Ok(vec![cx.g().batch_norm_inference(x, [gamma, beta, mean, var], eps)?]);
     }

@@ -1,0 +1,71 @@
+//! Networks in the files of Darknet, Caffe and ConvNetJS, through the command.
+
+mod common;
+
+use common::{Place, json, write};
+use std::path::Path;
+
+/// Copies goldens of the formats' tests.
+fn copy(p: &Place, folder: &str, files: &[&str]) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/tests/goldens").join(folder);
+    files.iter().for_each(|f| write(&p.path(f), std::fs::read(from.join(f)).unwrap()));
+}
+
+#[test]
+fn darknet() {
+    let p = Place::new("darknet");
+    copy(&p, "darknet", &["classifier.cfg", "classifier.weights"]);
+    // The file beside it is found from either side, or named.
+    for source in ["classifier.cfg", "classifier.weights", "classifier.cfg+classifier.weights"] {
+        let done = json(&p.done(&["convert", source, "net.onnx", "--verify", "--json"]));
+        assert_eq!(done["differences"][0]["output"], "output", "{source}");
+        assert!(done["differences"][0]["relative"].as_f64().unwrap() < 1e-5, "{done}");
+    }
+    let text = p.done(&["summary", "classifier.cfg"]);
+    assert!(text.contains("conv1") && text.contains("local1"), "{text}");
+    // A network of our own goes there and comes back, both files beside each other.
+    p.done(&["convert", "net.onnx", "weights.safetensors"]);
+    std::fs::remove_file(p.path("classifier.weights")).unwrap();
+    assert!(p.done(&["summary", "classifier.cfg"]).contains("conv1"));
+    assert!(p.fails(1, &["convert", "classifier.cfg", "net.onnx"]).contains("classifier.cfg"));
+    assert!(p.fails(1, &["convert", "classifier.cfg+none.weights", "net.onnx"]).contains("none.weights"));
+}
+
+#[test]
+fn networks_are_written_for_darknet() {
+    let p = Place::new("to-darknet");
+    copy(&p, "darknet", &["strided.cfg", "strided.weights"]);
+    p.done(&["convert", "strided.cfg", "net.onnx", "--verify"]);
+    let refused = p.fails(1, &["convert", "net.onnx", "again.cfg"]);
+    assert!(refused.contains("cannot be written") && refused.contains("slice"), "{refused}");
+    p.done(&["train", "--net", "mlp", "--out", "model", "max_steps=2", "epochs=1", "augment=none"]);
+    for target in ["mlp.cfg", "other.weights"] {
+        p.done(&["convert", "model/model.onnx", target, "--verify"]);
+        let stem = target.split('.').next().unwrap();
+        assert!(common::read(&p.path(&format!("{stem}.cfg"))).starts_with(b"[net]"));
+        assert!(p.path(&format!("{stem}.weights")).is_file());
+    }
+}
+
+#[test]
+fn caffe() {
+    let p = Place::new("caffe");
+    copy(&p, "caffe", &["modern.prototxt", "modern.caffemodel", "oldest.prototxt", "oldest.caffemodel"]);
+    for source in ["modern.prototxt", "modern.caffemodel", "oldest.prototxt+oldest.caffemodel"] {
+        let done = json(&p.done(&["convert", source, "net.onnx", "--verify", "--json"]));
+        assert_eq!(done["differences"][0]["output"], "prob", "{source}");
+        assert!(done["differences"][0]["relative"].as_f64().unwrap() < 1e-5, "{done}");
+    }
+    assert!(p.done(&["summary", "modern.prototxt"]).contains("conv2"));
+    write(&p.path("bad.prototxt"), b"layer {\n  name: 3\n}\n");
+    let bad = p.fails(1, &["summary", "bad.prototxt"]);
+    assert!(bad.contains("line 2, column 3") && bad.contains("right would be: a text in quotes"), "{bad}");
+}
+
+#[test]
+fn convnetjs() {
+    let p = Place::new("convnetjs");
+    copy(&p, "convnetjs", &["image.json"]);
+    assert!(p.done(&["convert", "image.json", "net.onnx", "--verify"]).contains("output"));
+    assert!(p.done(&["summary", "image.json"]).contains("conv1"));
+}

@@ -139,15 +139,20 @@ fn class_names(path: &Path) -> Result<Vec<String>> {
     Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
 }
 
-/// Writes the file, and the one that belongs to it.
+/// Writes the file, and the one that belongs to it; the user may have named either.
 fn save(dst: &Path, parts: &Parts) -> Result<()> {
-    gabor::write_aside(dst, &parts.first)?;
-    if let (Some(second), Ok((format, _))) = (&parts.second, gabor::writer(dst))
-        && let Some(ending) = format.second
-    {
-        gabor::write_aside(&dst.with_extension(ending), second)?;
-    }
-    Ok(())
+    let (Some(second), Ok((format, _))) = (&parts.second, gabor::writer(dst)) else {
+        return Ok(gabor::write_aside(dst, &parts.first)?);
+    };
+    let ending = format.second.unwrap_or_default();
+    let named_second = dst.extension().and_then(|e| e.to_str()).is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let (network, weights) = if named_second {
+        (dst.with_extension(format.extensions[0]), dst.to_path_buf())
+    } else {
+        (dst.to_path_buf(), dst.with_extension(ending))
+    };
+    gabor::write_aside(&network, &parts.first)?;
+    Ok(gabor::write_aside(&weights, second)?)
 }
 
 /// What was written, read back and run beside what was read.

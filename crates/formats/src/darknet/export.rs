@@ -376,9 +376,11 @@ fn activation(node: &Node) -> Result<Option<&'static str>, Rule> {
         };
     }
     if let Some(op) = node.op::<LeakyRelu>() {
-        let name = if op.slope == 0.01 { "relie" } else { "leaky" };
-        let rule = || Rule::new(format!("slope {}", op.slope)).right("0.1 (leaky) or 0.01 (relie)");
-        return found(op.slope == 0.1 || op.slope == 0.01, name, &rule);
+        // A number that came through a file of 32-bit floats is no longer 0.1 to the last digit.
+        let slope = op.slope as f32;
+        let name = if slope == 0.01 { "relie" } else { "leaky" };
+        let rule = || Rule::new(format!("slope {slope}")).right("0.1 (leaky) or 0.01 (relie)");
+        return found(slope == 0.1 || slope == 0.01, name, &rule);
     }
     if let Some(op) = node.op::<Elu>() {
         return found(op.alpha == 1.0, "elu", &|| Rule::new(format!("alpha {}", op.alpha)).right("1"));

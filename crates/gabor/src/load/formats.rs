@@ -115,6 +115,14 @@ pub const FORMATS: &[Format] = &[
         write: None,
     },
     Format {
+        name: "Caffe",
+        extensions: &["prototxt"],
+        second: Some("caffemodel"),
+        recognises: |_| false,
+        read: |p| Ok(Content::Network(Box::new(caffe::import(&p.first, p.second.as_deref())?))),
+        write: None,
+    },
+    Format {
         name: "ConvNetJS",
         extensions: &["json"],
         second: None,

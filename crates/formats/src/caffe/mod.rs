@@ -3,7 +3,9 @@
 //! [`import`] reads both; the text alone gives the graph without weights. Parameters are called `LAYER.weight`,
 //! `LAYER.bias`, `LAYER.running_mean` and `LAYER.running_var`. A BatchNorm and the Scale behind it become one operation.
 //!
-//! The text is read for the phase TEST, in the forms of all years; losses, accuracies and data layers fall away.
+//! The text is read for the phase TEST, in the forms of all years; losses, accuracies and data layers fall away. Refused
+//! by name are layers that give whole numbers or run elsewhere (ArgMax, Python), recurrent ones, Embed, Im2col, SPP,
+//! Filter, BatchReindex, Parameter, stochastic pooling and its mask, and the layers of detectors in forks.
 
 mod build;
 mod net;

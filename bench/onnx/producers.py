@@ -12,6 +12,8 @@ Runtime on the same input; the table gives the largest difference relative to th
 Needs Python with numpy, onnx, onnxruntime, torch, torchvision and onnxscript (for dynamo; its rows say so if missing).
 """
 import argparse
+import contextlib
+import io
 import pathlib
 import re
 import subprocess
@@ -31,7 +33,7 @@ from onnx import TensorProto as T
 from onnx import helper as h
 
 TORCHVISION = {
-    "alexnet": 64, "vgg11": 64, "vgg16_bn": 64, "googlenet": 96, "inception_v3": 128, "resnet18": 64, "resnet50": 64,
+    "alexnet": 224, "vgg11": 224, "googlenet": 96, "inception_v3": 128, "resnet18": 64, "resnet50": 64,
     "resnext50_32x4d": 64, "wide_resnet50_2": 64, "squeezenet1_1": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64,
     "mobilenet_v3_large": 64, "mnasnet1_0": 64, "densenet121": 64, "shufflenet_v2_x1_0": 64, "efficientnet_b0": 64,
     "efficientnet_v2_s": 64, "regnet_y_400mf": 64, "convnext_tiny": 64,
@@ -180,7 +182,9 @@ def largest(a, b):
 def one(gabor, name, make, place, grad):
     path = place / "model.onnx"
     try:
-        feed, gradient = make(str(path))
+        # Exporters talk much.
+        with contextlib.redirect_stdout(io.StringIO()):
+            feed, gradient = make(str(path))
     except Exception as e:  # An exporter's own failure is no news of gabor's.
         return ["not exported: " + (str(e).strip().splitlines() or [type(e).__name__])[0][:90]], True
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -5,7 +5,7 @@
 mod harness;
 mod readers;
 
-use gabor_formats::{npy, safetensors};
+use gabor_formats::{npy, onnx, safetensors};
 use gabor_tensor::{Tensor, Weights};
 use harness::damage;
 use readers::{READERS, reader};
@@ -58,6 +58,16 @@ fn safetensors_files() {
 fn onnx_files() {
     each("onnx", &goldens(&["torch_cnn_9.onnx", "torch_modern_14.onnx", "auto_pad.onnx", "old_softmax.onnx"]));
     each("onnx", &goldens(&["opset8.onnx", "opset21.onnx"]));
+}
+
+/// Tensors of their own: extents, type, name and elements, raw and in a field.
+#[test]
+fn onnx_tensor_files() {
+    let raw = b"\x08\x02\x08\x03\x10\x01\x42\x01x\x4a\x18\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f";
+    let field = b"\x08\x02\x10\x07\x38\x05\x38\x7f\x42\x05shape";
+    assert_eq!(onnx::read_tensor(raw).unwrap().shape, [2, 3]);
+    assert_eq!(onnx::read_tensor(field).unwrap().shape, [2]);
+    each("onnx_tensor", &[("raw".to_string(), raw.to_vec()), ("field".to_string(), field.to_vec())]);
 }
 
 #[test]

@@ -44,6 +44,13 @@ pub const READERS: &[Reader] = &[
         words: &[b"Conv", b"Reshape", b"Concat", b"Shape", b"Expand", b"Tile", b"ConstantOfShape", b"Slice"],
     },
     Reader {
+        name: "onnx_tensor",
+        read: |b| drop(onnx::read_tensor(b)),
+        free: MIB,
+        memory: 64,
+        words: &[b"\x08\x02", b"\x10\x07", b"\x4a", b"\x22"],
+    },
+    Reader {
         name: "pytorch",
         read: |b| drop(pytorch::read(b)),
         free: MIB,

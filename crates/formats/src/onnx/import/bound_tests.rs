@@ -191,3 +191,59 @@ fn large_constants_cost_no_memory() {
     let y = net.graph.output_value("y").unwrap();
     assert_eq!(net.graph.ty(y).dtype, DType::F32);
 }
+
+/// What a run is given may be anything: no number may make the reader panic or take much memory.
+#[test]
+fn hostile_numbers_of_a_run_are_errors() {
+    const NUMBERS: [i64; 13] =
+        [0, -1, 1, 2, 3, -2, 1 << 16, 1 << 31, -(1 << 31), 1 << 40, i64::MAX, i64::MIN, i64::MIN + 5];
+    // Each with the number of lists that it takes after its first input.
+    const OPERATORS: [(&str, usize); 20] = [
+        ("Reshape", 1),
+        ("Expand", 1),
+        ("Tile", 1),
+        ("Slice", 4),
+        ("Pad", 1),
+        ("Gather", 1),
+        ("GatherElements", 1),
+        ("GatherND", 1),
+        ("ScatterND", 2),
+        ("ScatterElements", 2),
+        ("Squeeze", 1),
+        ("Unsqueeze", 1),
+        ("Split", 1),
+        ("TopK", 1),
+        ("CumSum", 1),
+        ("OneHot", 2),
+        ("Trilu", 1),
+        ("CenterCropPad", 1),
+        ("AffineGrid", 1),
+        ("Mod", 1),
+    ];
+    let mut done = 0;
+    for (op, lists) in OPERATORS {
+        for case in 0..260u32 {
+            let mut s = gabor_tensor::Stream::new(7, 0, case, gabor_tensor::rng::op::TEST);
+            let names = ["x", "a", "b", "c", "d"];
+            let whole = s.below(2) == 0;
+            let kind = if whole { elem::INT64 } else { elem::FLOAT };
+            let mut input = vec![value("x", kind, &[None, None])];
+            let mut number = || NUMBERS[s.below(NUMBERS.len())];
+            let x = if whole { Array::ints(vec![2, 2], (0..4).map(|_| number()).collect()) } else { floats(&[2, 2]) };
+            let mut given = vec![("x".to_string(), x)];
+            let len = 1 + case as usize % 2;
+            for name in &names[1..=lists] {
+                input.push(value(name, elem::INT64, &[None]));
+                given.push((name.to_string(), Array::ints(vec![len], (0..len).map(|_| number()).collect())));
+            }
+            let bytes = file(GraphProto {
+                node: vec![node(op, &names[..=lists], "y")],
+                input,
+                output: vec![value("y", kind, &[None])],
+                ..Default::default()
+            });
+            done += usize::from(import_for(&bytes, given, None).is_ok());
+        }
+    }
+    assert!(done > 100, "{done} were read");
+}

@@ -279,7 +279,12 @@ fn cumulative(o: &mut Op<'_, '_>, products: bool) -> Result<(), Fail> {
     let whole = g.ty(x).dtype;
     let mut y = float(g, x)?;
     if exclusive {
-        y = if len > 1 { moved(g, y, 1)? } else { g.full(&shape.known().unwrap_or_default(), neutral) };
+        y = if len > 1 {
+            moved(g, y, 1)?
+        } else {
+            let zeros = g.zeros_like(y)?;
+            g.shift(zeros, neutral)?
+        };
     }
     let mut by = 1;
     while by < len {

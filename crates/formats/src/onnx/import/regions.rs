@@ -37,7 +37,7 @@ fn roi_align(o: &mut Op<'_, '_>) -> Result<(), Fail> {
     let wrong = || Rule::new(format!("{:?} regions of {shape:?} in bins {out:?}", rois.shape));
     let sizes = out.iter().all(|v| (1..=1 << 12).contains(v)) && (0..=1 << 12).contains(&ratio);
     let whole = batch.iter().all(|&b| usize::try_from(b).is_ok_and(|b| Some(&b) < shape.first()));
-    if shape.len() != 4 || rois.shape != [count, 4] || !sizes || !whole || count == 0 {
+    if shape.len() != 4 || shape.contains(&0) || rois.shape != [count, 4] || !sizes || !whole || count == 0 {
         return Err(wrong().into());
     }
     let out = out.map(|v| v as usize);

@@ -369,6 +369,9 @@ fn pad(o: &mut Op<'_, '_>, inputs: &Inputs) -> Folded {
     let (mut shape, mut before) = (k.shape.clone(), vec![0i64; rank]);
     for (i, &axis) in axes.iter().enumerate() {
         let (b, e) = (pads[i], pads[axes.len() + i]);
+        if [b, e].iter().any(|p| p.unsigned_abs() > 1 << 31) {
+            return Err(wrong().into());
+        }
         let size = (shape[axis] as i64).checked_add(b).and_then(|s| s.checked_add(e));
         shape[axis] = size.and_then(|s| usize::try_from(s).ok()).ok_or_else(wrong)?;
         before[axis] = b;

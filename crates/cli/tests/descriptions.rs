@@ -99,6 +99,14 @@ fn networks_are_drawn() {
     assert!(svg.contains(">× 3<"));
     let dot = String::from_utf8(common::read(&p.path("net.dot"))).unwrap();
     assert!(dot.starts_with("digraph ") && dot.contains("× 3") && dot.contains("[label=\" 32×32×32\"]"), "{dot}");
+    // The picture of the README is what the command draws.
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let drawn = p.done(&["summary", docs.join("network.toml").to_str().unwrap(), "--svg", "-"]);
+    assert_eq!(
+        drawn,
+        String::from_utf8(common::read(&docs.join("network.svg"))).unwrap(),
+        "docs/network.toml says how"
+    );
     // To standard output in place of the table, every repeat drawn.
     let svg = p.done(&["summary", line, "--svg", "-", "--unfold"]);
     assert!(svg.starts_with("<svg") && !svg.contains("× 3<") && svg.matches("3×3 conv, 32").count() == 6);

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Print the table of a network's layers
 ///
-/// Layer, output, values held, parameters, floating-point operations, receptive field, and forecasts of memory and time. NET is
-/// a name of the zoo, a model file, or a description in the lectures' notation.
+/// Layer, output, values held, parameters, floating-point operations, receptive field, and forecasts of memory and time.
+/// NET is a name of the zoo, a description in the lectures' notation, a .toml file that describes it, or a model file.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -24,6 +24,8 @@ Examples:
   gabor summary resnet18 --input 3x64x64 --classes 10
   gabor summary c3d --input 3x16x64x64
   gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
+  gabor summary '[(CONV-RELU)*N-POOL?]*M-(FC-RELU)*K,SOFTMAX where N=2 M=3 K=1' --input 3x32x32 --classes 10
+  gabor summary net.toml
   gabor summary runs/digits-lenet5-1/model.onnx
   gabor summary resnet50 --svg resnet50.svg
   gabor summary googlenet --dot - | dot -Tpdf -o googlenet.pdf

@@ -7,7 +7,7 @@ use super::options::{Options, Pad};
 use super::tree::Join;
 use super::words::{ConvKind, Layer, PoolKind};
 use crate::{Net, PoolOptions, conv, pool};
-use gabor_graph::{Error, ValueId};
+use gabor_graph::{Error, Initializer, ValueId};
 use gabor_tensor::{PadMode, Padding, PoolDivisor, Rule};
 
 /// Most elements of a value or weight.
@@ -17,7 +17,7 @@ const HIDDEN: usize = 128;
 
 /// Builds the network.
 pub(super) fn build(net: &mut Net, plan: &Plan) -> Result<(), Fault> {
-    let mut b = Builder { net, implicit: plan.implicit, relu_due: false, stage: 0, ended: false, counts: [0; 4] };
+    let mut b = Builder { net, implicit: plan.implicit, relu_due: false, stage: 0, ended: false, counts: [0; 6] };
     b.all(&plan.steps)?;
     let flat = b.net.flatten().map(|_| ());
     flat.map_err(|e| Fault::at(plan.end_span, e.rule().clone()))
@@ -32,8 +32,8 @@ struct Builder<'a> {
     stage: u32,
     /// Whether soft-max has ended the network.
     ended: bool,
-    /// Convolutions, normalisations, fully connected layers and projections so far.
-    counts: [usize; 4],
+    /// Convolutions, normalisations, fully connected layers, projections, scales and embeddings so far.
+    counts: [usize; 6],
 }
 
 impl Builder<'_> {
@@ -82,7 +82,7 @@ impl Builder<'_> {
         }
         loop {
             self.counts[kind] += 1;
-            let name = format!("{}{}", ["conv", "bn", "fc", "proj"][kind], self.counts[kind]);
+            let name = format!("{}{}", ["conv", "bn", "fc", "proj", "scale_", "embedding"][kind], self.counts[kind]);
             if self.net.is_free(&name) {
                 return name;
             }
@@ -96,6 +96,9 @@ impl Builder<'_> {
             Layer::BatchNorm(_)
                 | Layer::GroupNorm { .. }
                 | Layer::SampleNorm { .. }
+                | Layer::ChannelNorm { .. }
+                | Layer::LayerScale(_)
+                | Layer::DropPath(_)
                 | Layer::Softmax(None)
                 | Layer::Flatten
                 | Layer::PlaceBias
@@ -107,7 +110,9 @@ impl Builder<'_> {
         let d = self.net.extents().len().saturating_sub(1);
         let spread = |v: &[usize]| if v.len() == 1 { vec![v[0]; d] } else { v.to_vec() };
         match layer {
-            Layer::Input(_) => Err(Rule::new("INPUT stands at the beginning, once").right("INPUT first")),
+            Layer::Input(_) | Layer::Text { .. } => {
+                Err(Rule::new("INPUT stands at the beginning, once").right("INPUT first"))
+            }
             Layer::Conv { kind, kernel, filters, options } => {
                 self.conv(*kind, &spread(kernel), *filters, options, name)
             }
@@ -139,6 +144,21 @@ impl Builder<'_> {
             Layer::Maxout(pieces) => done(self.net.named(name).maxout(*pieces)),
             Layer::Dropout(p) => done(self.net.named(name).dropout(*p)),
             Layer::Flatten => done(self.net.named(name).flatten()),
+            Layer::ChannelNorm { eps } => {
+                let name = self.name(1, name);
+                done(self.net.channel_norm(&name, *eps))
+            }
+            Layer::Shuffle(groups) => done(self.net.named(name).channel_shuffle(*groups)),
+            Layer::DropPath(p) => done(self.net.named(name).stochastic_depth(*p)),
+            Layer::LayerScale(value) => {
+                let name = self.name(4, name);
+                done(self.net.layer_scale(&name, *value))
+            }
+            Layer::Embedding(features) => {
+                weight_fits(*features as u128 * self.net.vocabulary().unwrap_or(1) as u128)?;
+                let name = self.name(5, name);
+                done(self.net.embedding(&name, *features, Initializer::Normal { mean: 0.0, std: 1.0 }))
+            }
             Layer::PlaceBias => {
                 let name = self.name(1, name);
                 done(self.net.place_bias(&name))

@@ -14,6 +14,8 @@ const MOST_LAYERS: usize = 2000;
 pub(super) struct Plan {
     /// Extents of the input, if they are written.
     pub input: Option<Vec<usize>>,
+    /// Number of words, if the input is text.
+    pub vocabulary: Option<usize>,
     /// Where the input is named, or the start.
     pub input_span: Span,
     /// The last layer's place.
@@ -43,10 +45,15 @@ pub(super) enum Work {
 pub(super) fn expand(items: &[Item]) -> Result<Plan, Fault> {
     let mut budget = MOST_LAYERS;
     let mut steps = expand_all(items, &mut budget)?;
-    let input_at = steps.iter().position(|s| matches!(s.what, Work::Layer(Layer::Input(_))));
+    let input_at = steps.iter().position(|s| matches!(s.what, Work::Layer(Layer::Input(_) | Layer::Text { .. })));
+    let mut vocabulary = None;
     let (input, input_span) = match input_at {
         Some(0) => match steps.remove(0) {
             Step { what: Work::Layer(Layer::Input(extents)), span, .. } => (extents, span),
+            Step { what: Work::Layer(Layer::Text { length, vocabulary: words }), span, .. } => {
+                vocabulary = Some(words);
+                (length.map(|l| vec![l]), span)
+            }
             step => (None, step.span),
         },
         // A description may begin with its first layer; a later INPUT is refused while building.
@@ -56,7 +63,7 @@ pub(super) fn expand(items: &[Item]) -> Result<Plan, Fault> {
         return Err(Fault::at(input_span, Rule::new("no layer follows the input").right("INPUT 3x32x32 -> FC-10")));
     };
     let implicit = !any(&steps, &|l| matches!(l, Layer::Activation(_) | Layer::Maxout(_)));
-    Ok(Plan { input, input_span, end_span, steps, implicit })
+    Ok(Plan { input, vocabulary, input_span, end_span, steps, implicit })
 }
 
 fn expand_all(items: &[Item], budget: &mut usize) -> Result<Vec<Step>, Fault> {

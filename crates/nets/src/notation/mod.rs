@@ -24,6 +24,8 @@
 //! | `relu`, `tanh`, `sigmoid`, `leakyrelu0.1`, `gelu`, … | activations, see [`Activation`](crate::Activation) |
 //! | `maxout2` | the largest of each two neighbouring channels |
 //! | `dropout0.5`, `flatten`, `placebias` | `FC` flattens by itself; a bias of its own for every place |
+//! | `shuffle2`, `channelnorm`, `layerscale`, `droppath0.1` | channel shuffle, normalisation over channels, ConvNeXt's scale, stochastic depth at the end of a residual block |
+//! | `INPUT 64 words of 20000 embed-300` | a text and its vectors, `[n, 300, 64]`, for 1D convolutions |
 //! | `soft-max` | may end the network; the output stays the logits before it, as losses and predictions want. After an activation, dropout or pooling, and as `soft-max-10`, it is the lectures' classifier: a fully connected layer before it |
 //!
 //! **After a convolution or pooling** may stand `s2` or `/2` (stride), `p1`, `same`, `valid` (padding), `g2` (groups),
@@ -64,7 +66,7 @@ pub use error::NotationError;
 pub use file::{is_toml, parse_toml};
 pub(crate) use words::shown;
 
-use crate::zoo::{MOST_CLASSES, MOST_EXTENT, Options};
+use crate::zoo::{MOST_CLASSES, MOST_EXTENT, Options, input_extents};
 use crate::{Mode, Net, Network};
 use error::Fault;
 use gabor_graph::Error;
@@ -101,19 +103,34 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         return Err(Fault::at(Span::default(), rule.right(format!("at most {MOST_TEXT}"))));
     }
     let items = tree::parse(lex::lex(text, 0)?, Default::default())?;
-    network("description", &items, options, true)
+    network("description", &items, options, &Reading { implicit: true, ..Reading::default() })
+}
+
+/// What is said beside a tree.
+#[derive(Default)]
+struct Reading {
+    /// Whether a text without activations is read as the VGG table.
+    implicit: bool,
+    /// The input's extents, as a file says; the options may change them.
+    input: Option<(Vec<usize>, Span)>,
+    /// Number of words, as a file says, if the input is text.
+    vocabulary: Option<usize>,
 }
 
 /// The network of a tree. It is built once, so that whatever does not fit is found where the place is still known.
-/// `implicit`: whether a text without activations is read as the VGG table.
-fn network(name: &str, items: &[tree::Item], options: &Options, implicit: bool) -> Result<Network, Fault> {
+fn network(name: &str, items: &[tree::Item], options: &Options, reading: &Reading) -> Result<Network, Fault> {
     let mut plan = expand::expand(items)?;
-    plan.implicit &= implicit;
-    let input = input(&plan, options)?;
+    plan.implicit &= reading.implicit;
+    plan.vocabulary = plan.vocabulary.or(reading.vocabulary);
+    let input = input(&plan, options, reading)?;
     let plan = expand::with_classes(plan, options.classes)?;
     let plan = Arc::new(plan);
     let start = plan.input_span;
-    let mut net = Net::new(name, &input, Mode::Infer).map_err(|e| Fault::at(start, e.rule().clone()))?;
+    let net = match plan.vocabulary {
+        Some(words) => Net::text(name, input[0], words, Mode::Infer),
+        None => Net::new(name, &input, Mode::Infer),
+    };
+    let mut net = net.map_err(|e| Fault::at(start, e.rule().clone()))?;
     build::build(&mut net, &plan)?;
     let classes = net.channels();
     if classes > MOST_CLASSES {
@@ -125,9 +142,12 @@ fn network(name: &str, items: &[tree::Item], options: &Options, implicit: bool) 
         let rule = Rule::new(format!("the network ends with {classes} outputs, and there are {want} classes"));
         return Err(Fault::at(plan.end_span, rule.right(format!("FC-{want} at the end"))));
     }
-    let network = Network::new(name, &input, classes, move |net| {
-        build::build(net, &plan).map_err(|fault| Error::new("description", fault.rule))
-    });
+    let vocabulary = plan.vocabulary;
+    let build = move |net: &mut Net| build::build(net, &plan).map_err(|fault| Error::new("description", fault.rule));
+    let network = match vocabulary {
+        Some(words) => Network::text(name, input[0], words, classes, build),
+        None => Network::new(name, &input, classes, build),
+    };
     Ok(match &options.scheme {
         Some(s) => network.with_scheme(s.clone()),
         None => network,
@@ -135,14 +155,34 @@ fn network(name: &str, items: &[tree::Item], options: &Options, implicit: bool) 
 }
 
 /// The input's extents, from the text or the options.
-fn input(plan: &expand::Plan, options: &Options) -> Result<Vec<usize>, Fault> {
+fn input(plan: &expand::Plan, options: &Options, reading: &Reading) -> Result<Vec<usize>, Fault> {
     let fault = |rule: Rule| Fault::at(plan.input_span, rule);
+    let list = |v: &[usize]| v.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let length = options.input.as_ref().filter(|i| i.len() == 1).map(|i| i[0]);
+    if let Some((said, at)) = &reading.input {
+        let input = match plan.vocabulary {
+            Some(_) => vec![length.unwrap_or(said[0])],
+            None => input_extents("input", said, options).map_err(|e| Fault::at(*at, e.rule().clone()))?,
+        };
+        return match &plan.input {
+            Some(written) if *written != input => {
+                let rule = Rule::new(format!("INPUT {}, where {} are said before", list(written), list(&input)));
+                Err(fault(rule.right("INPUT alone")))
+            }
+            _ => Ok(input),
+        };
+    }
+    if plan.vocabulary.is_some() {
+        let length = plan.input.as_ref().map(|l| l[0]).or(length);
+        return length
+            .map(|l| vec![l])
+            .ok_or_else(|| fault(Rule::new("the length of a text is not known").right("INPUT 64 words of 20000")));
+    }
     let given = match (&options.channels, &options.input) {
         (Some(c), Some(spatial)) if spatial.len() == 1 => Some(vec![*c, spatial[0], spatial[0]]),
         (Some(c), Some(spatial)) => Some([&[*c], &spatial[..]].concat()),
         _ => None,
     };
-    let list = |v: &[usize]| v.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
     let Some(written) = &plan.input else {
         let given = given.ok_or_else(|| {
             fault(Rule::new("the input's extents are not known").right("INPUT 3x32x32: channels, height, width"))

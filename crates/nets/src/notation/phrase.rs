@@ -91,8 +91,29 @@ impl Parser<'_> {
             self.at = i + 1;
         }
     }
+    /// After INPUT: `64 words of 20000`, or `words of 20000` where the data say how many.
+    pub fn input_text(&mut self) -> Result<Option<(Layer, Span)>, Fault> {
+        let number = self.word_at(self.at).filter(|w| is_number(w));
+        let i = self.at + usize::from(number.is_some());
+        if !matches!(self.word_at(i), Some("words" | "tokens")) {
+            return Ok(None);
+        }
+        let span = self.span_at(self.at).to(self.span_at(i + 2));
+        let at = |r| Fault::at(span, r);
+        let (Some("of"), Some(vocabulary)) = (self.word_at(i + 1), self.word_at(i + 2)) else {
+            let rule = Rule::new("a text out of how many words?");
+            return Err(at(rule.right("INPUT 64 words of 20000")));
+        };
+        let length = number.map(|n| words::positive(n, MOST_EXTENT)).transpose().map_err(at)?;
+        let vocabulary = words::positive(vocabulary, MOST_UNITS).map_err(at)?;
+        self.at = i + 3;
+        Ok(Some((Layer::Text { length, vocabulary }, span)))
+    }
     /// After INPUT: `3x32x32`, or `(224×224 RGB image)`.
     pub fn input_extents(&mut self) -> Result<Option<(Vec<usize>, Span)>, Fault> {
+        if matches!(self.word_at(self.at + 1), Some("words" | "tokens")) {
+            return Ok(None);
+        }
         if let Some(w) = self.word_at(self.at).filter(|w| w.starts_with(|c: char| c.is_ascii_digit())) {
             let span = self.span_at(self.at);
             self.at += 1;

@@ -229,6 +229,12 @@ fn random_texts_never_panic() {
         "memory: 3*3=9K",
         "(remark)",
         "local3-4",
+        "INPUT 9 words of 50",
+        "embed-4",
+        "shuffle2",
+        "channelnorm",
+        "droppath0.5",
+        "layerscale",
         "ln",
         "placebias",
         "s2x1",
@@ -341,7 +347,22 @@ fn names_and_joins() {
     let g = graph("INPUT 2x9x12 conv3x5-4 s2x3 p1x0 local3-3 adaptivemaxpool2x3 ln placebias FC-3 nobias");
     assert_eq!(g.shape(g.find("conv1").unwrap()).to_string(), "[n, 4, 5, 3]");
     assert!(g.find("fc1.weight").is_some() && g.find("fc1.bias").is_none());
+    // A text, shuffled groups, a block of ConvNeXt.
+    let g = graph("INPUT 64 words of 500 -> embed-30 -> [conv3-10 valid relu gmp | conv4-10 valid relu gmp] -> FC-2");
+    assert_eq!(g.shape(g.find("concat1").unwrap()).to_string(), "[n, 20, 1]");
+    assert_eq!(g.shape(g.find("embedding1.weight").unwrap()).to_string(), "[500, 30]");
+    let o = Options { input: Some(vec![20]), ..Options::default() };
+    assert_eq!(parse("INPUT words of 500 embed-8 gap FC-2", &o).unwrap().input(), [20]);
+    let g = graph(
+        "INPUT 8x9x9 conv1-8 g2 relu shuffle2 res[dwconv7 channelnorm conv1-32 gelu conv1-8 layerscale droppath0.1] gap FC-2",
+    );
+    assert!(g.nodes().iter().any(|n| n.name == "shuffle1") && g.nodes().iter().any(|n| n.name.starts_with("scale1")));
     for (text, says) in [
+        ("INPUT 64 words embed-8 FC-2", "out of how many"),
+        ("INPUT words of 9 embed-8 FC-2", "length of a text"),
+        ("INPUT 3x8x8 embed-8 FC-2", "embedding"),
+        ("INPUT 64 words of 9 conv3-8 FC-2", "right would be"),
+        ("INPUT 3x8x8 layerscalex FC-2", "not a layer"),
         ("INPUT 3x8x8 [relu]*N FC-2", "where N=2"),
         ("INPUT 3x8x8 relu FC-2 where relu=2", "word of the notation"),
         ("INPUT 3x8x8 relu FC-2 where", "nothing follows"),

@@ -277,6 +277,10 @@ impl<'a> Parser<'a> {
             && let Some((size, place)) = self.input_extents()?
         {
             (*extents, span) = (Some(size), span.to(place));
+        } else if matches!(layer, Layer::Input(None))
+            && let Some((text, place)) = self.input_text()?
+        {
+            (layer, span) = (text, span.to(place));
         }
         self.options(&mut layer, &mut span)?;
         Ok(Item::new(What::Layer(layer), span))

@@ -37,6 +37,13 @@ pub(super) enum PoolKind {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Layer {
     Input(Option<Vec<usize>>),
+    /// A text of so many words out of so many.
+    Text {
+        length: Option<usize>,
+        vocabulary: usize,
+    },
+    /// A vector of that many numbers for each word.
+    Embedding(usize),
     Conv {
         kind: ConvKind,
         kernel: Vec<usize>,
@@ -71,6 +78,16 @@ pub(super) enum Layer {
     Maxout(usize),
     Dropout(f64),
     Flatten,
+    /// Layer normalisation over the channels of every place.
+    ChannelNorm {
+        eps: f64,
+    },
+    /// Channel shuffle between that many groups.
+    Shuffle(usize),
+    /// Stochastic depth of a residual branch.
+    DropPath(f64),
+    /// A trainable factor per channel, of that value at first.
+    LayerScale(f64),
     /// A trainable number for every place.
     PlaceBias,
     /// The end; with a number, or after an activation, the lectures' classifier: a fully connected layer before it.
@@ -82,16 +99,22 @@ pub(super) enum Layer {
 impl Layer {
     pub fn name(&self) -> &'static str {
         match self {
-            Layer::Input(_) => "INPUT",
+            Layer::Input(_) | Layer::Text { .. } => "INPUT",
+            Layer::Embedding(_) => "an embedding",
+            Layer::Shuffle(_) => "a shuffle",
+            Layer::DropPath(_) => "stochastic depth",
+            Layer::LayerScale(_) => "a scale",
             Layer::Conv { .. } => "a convolution",
             Layer::Pool { .. } => "a pooling",
             Layer::GlobalAverage | Layer::GlobalMax | Layer::AdaptiveAverage(_) | Layer::AdaptiveMax(_) => {
                 "pooling to a fixed size"
             }
             Layer::Dense { .. } => "FC",
-            Layer::Lrn(_) | Layer::BatchNorm(_) | Layer::GroupNorm { .. } | Layer::SampleNorm { .. } => {
-                "a normalisation"
-            }
+            Layer::Lrn(_)
+            | Layer::BatchNorm(_)
+            | Layer::GroupNorm { .. }
+            | Layer::SampleNorm { .. }
+            | Layer::ChannelNorm { .. } => "a normalisation",
             Layer::Activation(_) | Layer::Maxout(_) => "an activation",
             Layer::Dropout(_) => "dropout",
             Layer::Flatten => "flatten",
@@ -122,6 +145,11 @@ pub(super) const KNOWN: &[&str] = &[
     "bn",
     "gn",
     "ln",
+    "channelnorm",
+    "shuffle",
+    "droppath",
+    "layerscale",
+    "embed",
     "maxout",
     "dropout",
     "flatten",
@@ -181,6 +209,17 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
         "bn" | "batchnorm" => plain(Layer::BatchNorm(NormOptions::default())),
         "gn" | "groupnorm" => Ok(Layer::GroupNorm { groups: one(MOST_FILTERS, None)?, eps: EPS }),
         "ln" | "layernorm" => plain(Layer::SampleNorm { eps: EPS }),
+        "channelnorm" => plain(Layer::ChannelNorm { eps: 1e-6 }),
+        "shuffle" | "channelshuffle" => Ok(Layer::Shuffle(one(MOST_FILTERS, None)?)),
+        "embed" | "embedding" => Ok(Layer::Embedding(one(MOST_FILTERS, None)?)),
+        "droppath" => match dropout(rest)? {
+            Layer::Dropout(p) => Ok(Layer::DropPath(p)),
+            other => Ok(other),
+        },
+        "layerscale" => match if rest.is_empty() { Ok(1e-6) } else { rest.parse::<f64>() } {
+            Ok(v) if v.is_finite() => Ok(Layer::LayerScale(v)),
+            _ => Err(Rule::new(format!("a scale of `{}`", shown(rest))).right("layerscale0.000001")),
+        },
         "maxout" => Ok(Layer::Maxout(one(MOST_FILTERS, Some(2))?)),
         "dropout" => dropout(rest),
         "flatten" => plain(Layer::Flatten),

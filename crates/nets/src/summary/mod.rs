@@ -218,6 +218,11 @@ fn kind(graph: &Graph, nodes: &[&Node]) -> String {
     {
         return "layer_norm".into();
     }
+    // Reordering between two views: a shuffle of channels.
+    let count = |name: &str| nodes.iter().filter(|n| n.operation.name() == name).count();
+    if nodes.len() == 3 && count("reshape") == 2 && count("transpose") == 1 {
+        return "channel_shuffle".into();
+    }
     let Some(node) = main_node(graph, nodes) else { return String::new() };
     if let Some(u) = node.op::<UnaryMap>() {
         return u.f.name().into();

@@ -170,6 +170,7 @@ fn extend(block: &mut SketchBlock, graph: &Graph, nodes: &[&Node]) {
         "reshape" => {}
         "add" if matches!(block.kind, SketchKind::Conv | SketchKind::Linear) => {}
         "batch_norm" => block.extras.push("batch norm".into()),
+        "mul" => block.extras.push("scale".into()),
         other => block.extras.push(other.replace('_', " ")),
     }
 }

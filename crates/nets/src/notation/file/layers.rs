@@ -31,6 +31,11 @@ const KINDS: &[&str] = &[
     "flatten",
     "maxout",
     "place_bias",
+    "embedding",
+    "channel_norm",
+    "channel_shuffle",
+    "stochastic_depth",
+    "layer_scale",
     "softmax",
     "group",
     "residual",
@@ -41,7 +46,8 @@ const KINDS: &[&str] = &[
 /// Keys of every layer.
 const COMMON: [&str; 3] = ["kind", "name", "repeat"];
 /// What PyTorch asks for and we infer.
-const INFERRED: &[&str] = &["in_channels", "in_features", "num_features", "normalized_shape", "num_channels"];
+const INFERRED: &[&str] =
+    &["in_channels", "in_features", "num_features", "normalized_shape", "num_channels", "num_embeddings"];
 
 /// Keys of all layers together: one that is misspelt is told before one that is missing.
 const KEYS: &[&str] = &[
@@ -77,6 +83,8 @@ const KEYS: &[&str] = &[
     "p",
     "pieces",
     "negative_slope",
+    "embedding_dim",
+    "value",
 ];
 
 /// The layers under the key `layer`.
@@ -284,6 +292,33 @@ fn layer(
             Layer::Maxout(t.whole("pieces", 1, MOST_FILTERS)?.map_or(2, |v| v.0))
         }
         "placebias" => Layer::PlaceBias,
+        "embedding" => {
+            keys.push("embedding_dim");
+            let size = t.whole("embedding_dim", 1, MOST_FILTERS)?;
+            Layer::Embedding(needed(size, t, "embedding_dim")?.0)
+        }
+        "channelnorm" => {
+            keys.push("eps");
+            Layer::ChannelNorm { eps: t.number("eps", 1e-6)? }
+        }
+        "channelshuffle" => {
+            keys.push("groups");
+            let groups = t.whole("groups", 1, MOST_FILTERS)?;
+            Layer::Shuffle(needed(groups, t, "groups")?.0)
+        }
+        "stochasticdepth" => {
+            keys.push("p");
+            let place = t.key("p");
+            let p = t.number("p", 0.1)?;
+            if !(0.0..1.0).contains(&p) {
+                return Err(Fault::at(place, Rule::new(format!("a probability of {p}")).right("0 ≤ p < 1")));
+            }
+            Layer::DropPath(p)
+        }
+        "layerscale" => {
+            keys.push("value");
+            Layer::LayerScale(t.number("value", 1e-6)?)
+        }
         "softmax" => Layer::Softmax(None),
         "leakyrelu" => {
             keys.push("negative_slope");

@@ -4,6 +4,7 @@
 //! name = "mine"
 //! input = [3, 32, 32]            # channels first; the data's where it is left out
 //! classes = 10                   # likewise
+//! # vocabulary = 20000          # for texts, whose input is [length]
 //! net = "stem: conv3-16 bn relu -> [unit*N -> POOL]*2 -> gap -> FC"
 //!
 //! [blocks]                       # names that may stand in the notation: parts of a network, and numbers
@@ -40,7 +41,7 @@ mod table;
 use super::error::{Fault, NotationError};
 use super::lex::{Sign, Span, Token, lex};
 use super::tree::{self, Definitions, Item};
-use super::{MOST_TEXT, define};
+use super::{MOST_TEXT, Reading, define};
 use crate::zoo::Options;
 use crate::{Network, Scheme};
 use gabor_tensor::Rule;
@@ -98,7 +99,8 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         None => UNNAMED.to_string(),
     };
     let mut options = options.clone();
-    take_input(&mut top, &mut options)?;
+    let input = take_input(&mut top)?;
+    let vocabulary = top.whole("vocabulary", 1, 1 << 24)?.map(|v| v.0);
     if let Some((classes, _)) = top.whole("classes", 1, crate::zoo::MOST_CLASSES)? {
         options.classes.get_or_insert(classes);
     }
@@ -119,13 +121,13 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
             return Err(Fault::at(Span::default(), rule.right("net = \"…\" in the notation, or [[layer]] tables")));
         }
     };
-    top.finish(&["name", "input", "classes", "init", "net", "layer", "blocks"])?;
-    super::network(&name, &items, &options, plain)
+    top.finish(&["name", "input", "vocabulary", "classes", "init", "net", "layer", "blocks"])?;
+    super::network(&name, &items, &options, &Reading { implicit: plain, input, vocabulary })
 }
 
-/// `input = [3, 32, 32]` or `"3x32x32"`, unless the options say otherwise.
-fn take_input(top: &mut Table<'_>, options: &mut Options) -> Result<(), Fault> {
-    let Some((value, at)) = top.take("input") else { return Ok(()) };
+/// `input = [3, 32, 32]` or `"3x32x32"`.
+fn take_input(top: &mut Table<'_>) -> Result<Option<(Vec<usize>, Span)>, Fault> {
+    let Some((value, at)) = top.take("input") else { return Ok(None) };
     let extents = match value.text() {
         Some(text) => super::words::extents(&text.to_lowercase().replace('×', "x")).map_err(|r| Fault::at(at, r))?,
         None => value.list(1, crate::zoo::MOST_EXTENT).map_err(|r| Fault::at(at, r))?,
@@ -133,9 +135,7 @@ fn take_input(top: &mut Table<'_>, options: &mut Options) -> Result<(), Fault> {
     if extents.is_empty() || extents.len() > 4 {
         return Err(Fault::at(at, Rule::new(format!("an input of {} extents", extents.len())).right("[3, 32, 32]")));
     }
-    options.channels.get_or_insert(extents[0]);
-    options.input.get_or_insert(extents[1..].to_vec());
-    Ok(())
+    Ok(Some((extents, at)))
 }
 
 /// `[blocks]`: texts and whole numbers by name.

@@ -35,6 +35,17 @@ fn notation_with_blocks() {
     let o = Options { classes: Some(7), input: Some(vec![16]), channels: Some(1), ..Options::default() };
     let net = network(RESNET, &o).unwrap();
     assert_eq!((net.input(), net.classes()), (&[1, 16, 16][..], 7));
+    // One dimension, texts, and a length of the user's.
+    let sound = "input = [2, 100]\nnet = 'conv5-4 gap FC-2'";
+    assert_eq!(parse_toml(sound, &Options::default()).unwrap().input(), [2, 100]);
+    let text =
+        "input = [64]\nvocabulary = 500\n[[layer]]\nkind = 'embedding'\nembedding_dim = 8\n[[layer]]\nnet = 'gmp FC-2'";
+    let net = parse_toml(text, &Options::default()).unwrap();
+    assert_eq!((net.input(), net.vocabulary()), (&[64][..], Some(500)));
+    let o = Options { input: Some(vec![20]), ..Options::default() };
+    assert_eq!(parse_toml(text, &o).unwrap().input(), [20]);
+    let e = mistake("input = [3, 8, 8]\nnet = 'INPUT 3x9x9 FC-2'");
+    assert!(e.contains("INPUT alone"), "{e}");
     // A file's text is told from a line of the notation.
     assert!(is_toml(RESNET) && is_toml("[[layer]]\nkind = 'relu'") && !is_toml("INPUT 3x8x8 -> net: conv3-8 -> FC-2"));
     let he = parse_toml(&format!("init = 'zeros'\n{RESNET}"), &Options::default()).unwrap().initialize(1).unwrap();

@@ -48,8 +48,9 @@ pub fn bold(text: &str) -> String {
     if colours(stdout().is_terminal()) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_string() }
 }
 
-/// Columns of the terminal, if standard output is one that says so.
+/// Columns to print in: as COLUMNS says, else those of the terminal that standard output is; any number elsewhere.
 pub fn width() -> Option<usize> {
-    let columns = std::env::var("COLUMNS").ok()?.trim().parse().ok()?;
+    let said = std::env::var("COLUMNS").ok().and_then(|c| c.trim().parse().ok());
+    let columns = said.or_else(|| terminal_size::terminal_size_of(stdout()).map(|(w, _)| usize::from(w.0)))?;
     (columns >= 20).then_some(columns)
 }

@@ -97,7 +97,7 @@ impl Builder<'_> {
                 | Layer::GroupNorm { .. }
                 | Layer::SampleNorm { .. }
                 | Layer::ChannelNorm { .. }
-                | Layer::LayerScale(_)
+                | Layer::ChannelScale(_)
                 | Layer::DropPath(_)
                 | Layer::Softmax(None)
                 | Layer::Flatten
@@ -150,7 +150,7 @@ impl Builder<'_> {
             }
             Layer::Shuffle(groups) => done(self.net.named(name).channel_shuffle(*groups)),
             Layer::DropPath(p) => done(self.net.named(name).stochastic_depth(*p)),
-            Layer::LayerScale(value) => {
+            Layer::ChannelScale(value) => {
                 let name = self.name(4, name);
                 done(self.net.layer_scale(&name, *value))
             }

@@ -87,7 +87,7 @@ pub(super) enum Layer {
     /// Stochastic depth of a residual branch.
     DropPath(f64),
     /// A trainable factor per channel, of that value at first.
-    LayerScale(f64),
+    ChannelScale(f64),
     /// A trainable number for every place.
     PlaceBias,
     /// The end; with a number, or after an activation, the lectures' classifier: a fully connected layer before it.
@@ -103,7 +103,7 @@ impl Layer {
             Layer::Embedding(_) => "an embedding",
             Layer::Shuffle(_) => "a shuffle",
             Layer::DropPath(_) => "stochastic depth",
-            Layer::LayerScale(_) => "a scale",
+            Layer::ChannelScale(_) => "a scale",
             Layer::Conv { .. } => "a convolution",
             Layer::Pool { .. } => "a pooling",
             Layer::GlobalAverage | Layer::GlobalMax | Layer::AdaptiveAverage(_) | Layer::AdaptiveMax(_) => {
@@ -217,7 +217,7 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
             other => Ok(other),
         },
         "layerscale" => match if rest.is_empty() { Ok(1e-6) } else { rest.parse::<f64>() } {
-            Ok(v) if v.is_finite() => Ok(Layer::LayerScale(v)),
+            Ok(v) if v.is_finite() => Ok(Layer::ChannelScale(v)),
             _ => Err(Rule::new(format!("a scale of `{}`", shown(rest))).right("layerscale0.000001")),
         },
         "maxout" => Ok(Layer::Maxout(one(MOST_FILTERS, Some(2))?)),

@@ -317,7 +317,7 @@ fn layer(
         }
         "layerscale" => {
             keys.push("value");
-            Layer::LayerScale(t.number("value", 1e-6)?)
+            Layer::ChannelScale(t.number("value", 1e-6)?)
         }
         "softmax" => Layer::Softmax(None),
         "leakyrelu" => {

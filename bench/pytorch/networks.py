@@ -107,11 +107,14 @@ def randomise(model, x, generator):
         return 3 * torch.randn(p.shape, generator=generator).sign()
 
     def to_unit(module, inputs, output):
-        """Filter by filter to mean 0, deviation 1, then the bias."""
+        """Filter by filter to mean 0, deviation 1, then the bias; units that see all together, since samples are few."""
         axes = [i for i in range(output.dim()) if i != 1]
         along = [1, -1] + [1] * (output.dim() - 2)
         plain = output - module.bias.view(along)
-        mean, std = plain.mean(axes), plain.std(axes).clamp(min=1e-2)
+        if output.dim() == 2:
+            mean, std = plain.mean().expand(len(module.bias)), plain.std().expand(len(module.bias))
+        else:
+            mean, std = plain.mean(axes), plain.std(axes).clamp(min=1e-2)
         module.weight.div_(std.view([-1] + [1] * (module.weight.dim() - 1)))
         module.bias.copy_(signs(module.bias) - mean / std)
         return plain / std.view(along) + module.bias.view(along)
@@ -200,8 +203,9 @@ def compare(gabor, folder, name, build, shape, draw):
     np.save(path("dy.npy"), dy.numpy())
     with open(path("classes.txt"), "w") as f:
         f.writelines(f"class {i}\n" for i in range(y.shape[1]))
-    run("convert", path("w.safetensors"), path("m.onnx"), "--net", name, "--input", "x".join(map(str, shape)),
-        "--classes", path("classes.txt"))
+    # A segmentation's scores belong to places: it has no names of classes, and their published number.
+    classes = ["--classes", path("classes.txt")] if y.dim() == 2 else []
+    run("convert", path("w.safetensors"), path("m.onnx"), "--net", name, "--input", "x".join(map(str, shape)), *classes)
     run("convert", path("m.onnx"), path("back.safetensors"))
     back = load_file(path("back.safetensors"))
     if back.keys() != state.keys() or any(not torch.equal(back[k], v) for k, v in state.items()):

@@ -153,3 +153,20 @@ fn caffe_tells_how_a_picture_becomes_the_input() {
     // Blue first, bytes less the mean, times the scale.
     assert_eq!(how.apply(&image).unwrap(), [[-50.0f32; 4], [-50.0; 4], [38.5; 4]].concat());
 }
+
+#[test]
+fn a_network_of_the_zoo_with_another_eps_takes_darknet_s_numbers() {
+    let network = gabor::nets::zoo::by_name("darknet_tiny", &Default::default()).unwrap();
+    let (graph, weights) = (network.graph(Mode::Infer).unwrap(), network.initialize(1).unwrap());
+    let files = darknet::export(&graph, &weights).unwrap();
+    let own = std::env::temp_dir().join(format!("gabor-eps-{}", std::process::id()));
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("net.cfg"), &files.cfg).unwrap();
+    std::fs::write(own.join("net.weights"), &files.weights).unwrap();
+    let mut loaded = gabor::load(&own.join("net.weights").display().to_string()).unwrap();
+    std::fs::remove_dir_all(&own).unwrap();
+    let model = loaded.model(Some(&network)).unwrap();
+    assert!(loaded.notes.iter().any(|n| n.starts_with("15 running variances are changed")), "{:?}", loaded.notes);
+    let d = gabor::compare(&Model::new(graph, weights).unwrap(), &model, 1).unwrap();
+    assert!(d[0].relative < 1e-5, "{}", d[0].relative);
+}

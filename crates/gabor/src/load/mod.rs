@@ -6,6 +6,7 @@
 mod formats;
 mod hub;
 mod pretrained;
+mod variances;
 mod verify;
 
 pub use formats::{Content, FORMATS, Format, Parts, Write, writer};
@@ -129,7 +130,10 @@ impl Loaded {
     pub fn weights_for(&self, network: &Network, options: MatchOptions) -> Result<Matched> {
         let graph = network.graph(Mode::Infer)?;
         let matched = match_weights(&graph, self.weights.clone(), options);
-        matched.map_err(|e| Error::from(*e).inside(self.origin.path.display()))
+        let mut matched = matched.map_err(|e| Error::from(*e).inside(self.origin.path.display()))?;
+        let file = self.graph.as_ref();
+        matched.notes.extend(file.and_then(|file| variances::adapt(file, &graph, &mut matched.weights)));
+        Ok(matched)
     }
     /// How a picture becomes a network's input: as the source says, else as the network's card does; for an input of another
     /// size than the card's in the same proportions. `None` where neither says, or the input has other channels.
@@ -170,8 +174,10 @@ impl Loaded {
             (Some(network), _) => {
                 let graph = network.graph(Mode::Infer)?;
                 let matched = match_weights(&graph, weights, MatchOptions::default());
-                let matched = matched.map_err(|e| Error::from(*e).inside(place()))?;
+                let mut matched = matched.map_err(|e| Error::from(*e).inside(place()))?;
                 self.notes.extend(matched.notes);
+                let file = self.graph.as_ref();
+                self.notes.extend(file.and_then(|file| variances::adapt(file, &graph, &mut matched.weights)));
                 let mut model = Model::new(graph, matched.weights)?;
                 model.set_preprocessing(self.preprocessing_for(network));
                 model

@@ -58,6 +58,24 @@ fn a_verification_that_fails_fails() {
 }
 
 #[test]
+fn two_files_are_one_network() {
+    let p = Place::new("pair");
+    let cfg = "[net]\nheight=8\nwidth=8\nchannels=3\n\n[convolutional]\nfilters=2\nsize=3\nstride=1\npad=1\nactivation=linear\n";
+    write(&p.path("n.cfg"), cfg);
+    let text = p.fails(1, &["convert", "n.cfg", "n.onnx"]);
+    assert!(text.contains("holds no weights; right would be: the file with the weights beside it"), "{text}");
+    // Version 0.2, no pictures seen; two biases, then the filters.
+    let mut weights: Vec<u8> = [0u32, 2, 0, 0, 0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    weights.extend((0..2 + 54).flat_map(|i| (i as f32 / 8.0).to_le_bytes()));
+    write(&p.path("n.weights"), &weights);
+    for source in ["n.cfg", "n.weights", "n.cfg+n.weights"] {
+        assert!(p.done(&["convert", source, "n.onnx", "--verify"]).contains("56 numbers"));
+    }
+    p.done(&["convert", "n.onnx", "again.cfg", "--verify"]);
+    assert_eq!(common::read(&p.path("again.weights"))[20..], weights[20..]);
+}
+
+#[test]
 fn what_does_not_fit_stands_side_by_side() {
     let p = Place::new("mismatch");
     let net = network("tiny_resnet", &Default::default()).unwrap();

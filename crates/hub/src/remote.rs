@@ -42,7 +42,7 @@ impl<'a> Remote<'a> {
             return Err(error.right("https://huggingface.co, or another in HF_ENDPOINT"));
         }
         let timeout = Some(options.timeout);
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .max_redirects(0)
             .http_status_as_error(false)
             .accept_encoding("identity")
@@ -52,14 +52,10 @@ impl<'a> Remote<'a> {
             .timeout_send_request(timeout)
             .timeout_recv_response(timeout)
             .timeout_per_read(timeout);
-        match tls::config() {
-            Ok(tls) => config = config.tls_config(tls),
-            Err(reason) if secure => {
-                let error = Error::new(Kind::Network, endpoint, format!("no https here: {reason}"));
-                return Err(error.right("the file, downloaded by other means, or an http:// mirror in HF_ENDPOINT"));
-            }
-            Err(_) => {}
-        }
+        let config = tls::secured(config, secure).map_err(|reason| {
+            let error = Error::new(Kind::Network, endpoint, format!("no https here: {reason}"));
+            error.right("the file, downloaded by other means, or an http:// mirror in HF_ENDPOINT")
+        })?;
         Ok(Remote { options, agent: config.build().new_agent() })
     }
 

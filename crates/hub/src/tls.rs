@@ -1,5 +1,24 @@
 //! TLS: rustls with graviola, the system's certificates; or the reason why there is none.
 
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
+
+/// Connections that can be secured. Where they must be (`https`) and cannot, the reason is the error.
+pub(crate) fn secured(
+    config: ConfigBuilder<AgentScope>,
+    https: bool,
+) -> Result<ConfigBuilder<AgentScope>, &'static str> {
+    #[cfg(all(feature = "https", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return match with::config() {
+        Ok(tls) => Ok(config.tls_config(tls)),
+        // Plain connections need none.
+        Err(_) if !https => Ok(config),
+        Err(reason) => Err(reason),
+    };
+    #[cfg(not(all(feature = "https", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    if https { Err("this build has no https (feature `https`, on x86-64 and Arm with 64 bits)") } else { Ok(config) }
+}
+
 #[cfg(all(feature = "https", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod with {
     use std::sync::Arc;
@@ -33,13 +52,4 @@ mod with {
             .unversioned_rustls_crypto_provider(Arc::new(rustls_graviola::default_provider()))
             .build())
     }
-}
-
-#[cfg(all(feature = "https", any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) use with::config;
-
-/// No TLS in this build.
-#[cfg(not(all(feature = "https", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-pub(crate) fn config() -> Result<ureq::tls::TlsConfig, &'static str> {
-    Err("this build has no https (feature `https`, on x86-64 and Arm with 64 bits)")
 }

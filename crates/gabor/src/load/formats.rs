@@ -115,14 +115,6 @@ pub const FORMATS: &[Format] = &[
         write: None,
     },
     Format {
-        name: "Caffe",
-        extensions: &["prototxt"],
-        second: Some("caffemodel"),
-        recognises: |_| false,
-        read: |p| Ok(Content::Network(Box::new(caffe::import(&p.first, p.second.as_deref())?))),
-        write: None,
-    },
-    Format {
         name: "ConvNetJS",
         extensions: &["json"],
         second: None,
@@ -204,4 +196,31 @@ pub(super) fn parts(format: &Format, path: &Path, bytes: Vec<u8>, second: Option
     };
     let sum = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     Ok((parts, sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_belongs_to_one_format() {
+        let endings: Vec<&str> = FORMATS.iter().flat_map(|f| f.extensions.iter().chain(&f.second)).copied().collect();
+        let mut once = endings.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), endings.len(), "{endings:?}");
+    }
+
+    #[test]
+    fn bytes_count_more_than_endings() {
+        let name = |path: &str, bytes: &[u8]| of(Path::new(path), bytes).map(|f| f.name);
+        assert_eq!(name("a.safetensors", b"PK\x03\x04"), Ok("PyTorch"));
+        assert_eq!(name("a.pth", b"\x02\0\0\0\0\0\0\0{}"), Ok("safetensors"));
+        assert_eq!(name("A.ONNX", b"\x08\x09"), Ok("ONNX"));
+        let e = name("a.gif", b"GIF").unwrap_err().to_string();
+        assert!(
+            e.starts_with("a.gif: no format that is read has this ending; right would be: one of .onnx .safetensors"),
+            "{e}"
+        );
+    }
 }

@@ -182,6 +182,13 @@ impl Loaded {
                 model.set_preprocessing(self.preprocessing_for(network));
                 model
             }
+            (None, Some(graph)) if weights.is_empty() && graph.parameters().next().is_some() => {
+                let rule = Rule::new("the file describes a network and holds no weights");
+                return Err(Error::new(
+                    place(),
+                    rule.right("the file with the weights beside it, or both: NETWORK+WEIGHTS"),
+                ));
+            }
             (None, Some(graph)) => {
                 let mut model = Model::new(graph.clone(), weights).map_err(|e| e.inside(place()))?;
                 model.set_preprocessing(self.preprocessing.clone());

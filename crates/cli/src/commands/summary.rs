@@ -127,8 +127,8 @@ fn time_text(f: &Forecast) -> String {
     let threads = if f.threads == 1 { "1 thread".to_string() } else { format!("{} threads", f.threads) };
     format!(
         "time at batch {}: about {} for inference ({} as planned here), {} for a training step\n\
-         a forecast for {threads} that do {:.0} GFLOP/s and read {:.1} GB/s, measured now; nothing was run. Where forecasts were\n\
-         compared on an idle machine, inference took 0.7 to 1.4 times as long; training is a rougher guess\n",
+         a forecast for {threads} that do {:.0} GFLOP/s and read {:.1} GB/s, measured now; nothing was run. Even on an idle\n\
+         machine it may be wrong by a factor of two, on a busy one by more; training is a rougher guess\n",
         f.batch,
         moment(f.inference),
         bytes(f.inference_bytes),

@@ -1,7 +1,7 @@
 //! Timing a workload.
 
 use crate::workload::{Kind, Layer, Workload};
-use gabor_compile::{Backend, CompileOptions, Error, Executable, Program, Result, differentiate_with};
+use gabor_compile::{Backend, CompileOptions, Error, Executable, Program, Recompute, Result, differentiate_with};
 use gabor_graph::{Graph, Initializer, Parameter, ValueId};
 use gabor_nets::{Mode, initialize, zoo};
 use gabor_tensor::{DType, Padding, Rule, Shape, Stream, Tensor, WindowOptions, rng};
@@ -17,6 +17,8 @@ pub struct Measure {
     pub repeats: usize,
     /// Seconds for all samples together.
     pub seconds: f64,
+    /// What a training step computes again instead of keeping it.
+    pub recompute: Recompute,
 }
 
 /// A result, with the keys of the peers' rows.
@@ -76,7 +78,7 @@ pub fn measure(
     peak_memory: &dyn Fn() -> Option<f64>,
 ) -> Result<Row> {
     let started = Instant::now();
-    let mut case = build(workload, backend)?;
+    let mut case = build(workload, backend, how.recompute)?;
     let inputs: Vec<(&str, &Tensor)> = case.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
     let mut once = || case.run.run(0, case.n, &inputs);
     // Warm up for a moment, and learn how long an iteration takes.
@@ -143,8 +145,13 @@ pub struct Profiled {
 ///
 /// # Errors
 /// As [`measure`].
-pub fn profile(workload: &Workload, backend: &dyn Backend, rounds: usize) -> Result<Vec<Profiled>> {
-    let mut case = build(workload, backend)?;
+pub fn profile(
+    workload: &Workload,
+    backend: &dyn Backend,
+    recompute: Recompute,
+    rounds: usize,
+) -> Result<Vec<Profiled>> {
+    let mut case = build(workload, backend, recompute)?;
     let inputs: Vec<(&str, &Tensor)> = case.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
     let times = case.run.profile(0, case.n, &inputs, rounds)?;
     let report = case.run.report(0, case.n)?;
@@ -159,19 +166,19 @@ pub fn profile(workload: &Workload, backend: &dyn Backend, rounds: usize) -> Res
     Ok(nodes.zip(times).map(row).collect())
 }
 
-fn build(workload: &Workload, backend: &dyn Backend) -> Result<Case> {
+fn build(workload: &Workload, backend: &dyn Backend, recompute: Recompute) -> Result<Case> {
     match *workload {
         Workload::Layer { layer, n, backward, copies } => {
             let (flops, bytes) = layer.cost(n, backward);
             let (graph, inputs) = layer_graph(&layer, n, backward, copies)?;
-            let run = start(backend, graph)?;
+            let run = start(backend, graph, recompute)?;
             Ok(Case { run, inputs, n, divide: copies as f64, flops, bytes: Some(bytes) })
         }
         Workload::Infer { model, n } => {
             let graph = network(model)?.graph(Mode::Infer)?;
             let flops = Some(forward_flops(&graph, n).0);
             let inputs = given(&graph, n, 1000);
-            let run = start(backend, graph)?;
+            let run = start(backend, graph, recompute)?;
             Ok(Case { run, inputs, n, divide: 1.0, flops, bytes: None })
         }
         Workload::Train { model, n } => {
@@ -193,7 +200,7 @@ fn build(workload: &Workload, backend: &dyn Backend) -> Result<Case> {
                     at.1 = t.clone();
                 }
             }
-            let run = start(backend, graph)?;
+            let run = start(backend, graph, recompute)?;
             // A training step needs no gradient of the input image.
             Ok(Case { run, inputs, n, divide: 1.0, flops: Some(3 * forward - first), bytes: None })
         }
@@ -219,9 +226,10 @@ fn forward_flops(graph: &Graph, n: usize) -> (u64, u64) {
 }
 
 /// Compiles a graph and fills its parameters.
-fn start(backend: &dyn Backend, graph: Graph) -> Result<Box<dyn Executable>> {
+fn start(backend: &dyn Backend, graph: Graph, recompute: Recompute) -> Result<Box<dyn Executable>> {
     let weights = initialize(&graph, 1);
-    let mut run = backend.compile(&Program::single("bench", graph.validate()?), &CompileOptions::default())?;
+    let options = CompileOptions { recompute, ..Default::default() };
+    let mut run = backend.compile(&Program::single("bench", graph.validate()?), &options)?;
     for (name, t) in weights.iter() {
         run.write(name, t)?;
     }

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser, Subcommand};
+use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, CpuOptions, Isa};
 use gabor::{Loaded, Model};
 use std::path::Path;
@@ -87,6 +88,11 @@ impl Compute {
 fn isa(text: &str) -> Result<Isa, String> {
     let names = || Isa::available().iter().map(|i| i.name()).collect::<Vec<_>>().join(", ");
     Isa::from_name(text).ok_or_else(|| format!("right would be, on this processor: {}", names()))
+}
+
+/// What a training step computes again.
+pub fn recompute(text: &str) -> Result<Recompute, String> {
+    text.parse().map_err(|rule: gabor::tensor::Rule| rule.to_string())
 }
 
 pub fn backend(threads: Option<usize>) -> Result<Arc<CpuBackend>> {

@@ -1,7 +1,7 @@
 //! The seam behind which plans are executed. A backend is chosen at run time and takes whole programs; neither models
 //! nor operations ever see one.
 
-use crate::Applied;
+use crate::{Applied, Recompute};
 use gabor_graph::ValidGraph;
 use gabor_tensor::{DType, Data, Rule, Tensor};
 use std::fmt;
@@ -90,11 +90,13 @@ pub struct CompileOptions {
     pub strict: bool,
     /// Whether operations are fused; off for tests that compare.
     pub fuse: bool,
+    /// Which values of the forward pass are made again for the backward pass instead of kept.
+    pub recompute: Recompute,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        CompileOptions { strict: false, fuse: true }
+        CompileOptions { strict: false, fuse: true, recompute: Recompute::None }
     }
 }
 

@@ -10,6 +10,7 @@ mod backend;
 mod differentiate;
 pub mod fused;
 mod memory;
+mod recompute;
 mod rewrite;
 pub mod rules;
 mod schedule;
@@ -17,5 +18,6 @@ mod schedule;
 pub use backend::{Backend, CompileOptions, Error, Executable, Holder, NodeReport, Program, Report, Result, View};
 pub use differentiate::{GradientRule, differentiate, differentiate_with};
 pub use memory::{MemoryPlan, Place};
+pub use recompute::Recompute;
 
 pub use rewrite::{Applied, NewNode, Operand, Patch, Rule, RuleContext, optimise};

@@ -3,6 +3,8 @@
 //! A rule looks at one node and answers with a [`Patch`]; [`optimise`] applies it, checks the result again and records
 //! which rule did what. Nothing else edits a graph.
 
+use crate::Recompute;
+use crate::recompute::recompute;
 use gabor_graph::{Error, Graph, NodeId, Operation, Phase, Result, Source, ValidGraph, ValueId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -127,8 +129,8 @@ pub struct Applied {
 }
 
 /// Applies the rules in order, each until it finds nothing more, and returns the rewritten graph and the record.
-/// Nodes that no output and no update needs are dropped on the way. At last the updates of parameters move to where their
-/// gradients are.
+/// Nodes that no output and no update needs are dropped on the way. At last values that are not worth keeping for the
+/// backward pass are made again there, and the updates of parameters move to where their gradients are.
 ///
 /// # Errors
 /// A patch that breaks a graph's invariant: a bug of the rule, reported with its name.
@@ -137,6 +139,7 @@ pub fn optimise(
     n: usize,
     supports: &dyn Fn(&dyn Operation) -> bool,
     rules: &[&dyn Rule],
+    what: Recompute,
 ) -> Result<(ValidGraph, Vec<Applied>)> {
     let mut record = Vec::new();
     let in_order = |graph: &Graph| (0..graph.nodes().len()).collect::<Vec<_>>();
@@ -156,6 +159,8 @@ pub fn optimise(
                 .map_err(|e| Error::new(format!("rule {} at {}", rule.name(), e.place()), e.rule().clone()))?;
         }
     }
+    // After all rules: one of them merges equal nodes.
+    let graph = recompute(&graph, n, what)?;
     let graph = rebuild(&graph, &[], &crate::schedule::updates_early(&graph, n))?;
     Ok((graph.validate()?, record))
 }

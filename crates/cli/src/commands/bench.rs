@@ -1,9 +1,10 @@
 //! `gabor bench`: how fast it is.
 
-use crate::arguments::{Compute, Format};
+use crate::arguments::{Compute, Format, recompute};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
+use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, Isa, Peak};
 use gabor::report::{Icicle, Leaf, count, table};
 use gabor_bench::{Measure, Profiled, Row, Workload, measure, profile, workloads};
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// With --profile of one workload: draw where the time goes
     #[arg(long, value_name = "FILE.svg", requires = "profile")]
     picture: Option<PathBuf>,
+    /// What training steps compute again instead of keeping it: none, cheap or segments
+    #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
+    recompute: Recompute,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -66,7 +70,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.profile {
         return profiles(a, &chosen, &backend);
     }
-    let how = Measure { repeats: a.repeats as usize, seconds: a.seconds };
+    let how = Measure { repeats: a.repeats as usize, seconds: a.seconds, recompute: a.recompute };
     if !a.format.json {
         output::text(&format!("{:40} {:>10} {:>10} {:>10} {:>9}\n", "workload", "ms median", "min", "max", "GFLOP/s"))?;
     }
@@ -95,7 +99,7 @@ fn profiles(a: &Arguments, chosen: &[Workload], backend: &CpuBackend) -> Result<
     let isa = a.compute.isa.unwrap_or_else(Isa::best);
     let peak = Peak::measure(backend.threads(), isa);
     for workload in chosen {
-        let calls = profile(workload, backend, ROUNDS)?;
+        let calls = profile(workload, backend, a.recompute, ROUNDS)?;
         if a.format.json {
             output::json(&json!({
                 "workload": workload.name(), "threads": backend.threads(), "isa": isa.name(),

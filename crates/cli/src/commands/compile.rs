@@ -1,10 +1,10 @@
 //! `gabor compile`: what becomes of a network.
 
-use crate::arguments::{Compute, Extents, Format, Network, extents, is_file, network, network_of};
+use crate::arguments::{Compute, Extents, Format, Network, extents, is_file, network, network_of, recompute};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::compile::{Backend, CompileOptions, Holder, Program, Report};
+use gabor::compile::{Backend, CompileOptions, Holder, Program, Recompute, Report};
 use gabor::nets::Mode;
 use gabor::report::{bytes, count, table};
 use gabor::train::Config;
@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 Examples:
   gabor compile resnet18 --explain
   gabor compile lenet5 --train --batch 64 --explain
+  gabor compile vgg16 --train --batch 16 --recompute segments
   gabor compile runs/digits-lenet5-1/model.onnx --json
 
 JSON: `batch`, `nodes` (`node`, `kernel`, `refused`, `places`, `tasks`, `flops`, `prepared`), `applied` (`rule`, `node`),
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// The whole training step: forward, loss, backward, update
     #[arg(long)]
     train: bool,
+    /// What the training step computes again instead of keeping it: none, cheap or segments
+    #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute, requires = "train")]
+    recompute: Recompute,
     /// Extents of the input
     #[arg(long, value_name = "CxHxW", value_parser = extents)]
     input: Option<Extents>,
@@ -79,7 +83,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
     };
     let (before, name) = (graph.nodes().len(), graph.name.clone());
-    let options = CompileOptions { fuse: !a.no_fuse, ..Default::default() };
+    let options = CompileOptions { fuse: !a.no_fuse, recompute: a.recompute, ..Default::default() };
     let program = Program::single("graph", graph.validate()?);
     let report = a.compute.backend()?.compile(&program, &options)?.report(0, a.batch as usize)?;
     if a.format.json {

@@ -14,7 +14,7 @@ use crate::optimiser::{self, Optimiser};
 use crate::schedule::{Kind, Schedule};
 use crate::step::StepOptions;
 use crate::{Error, Loss, Result};
-use gabor_compile::CompileOptions;
+use gabor_compile::Recompute;
 use gabor_tensor::Rule;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -150,6 +150,8 @@ keys! {
     seed: u64 = 0, "a whole number", any;
     /// Whether fast convolution algorithms (Winograd) may be used: `fast`, or `strict` for direct sums only.
     numerics: String = "fast".into(), "fast or strict", |v| v == "fast" || v == "strict";
+    /// What is computed again for the backward pass instead of kept, to save memory. No influence on results.
+    recompute: Recompute = Recompute::None, "none, cheap or segments", any;
     /// Threads that compute. No influence on results.
     threads: Auto<usize> = Auto(None), "auto (all cores) or a whole number from 1 to 4096", |v| v.0.is_none_or(|t| (1..=4096).contains(&t));
     /// Threads that prepare batches. No influence on results.
@@ -157,7 +159,7 @@ keys! {
 }
 
 /// Keys that have no influence on the numbers of a training up to its end.
-const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "save_every", "max_steps"];
+const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "recompute", "save_every", "max_steps"];
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "GABOR_";
 
@@ -317,10 +319,6 @@ impl Config {
             gabor_nets::Scheme::by_name(&self.init).map_err(|rule| Error::new("key `init`", rule))?;
         }
         Ok(())
-    }
-    /// How the training step is compiled.
-    pub fn compile_options(&self) -> CompileOptions {
-        CompileOptions { strict: self.numerics == "strict", ..Default::default() }
     }
     /// Whether each step is one of L-BFGS on the whole training set.
     pub fn is_lbfgs(&self) -> bool {

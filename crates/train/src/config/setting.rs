@@ -1,6 +1,7 @@
 //! How a setting is read from text and written as text.
 
 use crate::schedule::Schedule;
+use gabor_compile::Recompute;
 use gabor_tensor::Rule;
 
 /// A value of the configuration.
@@ -30,7 +31,7 @@ macro_rules! by_parsing {
         }
     )*};
 }
-by_parsing!(usize, u64, bool, String);
+by_parsing!(usize, u64, bool, String, Recompute);
 
 impl Setting for f64 {
     fn read(text: &str, what: &str) -> Result<Self, Rule> {

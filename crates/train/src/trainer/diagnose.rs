@@ -51,7 +51,7 @@ pub(crate) fn first_not_finite(
             part.output(i.to_string(), v);
         }
         let program = Program::single("diagnose", part.validate()?);
-        let mut run = backend.compile(&program, &CompileOptions { fuse: false, strict: true })?;
+        let mut run = backend.compile(&program, &CompileOptions { fuse: false, strict: true, ..Default::default() })?;
         for (name, tensor) in &parameters {
             run.write(name, tensor)?;
         }

@@ -80,7 +80,8 @@ impl Plan {
     pub fn new(backend: &CpuBackend, graph: &ValidGraph, n: usize, options: &CompileOptions) -> Result<Plan> {
         check_sizes(graph, n)?;
         let supports = |op: &dyn gabor_graph::Operation| backend.candidates(op.name()).next().is_some();
-        let (graph, applied) = optimise(graph.clone(), n, &supports, &rules::standard(options.fuse), options.recompute)?;
+        let (graph, applied) =
+            optimise(graph.clone(), n, &supports, &rules::standard(options.fuse), options.recompute)?;
         check_sizes(&graph, n)?;
         for v in graph.value_ids() {
             let value = graph.value(v);

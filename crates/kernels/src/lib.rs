@@ -30,7 +30,7 @@ mod sums;
 
 pub use conv::{ConvFilterGradKernel, ConvKernel};
 pub use epilogue::Epilogue;
-pub use gemm::MatMulKernel;
+pub use gemm::{MOST_OTHERS, MatMulKernel, ProductMapKernel};
 pub use matmul::MatMul;
 pub use norm::{
     BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,

@@ -1,6 +1,6 @@
 //! The CPU backend and every one of its candidates against the reference in 64 bits.
 
-use gabor_compile::fused::{FusedBatchNorm, FusedBatchNormGrad, FusedConv, FusedMap, FusedMatMul};
+use gabor_compile::fused::{FusedBatchNorm, FusedBatchNormGrad, FusedConv, FusedMap, FusedMatMul, FusedProductMap};
 use gabor_compile::{Backend, CompileOptions, Program};
 use gabor_cpu::reference::Precision;
 use gabor_cpu::{CpuBackend, CpuOptions, Isa};
@@ -63,9 +63,14 @@ fn instruction_sets_and_threads_give_the_same_bits() {
 #[test]
 fn fused_operations_conform() {
     let fused = backend(Isa::best(), 2, &[]);
-    let plain = backend(Isa::best(), 1, &["fused_conv.bands", "fused_matmul.tiles", "fused_map.program"]);
+    let plain = backend(
+        Isa::best(),
+        1,
+        &["fused_conv.bands", "fused_matmul.tiles", "fused_map.program", "fused_product_map.rows"],
+    );
     let norms = [FusedBatchNorm::samples(), FusedBatchNormGrad::samples()].concat();
-    let samples = [FusedConv::samples(), FusedMap::samples(), FusedMatMul::samples(), norms].concat();
+    let samples =
+        [FusedConv::samples(), FusedMap::samples(), FusedMatMul::samples(), FusedProductMap::samples(), norms].concat();
     for problem in samples {
         let bindings = fill(&problem, 5);
         let want = reference(&problem, &bindings, Precision::F64).unwrap();

@@ -200,7 +200,7 @@ pub fn step(forward: Forward, options: &StepOptions) -> Result<Graph> {
         }
     }
     g.scope("gradient_norm");
-    let squares = gradients.iter().map(|&(_, d)| sum_of_squares(&mut g, d)).collect::<Result<Vec<_>>>()?;
+    let squares = gradients.iter().map(|&(_, d)| g.sum_of_squares(d)).collect::<Result<Vec<_>, _>>()?;
     let mut total = None;
     for &s in &squares {
         total = Some(total.map_or(Ok(s), |t| g.add(t, s))?);
@@ -262,21 +262,6 @@ fn accumulator(g: &mut Graph, w: ValueId) -> Result<ValueId> {
 fn weighted(g: &mut Graph, sum: ValueId, d: ValueId, share: ValueId) -> Result<ValueId> {
     let part = g.mul(d, share)?;
     Ok(g.add(sum, part)?)
-}
-
-/// Σ g² of a gradient. A large one is multiplied with itself, which reads it once and writes nothing of its size.
-fn sum_of_squares(g: &mut Graph, d: ValueId) -> Result<ValueId> {
-    /// Parts that are added up side by side, and elements from which on they pay.
-    const PARTS: usize = 32;
-    const LARGE: usize = 1 << 16;
-    let len: usize = g.shape(d).known().map_or(0, |s| s.iter().product());
-    if len < LARGE || !len.is_multiple_of(PARTS) {
-        let square = g.unary(Unary::Square, d)?;
-        return Ok(g.sum_all(square)?);
-    }
-    let parts = g.reshape(d, &Shape::fixed(&[PARTS, 1, len / PARTS]))?;
-    let sums = g.matmul(parts, parts, false, true)?;
-    Ok(g.sum_all(sums)?)
 }
 
 /// Trainable parameters that no pattern freezes.

@@ -6,9 +6,11 @@ mod batch_norm;
 mod conv;
 mod map;
 mod matmul;
+mod product_map;
 
 pub use activation::Activation;
 pub use batch_norm::{FusedBatchNorm, FusedBatchNormGrad};
 pub use conv::FusedConv;
 pub use map::{FusedMap, MapProgram, Step};
 pub use matmul::FusedMatMul;
+pub use product_map::FusedProductMap;

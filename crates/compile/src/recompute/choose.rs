@@ -23,8 +23,13 @@ struct Lives<'a> {
 impl<'a> Lives<'a> {
     fn new(graph: &'a Graph, n: usize) -> Self {
         let count = graph.values().len();
-        let mut lives =
-            Lives { graph, n, read_back: vec![false; count], last_forward: vec![None; count], named: vec![false; count] };
+        let mut lives = Lives {
+            graph,
+            n,
+            read_back: vec![false; count],
+            last_forward: vec![None; count],
+            named: vec![false; count],
+        };
         for (i, node) in graph.nodes().iter().enumerate() {
             for v in &node.inputs {
                 match is_forward(node) {

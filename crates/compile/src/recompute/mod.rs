@@ -47,7 +47,9 @@ impl FromStr for Recompute {
     type Err = Rule;
     fn from_str(text: &str) -> Result<Self, Rule> {
         let found = Self::ALL.iter().find(|(name, _)| *name == text).map(|r| r.1);
-        found.ok_or_else(|| Rule::new(format!("`{text}` says not what is computed again")).right("none, cheap or segments"))
+        found.ok_or_else(|| {
+            Rule::new(format!("`{text}` says not what is computed again")).right("none, cheap or segments")
+        })
     }
 }
 

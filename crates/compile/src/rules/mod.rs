@@ -8,8 +8,10 @@ mod fuse_batch_norm;
 mod fuse_bias;
 mod fuse_map;
 mod fuse_relu;
+mod fuse_update;
 mod merge_equal;
 mod remove_identity;
+mod squares_of_product;
 
 pub use decompose::Decompose;
 pub use fold_batch_norm::FoldBatchNorm;
@@ -19,9 +21,11 @@ pub use fuse_batch_norm::{FuseBatchNorm, FuseBatchNormGrad};
 pub use fuse_bias::FuseBias;
 pub use fuse_map::FuseMap;
 pub use fuse_relu::FuseRelu;
+pub use fuse_update::FuseUpdate;
 pub use merge_equal::MergeEqual;
 pub(crate) use merge_equal::node_key;
 pub use remove_identity::RemoveIdentity;
+pub use squares_of_product::SquaresOfProduct;
 
 use crate::{NewNode, Operand, Patch, Rule, RuleContext};
 use gabor_graph::{Graph, NodeId, Result, Source, ValueId};
@@ -31,12 +35,12 @@ use std::collections::HashMap;
 pub fn standard(fuse: bool) -> Vec<&'static dyn Rule> {
     let mut rules: Vec<&'static dyn Rule> = Vec::new();
     if fuse {
-        rules.push(&FoldBatchNorm);
+        rules.extend([&FoldBatchNorm as &dyn Rule, &SquaresOfProduct]);
     }
     rules.extend([&Decompose as &dyn Rule, &FoldConstants, &RemoveIdentity, &MergeEqual]);
     if fuse {
         rules.extend([&FuseBatchNorm as &dyn Rule, &FuseBatchNormGrad]);
-        rules.extend([&FuseBias as &dyn Rule, &FuseAdd, &FuseRelu, &FuseMap]);
+        rules.extend([&FuseBias as &dyn Rule, &FuseAdd, &FuseRelu, &FuseMap, &FuseUpdate]);
     }
     rules
 }

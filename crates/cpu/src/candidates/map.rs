@@ -23,14 +23,18 @@ pub(super) fn program(p: &Problem<'_>) -> Result<Program, String> {
         let instructions = vec![Instruction::Load(0), Instruction::Load(1), Instruction::Binary(o.f, 0, 1)];
         return Ok(Program { instructions, outputs: vec![2] });
     }
-    let MapProgram { steps, outputs } = &p.op::<FusedMap>().ok_or("another operation of the same name")?.program;
+    Ok(instructions(&p.op::<FusedMap>().ok_or("another operation of the same name")?.program))
+}
+
+/// A program of the graph as one of the kernels.
+pub(super) fn instructions(MapProgram { steps, outputs }: &MapProgram) -> Program {
     let instruction = |s: &Step| match *s {
         Step::Input(i) => Instruction::Load(i),
         Step::Constant(c) => Instruction::Constant(c as f32),
         Step::Unary(f, a) => Instruction::Unary(f, a),
         Step::Binary(f, a, b) => Instruction::Binary(f, a, b),
     };
-    Ok(Program { instructions: steps.iter().map(instruction).collect(), outputs: outputs.clone() })
+    Program { instructions: steps.iter().map(instruction).collect(), outputs: outputs.clone() }
 }
 
 fn plain(p: &Problem<'_>) -> Prepared {
@@ -44,7 +48,7 @@ fn plain(p: &Problem<'_>) -> Prepared {
 }
 
 /// How an input's elements belong to the output's, by their shapes.
-fn access(from: &[usize], to: &[usize]) -> Result<Access, String> {
+pub(super) fn access(from: &[usize], to: &[usize]) -> Result<Access, String> {
     let (len, total) = (from.iter().product::<usize>(), to.iter().product::<usize>());
     if len == total {
         return Ok(Access::Full);

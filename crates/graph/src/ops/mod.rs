@@ -71,6 +71,7 @@ mod size;
 mod slice;
 mod softmax;
 mod softplus;
+mod sum_of_squares;
 mod transpose;
 mod unary;
 mod unfold;
@@ -140,6 +141,7 @@ pub use size::Size;
 pub use slice::Slice;
 pub use softmax::Softmax;
 pub use softplus::Softplus;
+pub use sum_of_squares::SumOfSquares;
 pub use transpose::Transpose;
 pub use unary::UnaryMap;
 pub use unfold::Unfold;
@@ -213,6 +215,7 @@ pub fn registry() -> &'static [OperationSpec] {
         OperationSpec::of::<Dropout>(),
         OperationSpec::of::<L1Loss>(),
         OperationSpec::of::<MseLoss>(),
+        OperationSpec::of::<SumOfSquares>(),
         OperationSpec::of::<HuberLoss>(),
         OperationSpec::of::<HingeLoss>(),
         OperationSpec::of::<MultiMarginLoss>(),

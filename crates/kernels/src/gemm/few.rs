@@ -163,7 +163,13 @@ pub(super) fn sums_pitch(columns: usize) -> usize {
 }
 
 /// The left matrix at some rows and steps of the sum: [`GROUP`] numbers a row, zero beyond the last step.
-fn pack(p: &MatMul, a: &[f32], rows: std::ops::Range<usize>, steps: std::ops::Range<usize>, panel: *mut f32) {
+pub(super) fn pack(
+    p: &MatMul,
+    a: &[f32],
+    rows: std::ops::Range<usize>,
+    steps: std::ops::Range<usize>,
+    panel: *mut f32,
+) {
     for (i, r) in rows.enumerate() {
         for s in 0..GROUP {
             let k = steps.start + s;
@@ -175,24 +181,24 @@ fn pack(p: &MatMul, a: &[f32], rows: std::ops::Range<usize>, steps: std::ops::Ra
 }
 
 /// `c (+)= panel · b` for at most [`GROUP`] rows of b.
-struct Group {
-    panel: *const f32,
-    rows: usize,
-    b: *const f32,
+pub(super) struct Group {
+    pub panel: *const f32,
+    pub rows: usize,
+    pub b: *const f32,
     /// Distance between rows of b.
-    b_row: usize,
+    pub b_row: usize,
     /// Rows of b.
-    k: usize,
-    c: *mut f32,
+    pub k: usize,
+    pub c: *mut f32,
     /// Distance between rows of c.
-    c_row: usize,
-    columns: usize,
+    pub c_row: usize,
+    pub columns: usize,
     /// Whether c is overwritten instead of added to.
-    first: bool,
+    pub first: bool,
     /// How far behind lies what is needed soon; 0 for none.
-    ahead: usize,
+    pub ahead: usize,
     /// Room for a vector of each row, where registers do not hold them.
-    strip: *mut f32,
+    pub strip: *mut f32,
 }
 
 impl Kernel for Group {

@@ -10,7 +10,7 @@ mod run;
 mod tests;
 
 use crate::blocked::{Blocked, LANES};
-use crate::simd::Isa;
+use crate::simd::{Isa, Simd16};
 use crate::{SharedMut, Work};
 use gabor_tensor::{Binary, Unary};
 use run::Run;
@@ -152,6 +152,29 @@ impl MapKernel {
         let to = (from + self.chunk).min(self.len);
         // SAFETY: lengths are checked; tasks write disjoint ranges; the rest is the caller's promise.
         unsafe { self.isa.call(Run { kernel: self, from, to, inputs, outputs, scratch }) }
+    }
+}
+
+impl MapKernel {
+    /// Elements of each output.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+    /// Computes the elements `from..to`. Of inputs with full access only those need be there, at their distance from the
+    /// given address.
+    ///
+    /// # Safety
+    /// As [`MapKernel::run`]; outputs have at least `to` elements, scratch as many as `scratch_len` says.
+    #[inline(always)]
+    pub(crate) unsafe fn range<S: Simd16>(
+        &self,
+        (from, to): (usize, usize),
+        inputs: &[*const f32],
+        outputs: &[SharedMut<'_, f32>],
+        scratch: &mut [f32],
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { S::call(Run { kernel: self, from, to, inputs, outputs, scratch }) }
     }
 }
 

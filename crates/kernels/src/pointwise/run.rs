@@ -86,7 +86,8 @@ impl Run<'_> {
         // SAFETY: inside the scratch memory, an input with full access, or an output; lengths were checked.
         unsafe {
             match self.kernel.homes[i] {
-                Home::Input(k) => self.inputs[k].add(at).cast_mut(),
+                // An input of which only a part is there starts outside of it.
+                Home::Input(k) => self.inputs[k].wrapping_add(at).cast_mut(),
                 Home::Output(o) => self.outputs[o].as_ptr().add(at),
                 Home::Register(r) => self.scratch.as_ptr().cast_mut().add(r * BLOCK),
                 Home::Splat(s) => self.scratch.as_ptr().cast_mut().add(self.splat_at(s)),

@@ -6,10 +6,10 @@ use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser, Subcommand};
 use gabor::compile::Recompute;
-use gabor::cpu::{CpuBackend, CpuOptions, Isa};
+use gabor::cpu::{CpuBackend, CpuOptions, Isa, Tuning};
 use gabor::{Loaded, Model};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// Convolutional networks, from pixels to understanding.
 #[derive(Parser)]
@@ -40,7 +40,22 @@ pub enum Command {
 }
 
 impl Command {
+    /// The options of a command that computes.
+    fn compute(&self) -> Option<&Compute> {
+        match self {
+            Command::Eval(a) => Some(&a.compute),
+            Command::Predict(a) => Some(&a.compute),
+            Command::Run(a) => Some(&a.compute),
+            Command::Compile(a) => Some(&a.compute),
+            Command::Bench(a) => Some(&a.compute),
+            Command::Train(_) | Command::Summary(_) | Command::Convert(_) => None,
+        }
+    }
     pub fn run(&self) -> Result<()> {
+        self.work()?;
+        self.compute().map_or(Ok(()), Compute::remember)
+    }
+    fn work(&self) -> Result<()> {
         match self {
             Command::Train(a) => train::run(a),
             Command::Eval(a) => eval::run(a),
@@ -74,15 +89,47 @@ pub struct Compute {
     /// Instructions to use: avx512, avx2, neon or portable (default: the best there are); bits do not depend on it
     #[arg(long, value_name = "SET", value_parser = isa)]
     pub isa: Option<Isa>,
+    /// Measure which kernels are fastest here, and remember it in this file (default: chosen by rule, at once)
+    #[arg(long, value_name = "FILE")]
+    pub tune: Option<PathBuf>,
+    #[arg(skip)]
+    choices: OnceLock<Arc<Tuning>>,
 }
 
 impl Compute {
     pub fn backend(&self) -> Result<Arc<CpuBackend>> {
         let strict = self.numerics == "strict";
-        let options =
-            CpuOptions { threads: self.threads.map(usize::from), isa: self.isa, strict, ..Default::default() };
+        let threads = self.threads.map(usize::from);
+        let tune = self.tuning()?;
+        let options = CpuOptions { threads, isa: self.isa, strict, tune, ..Default::default() };
         Ok(Arc::new(CpuBackend::new(options).map_err(gabor::Error::from)?))
     }
+    /// The choices that a file remembers; none if it is not there yet.
+    fn tuning(&self) -> Result<Option<Arc<Tuning>>> {
+        let Some(path) = &self.tune else { return Ok(None) };
+        let read = if path.exists() {
+            let text = String::from_utf8_lossy(&gabor::read_limited(path, 64 << 20)?).into_owned();
+            let place = |rule| Failure::Failed(format!("{}: {rule}", path.display()));
+            Tuning::from_text(&text, &machine()).map_err(place)?
+        } else {
+            Tuning::new(&machine())
+        };
+        Ok(Some(self.choices.get_or_init(|| Arc::new(read)).clone()))
+    }
+    /// Writes the choices to where they are remembered, once the work is done.
+    fn remember(&self) -> Result<()> {
+        match (&self.tune, self.choices.get()) {
+            (Some(path), Some(tuning)) => Ok(gabor::write_aside(path, tuning.to_text().as_bytes())?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The processor, as measured choices name it.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
+    format!("{} {}", std::env::consts::ARCH, name.unwrap_or(std::env::consts::OS))
 }
 
 fn isa(text: &str) -> Result<Isa, String> {

@@ -2,9 +2,11 @@
 
 use crate::executor::CpuExecutable;
 use crate::kernel::Candidate;
+use crate::tune::Tuning;
 use gabor_compile::{Backend, CompileOptions, Error, Executable, Program, Result};
 use gabor_kernels::Isa;
 use gabor_tensor::Rule;
+use std::sync::Arc;
 
 /// How the backend works.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,9 @@ pub struct CpuOptions {
     /// Whether fast algorithms with larger rounding errors (Winograd) are forbidden, whatever a program's own
     /// [`CompileOptions`] say.
     pub strict: bool,
+    /// Choose between kernels by measuring them, where no choice is remembered here; `None`: by rule, which needs no
+    /// time and gives the same bits everywhere.
+    pub tune: Option<Arc<Tuning>>,
     /// Candidates whose name begins with one of these are refused, for tests.
     pub refuse: Vec<String>,
 }

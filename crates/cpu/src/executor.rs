@@ -277,11 +277,11 @@ fn execute(
 
 /// An address that threads may share; what they do with it is said where it is used.
 #[derive(Clone, Copy)]
-struct Address(*mut u8);
+pub(crate) struct Address(pub(crate) *mut u8);
 // SAFETY: an address alone does nothing.
 unsafe impl Sync for Address {}
 impl Address {
-    fn get(&self) -> *mut u8 {
+    pub(crate) fn get(&self) -> *mut u8 {
         self.0
     }
 }

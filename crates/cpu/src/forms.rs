@@ -7,6 +7,7 @@
 
 use crate::backend::CpuBackend;
 use crate::kernel::{Io, Kernel, Order, Problem, Stored};
+use crate::tune::Timed;
 use gabor_compile::{CompileOptions, Error, Result};
 use gabor_graph::ops::Reshape;
 use gabor_graph::{Node, NodeId, Source, ValidGraph, ValueId};
@@ -233,6 +234,49 @@ impl Chooser<'_> {
         self.note(node.outputs[0], PLAIN, f);
     }
 
+    /// The first of those that accept, or the fastest where the clock decides; the others go to those that were refused.
+    fn pick(
+        &self,
+        problem: &Problem<'_>,
+        mut found: Vec<(&'static str, Box<dyn Kernel>)>,
+        refused: &mut Vec<(String, String)>,
+    ) -> Option<(&'static str, Box<dyn Kernel>)> {
+        let mut at = 0;
+        if let Some(tuning) = self.backend.options().tune.as_ref().filter(|_| found.len() > 1) {
+            let timed: Vec<Timed<'_>> = found.iter().map(|(name, k)| self.timed(problem, name, &**k)).collect();
+            if let Some((best, seconds)) = tuning.fastest(problem, self.backend.threads(), &timed) {
+                at = best;
+                for (i, (name, _)) in found.iter().enumerate().filter(|(i, _)| *i != best) {
+                    let reason = match (seconds.get(i), seconds.get(best)) {
+                        (Some(this), Some(best)) => {
+                            format!("measured: {:.3} ms, the chosen one {:.3} ms", this * 1e3, best * 1e3)
+                        }
+                        _ => "slower when it was measured".to_string(),
+                    };
+                    refused.push((name.to_string(), reason));
+                }
+            }
+        }
+        (at < found.len()).then(|| found.swap_remove(at))
+    }
+    /// A candidate with the lengths of the forms that it reads and writes.
+    fn timed<'k>(&self, p: &Problem<'_>, name: &'static str, kernel: &'k dyn Kernel) -> Timed<'k> {
+        let len = |v: ValueId, order: &Order| match order {
+            Order::Plain => self.shape(v).iter().product(),
+            Order::Blocked => self.blocked(v).map_or(0, |b| b.len()),
+            Order::Packed(p) => p.packed_len(),
+        };
+        let dtype = |v: ValueId| self.graph.ty(v).dtype;
+        let orders: Vec<Order> = (0..p.node.inputs.len()).map(|i| kernel.reads(i)).collect();
+        let inputs: Vec<(usize, DType)> =
+            p.node.inputs.iter().zip(&orders).map(|(&v, o)| (len(v, o), dtype(v))).collect();
+        let is_missing = |i: &usize| !p.fixed[*i] && !self.made.contains_key(&(p.node.inputs[*i], key(&orders[*i])));
+        let reordered = (0..orders.len()).filter(is_missing).map(|i| inputs[i].0 * inputs[i].1.size()).sum();
+        let order = |i: usize| if kernel.writes_blocked(i) { Order::Blocked } else { Order::Plain };
+        let outputs = p.node.outputs.iter().enumerate().map(|(i, &o)| (len(o, &order(i)), dtype(o))).collect();
+        Timed { name, kernel, inputs, outputs, reordered }
+    }
+
     /// The first candidate that accepts the node, with the reasons of those asked before.
     fn node(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let extents = |ids: &[ValueId]| ids.iter().map(|&v| self.shape(v).to_vec()).collect();
@@ -248,21 +292,25 @@ impl Chooser<'_> {
             isa: self.isa,
         };
         let mut refused = Vec::new();
-        let mut found = None;
+        let mut found: Vec<(&'static str, Box<dyn Kernel>)> = Vec::new();
         for c in self.backend.candidates(node.operation.name()) {
             if self.backend.options().refuse.iter().any(|r| c.name.starts_with(r.as_str())) {
                 refused.push((c.name.to_string(), "refused by option".to_string()));
                 continue;
             }
             match (c.prepare)(&problem) {
+                // A reference is there for what nothing else computes.
+                Ok(_) if !found.is_empty() && c.name.ends_with(".reference") => break,
                 Ok(kernel) => {
-                    found = Some((c.name, kernel));
-                    break;
+                    found.push((c.name, kernel));
+                    if self.backend.options().tune.is_none() {
+                        break;
+                    }
                 }
                 Err(reason) => refused.push((c.name.to_string(), reason)),
             }
         }
-        let Some((name, kernel)) = found else {
+        let Some((name, kernel)) = self.pick(&problem, found, &mut refused) else {
             let rule = Rule::new(format!(
                 "the CPU backend has no kernel for the operation `{}`{}",
                 node.operation.name(),

@@ -18,9 +18,11 @@ mod peak;
 mod plan;
 mod pool;
 pub mod reference;
+mod tune;
 
 pub use backend::{CpuBackend, CpuOptions};
 pub use gabor_kernels::Isa;
 pub use kernel::{Candidate, Io, Kernel, Order, Prepared, Problem, Slot, Stored, floats, ordered, whole};
 pub use peak::Peak;
 pub use pool::Pool;
+pub use tune::Tuning;

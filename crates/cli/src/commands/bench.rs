@@ -45,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
     recompute: Recompute,
     #[command(flatten)]
-    compute: Compute,
+    pub compute: Compute,
     #[command(flatten)]
     format: Format,
 }

@@ -52,7 +52,7 @@ pub struct Arguments {
     #[arg(long)]
     no_fuse: bool,
     #[command(flatten)]
-    compute: Compute,
+    pub compute: Compute,
     #[command(flatten)]
     network: Network,
     #[command(flatten)]

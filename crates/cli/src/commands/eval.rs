@@ -41,7 +41,7 @@ pub struct Arguments {
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
-    compute: Compute,
+    pub compute: Compute,
     #[command(flatten)]
     format: Format,
 }

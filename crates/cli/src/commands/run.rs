@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "[NAME=]DY.npy")]
     grad: Vec<String>,
     #[command(flatten)]
-    compute: Compute,
+    pub compute: Compute,
     #[command(flatten)]
     format: Format,
 }

@@ -92,7 +92,7 @@ impl Shape {
     /// # Errors
     /// More elements, or an extent above that number.
     pub fn check_len_at(&self, n: usize) -> Result<(), Rule> {
-        const MOST: usize = 1 << 40;
+        const MOST: usize = 1 << if usize::BITS > 40 { 40 } else { 28 };
         let fits = |v: &usize| *v <= MOST;
         let len = self.0.iter().try_fold(1usize, |len, d| {
             let (extent, times) = match *d {

@@ -39,7 +39,7 @@ impl Operation for SumOfSquares {
         Some(Self::parts(g, inputs[0]).map(|y| vec![y]))
     }
     fn samples() -> Vec<Problem> {
-        ["nx5", "3x4", "", "64x1024"].iter().map(|s| Problem::new(SumOfSquares {}).f32(s)).collect()
+        ["nx5", "3x4", ""].iter().map(|s| Problem::new(SumOfSquares {}).f32(s)).collect()
     }
 }
 

@@ -1,19 +1,13 @@
 //! The filter gradient in blocks of channels: inside the backend against the reference, and where it leaves small
 //! problems to the plain kernels.
 
-use gabor_compile::{Backend, CompileOptions, Program};
-use gabor_cpu::CpuBackend;
-use gabor_cpu::reference::{Precision, evaluate};
+mod common;
+
+use common::Case;
+use gabor_compile::CompileOptions;
 use gabor_graph::Graph;
 use gabor_graph::ops::ConvFilterGrad;
-use gabor_tensor::{ConvGeometry, DType, Padding, Shape, Stream, Tensor, WindowOptions, rng::op};
-use std::collections::HashMap;
-
-fn random(shape: &[usize], key: u32) -> Tensor {
-    let mut s = Stream::new(5, 0, key, op::TEST);
-    let len: usize = shape.iter().product();
-    Tensor::f32(shape, (0..len).map(|_| s.normal() as f32).collect()).unwrap()
-}
+use gabor_tensor::{ConvGeometry, DType, Padding, Shape, WindowOptions};
 
 fn geometry(ci: usize, co: usize, kernel: usize, stride: usize, groups: usize) -> ConvGeometry {
     let o = WindowOptions::new(&[]).stride(&[stride]).padding(Padding::all(kernel / 2));
@@ -31,17 +25,10 @@ fn run(geometry: ConvGeometry) -> String {
     });
     let dw = g.add_one(ConvFilterGrad { geometry }, &inputs).unwrap();
     g.output("dw", dw);
-    let [x, dy] = [random(&shapes[0], 0), random(&shapes[1], 1)];
-    let bindings = HashMap::from([(inputs[0], x.clone()), (inputs[1], dy.clone())]);
-    let want = evaluate(&g, n, &bindings, Precision::F64, &[dw]).unwrap().remove(0).to_f64();
-    let program = Program::single("program", g.validate().unwrap());
-    let mut run = CpuBackend::default().compile(&program, &CompileOptions::default()).unwrap();
-    run.run(0, n, &[("x", &x), ("dy", &dy)]).unwrap();
-    let scale = want.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
-    for (a, b) in run.output("dw").unwrap().as_f32().unwrap().iter().zip(want) {
-        assert!((f64::from(*a) - b).abs() < 1e-5 * scale, "{a} and {b}");
-    }
-    run.report(0, n).unwrap().nodes.into_iter().map(|n| n.kernel).find(|k| k.contains("filter_grad")).unwrap()
+    let case = Case::new(g, n, 1.0);
+    let mut run = case.run(2, &CompileOptions::default());
+    case.check(&*run, 1e-5);
+    case.kernels(&mut *run).into_iter().find(|k| k.contains("filter_grad")).unwrap()
 }
 
 #[test]

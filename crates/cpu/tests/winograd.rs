@@ -1,22 +1,13 @@
 //! Winograd convolution: a small network and its gradients against the reference.
 
-use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate};
-use gabor_cpu::reference::{Precision, evaluate};
-use gabor_cpu::{CpuBackend, CpuOptions};
-use gabor_graph::{Graph, Initializer, Parameter, ValueId};
-use gabor_tensor::{DType, Padding, Shape, Stream, Tensor, Unary, WindowOptions, rng::op};
-use std::collections::HashMap;
+mod common;
 
-const N: usize = 2;
-
-fn random(shape: &[usize], scale: f64, key: u32) -> Tensor {
-    let mut s = Stream::new(8, 0, key, op::TEST);
-    let len: usize = shape.iter().product();
-    Tensor::f32(shape, (0..len).map(|_| (scale * s.normal()) as f32).collect()).unwrap()
-}
+use common::{Case, with_gradients};
+use gabor_graph::{Graph, Initializer, Parameter};
+use gabor_tensor::{DType, Padding, Shape, Unary, WindowOptions};
 
 /// A residual block of two convolutions, the second with a window of 5x5.
-fn network() -> (Graph, Vec<ValueId>) {
+fn network() -> Case {
     let mut g = Graph::new("block");
     let x = g.input("x", Shape::batch(&[40, 13, 18]), DType::F32).unwrap();
     let weight = Parameter::weight(Initializer::Zeros);
@@ -31,63 +22,16 @@ fn network() -> (Graph, Vec<ValueId>) {
     let y = g.add(y, bias).unwrap();
     let y = g.add(y, x).unwrap();
     let y = g.unary(Unary::Relu, y).unwrap();
-    let squares = g.mul(y, y).unwrap();
-    let loss = g.mean_all(squares).unwrap();
-    let grads = differentiate(&mut g, loss, &[w1, w2, bias]).unwrap();
-    let mut outputs = vec![y];
-    g.output("y", y);
-    for (i, d) in grads.into_iter().enumerate() {
-        let d = d.unwrap();
-        g.output(format!("d{i}"), d);
-        outputs.push(d);
-    }
-    (g, outputs)
-}
-
-fn compiled(g: &Graph, threads: usize) -> Box<dyn Executable> {
-    let backend = CpuBackend::new(CpuOptions { threads: Some(threads), ..Default::default() }).unwrap();
-    let program = Program::single("step", g.clone().validate().unwrap());
-    let mut run = backend.compile(&program, &CompileOptions::default()).unwrap();
-    for (name, value) in parameters(g) {
-        run.write(&name, &value).unwrap();
-    }
-    run.run(0, N, &[("x", &random(&[N, 40, 13, 18], 1.0, 99))]).unwrap();
-    run
-}
-
-fn parameters(g: &Graph) -> Vec<(String, Tensor)> {
-    let value = |(i, (v, _)): (usize, (ValueId, _))| {
-        (g.value(v).name.clone(), random(&g.shape(v).known().unwrap(), 0.05, i as u32))
-    };
-    g.parameters().enumerate().map(value).collect()
+    with_gradients(&mut g, y, &[w1, w2, bias]);
+    Case::new(g, 2, 0.05)
 }
 
 #[test]
 fn winograd_equals_the_reference() {
-    let (g, outputs) = network();
-    let mut run = compiled(&g, 2);
-    let mut bindings: HashMap<ValueId, Tensor> =
-        parameters(&g).into_iter().map(|(name, t)| (g.find(&name).unwrap(), t)).collect();
-    bindings.insert(g.find("x").unwrap(), random(&[N, 40, 13, 18], 1.0, 99));
-    let want = evaluate(&g, N, &bindings, Precision::F64, &outputs).unwrap();
-    for (name, want) in ["y", "d0", "d1", "d2"].iter().zip(want) {
-        let want = want.to_f64();
-        let scale = want.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
-        for (a, b) in run.output(name).unwrap().as_f32().unwrap().iter().zip(want) {
-            assert!((f64::from(*a) - b).abs() < 2e-5 * scale, "{name}: {a} and {b}");
-        }
-    }
-    let report = run.report(0, N).unwrap();
-    for kernel in ["fused_conv.winograd", "conv_input_grad.winograd"] {
-        assert!(report.nodes.iter().any(|n| n.kernel == kernel), "{kernel} of {:?}", report.nodes);
-    }
+    network().check_with(&["fused_conv.winograd", "conv_input_grad.winograd"], 2e-5);
 }
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let (g, _) = network();
-    let (one, three) = (compiled(&g, 1), compiled(&g, 3));
-    for name in ["y", "d0", "d1", "d2"] {
-        assert!(one.output(name).unwrap().as_f32().unwrap() == three.output(name).unwrap().as_f32().unwrap(), "{name}");
-    }
+    network().check_threads();
 }

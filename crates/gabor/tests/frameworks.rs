@@ -2,22 +2,15 @@
 //! (`../shared/data` beside the repository).
 #![allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 
+mod common;
+
+use common::data;
 use gabor::data::{Dataset, Limits, OpenOptions, decode_file, open};
 use gabor::formats::{caffe, convnetjs, darknet, onnx, safetensors};
 use gabor::prelude::*;
 use gabor::tensor::Data;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-fn data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("not run: ../shared/data/{name} is not at hand");
-    None
-}
 
 /// A data set's test part; the folder holds no other.
 fn test_images(name: &str, keep: &str, for_whom: &str) -> Option<Arc<dyn Dataset>> {

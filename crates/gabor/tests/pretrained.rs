@@ -2,22 +2,16 @@
 //! (`../shared/data` beside the repository).
 #![allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 
+mod common;
+
+use common::data;
 use gabor::data::{Limits, OpenOptions, Resize, decode_file};
 use gabor::formats::safetensors;
 use gabor::nets::zoo;
 use gabor::prelude::*;
 use gabor::published_preprocessing;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-fn data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("not run: ../shared/data/{name} is not at hand");
-    None
-}
+use std::path::Path;
 
 fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()

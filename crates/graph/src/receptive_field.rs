@@ -2,7 +2,8 @@
 
 use crate::ops::{
     AvgPool, BatchNorm, BatchNormInference, BinaryMap, Broadcast, Cast, Concat, Conv, Embed, GroupNorm, InstanceNorm,
-    LayerNorm, LocalResponseNorm, LocallyConnected, LogSoftmax, MaxPool, Maxout, Pad, Reduce, Slice, Softmax, UnaryMap,
+    LayerNorm, LocalResponseNorm, LocallyConnected, LogSoftmax, MaxPool, Maxout, Pad, Reduce, Reshape, Slice, Softmax,
+    Transpose, UnaryMap,
 };
 use crate::{Error, Graph, Node, Result, ValueId};
 use gabor_tensor::{Rule, Shape, Window};
@@ -96,6 +97,14 @@ fn follow(graph: &Graph, mut fields: HashMap<ValueId, Field>, extent: &[usize]) 
                 }
                 set(&mut fields, node, y);
             }
+            Effect::Channels => {
+                let v = node.inputs[0];
+                let y = match fields[&v].len() {
+                    d if keeps_places(graph, node, d) => fields[&v].clone(),
+                    _ => everything(graph, node, &fields, extent),
+                };
+                set(&mut fields, node, y);
+            }
             Effect::Pointwise => {
                 let y = pointwise(graph, node, &fields);
                 let y = y.unwrap_or_else(|| everything(graph, node, &fields, extent));
@@ -139,6 +148,8 @@ enum Effect<'a> {
     Shift(usize, isize, usize),
     /// Positions are added before and after, per spatial dimension.
     Pads(&'a [(usize, usize)]),
+    /// Elements are named anew; where only channels are, every position sees its own.
+    Channels,
     /// To be found in the decomposition.
     Inside,
     /// Every position may see every other.
@@ -179,10 +190,25 @@ fn effect<'a>(graph: &Graph, node: &'a Node) -> Effect<'a> {
             d => Effect::Shift(d - 2, o.start as isize, o.step),
         };
     }
+    if node.op::<Reshape>().is_some() || node.op::<Transpose>().is_some() {
+        return Effect::Channels;
+    }
     if let Some(o) = node.op::<Pad>() {
         return o.pads.get(2..).map_or(Effect::Everything, Effect::Pads);
     }
     Effect::Inside
+}
+
+/// Whether a reshape or a transposition leaves the last `d` axes, the spatial ones, as they are: a shuffle of channels is
+/// made of such.
+fn keeps_places(graph: &Graph, node: &Node, d: usize) -> bool {
+    let (x, y) = (&graph.shape(node.inputs[0]).0, &graph.shape(node.outputs[0]).0);
+    // Beside them there are at least the image and its channels.
+    if x.len() < d + 2 || y.len() < d + 2 || x[x.len() - d..] != y[y.len() - d..] {
+        return false;
+    }
+    let in_place = |p: &[usize]| (p.len() - d..p.len()).all(|i| p[i] == i);
+    node.op::<Transpose>().is_none_or(|t| in_place(&t.perm))
 }
 
 /// The union of the inputs' fields, position by position; `None` where axes do not correspond.

@@ -124,6 +124,23 @@ fn an_inception_module_and_a_strided_slice() {
 }
 
 #[test]
+fn a_shuffle_of_channels_keeps_places() {
+    let mut net = Net::new(&[20]);
+    let o = WindowOptions::new(&[3]).padding(Padding::Same);
+    let (a, b) = (net.conv(net.x, &[3], &o), net.conv(net.x, &[1], &WindowOptions::default()));
+    let joined = net.g.concat(&[a, b], 1).unwrap();
+    let of = |extents: &[usize]| Shape::batch(extents);
+    let split = net.g.reshape(joined, &of(&[2, 1, 20])).unwrap();
+    let turned = net.g.transpose(split, &[0, 2, 1, 3]).unwrap();
+    let shuffled = net.g.reshape(turned, &of(&[2, 20])).unwrap();
+    let y = net.conv(shuffled, &[3], &o);
+    assert_eq!(net.check(y), ReceptiveField { size: 5, jump: 1, start: -2 });
+    // Where places change, all is seen.
+    let moved = net.g.transpose(joined, &[0, 2, 1]).unwrap();
+    assert_eq!(receptive_field(&net.g, net.x, moved).unwrap()[0].jump, 0);
+}
+
+#[test]
 fn padding_of_its_own() {
     let mut net = Net::new(&[24]);
     let padded = net.g.pad_spatial(net.x, PadMode::Constant, &[(2, 1)]).unwrap();

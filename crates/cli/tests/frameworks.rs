@@ -62,6 +62,33 @@ fn caffe() {
 }
 
 #[test]
+fn networks_are_written_for_caffe() {
+    let p = Place::new("to-caffe");
+    copy(&p, "caffe", &["modern.prototxt", "modern.caffemodel"]);
+    copy(&p, "darknet", &["strided.cfg", "strided.weights"]);
+    p.done(&["train", "--net", "mlp", "--out", "model", "max_steps=2", "epochs=1", "augment=none"]);
+    // Either file may be named, and both are written.
+    for (source, target) in [
+        ("model/model.onnx", "mlp.caffemodel"),
+        ("model/model.onnx", "other.prototxt"),
+        ("modern.prototxt", "again.prototxt"),
+    ] {
+        let done = json(&p.done(&["convert", source, target, "--verify", "--json"]));
+        assert!(done["differences"][0]["relative"].as_f64().unwrap() < 1e-6, "{done}");
+        let stem = target.split('.').next().unwrap();
+        assert!(common::read(&p.path(&format!("{stem}.prototxt"))).starts_with(b"# Written by gabor.\n"));
+        assert!(p.path(&format!("{stem}.caffemodel")).is_file());
+    }
+    // What a prediction needs beside the network is in the comments.
+    let text = String::from_utf8(common::read(&p.path("mlp.prototxt"))).unwrap();
+    assert!(text.contains("# preprocessing: {") && text.contains("# class 9: "), "{text}");
+    p.done(&["convert", "mlp.prototxt", "back.onnx", "--verify"]);
+    let refused = p.fails(1, &["convert", "strided.cfg", "strided.caffemodel"]);
+    assert!(refused.contains("cannot be written"), "{refused}");
+    assert!(!p.path("strided.caffemodel").exists() && !p.path("strided.prototxt").exists());
+}
+
+#[test]
 fn convnetjs() {
     let p = Place::new("convnetjs");
     copy(&p, "convnetjs", &["image.json"]);

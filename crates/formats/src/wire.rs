@@ -275,6 +275,36 @@ macro_rules! fixed_list {
 fixed_list!(f32, 4, Fixed32, 5, "floats");
 fixed_list!(f64, 8, Fixed64, 1, "doubles");
 
+/// Numbers in one run of bytes, as `caffe.proto` declares them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Packed<T>(pub Vec<T>);
+
+impl<'a> Field<'a> for Packed<f32> {
+    fn take(&mut self, wire: Wire<'a>, budget: &mut Budget) -> Result<(), Rule> {
+        self.0.take(wire, budget)
+    }
+    fn put(&self, number: u32, out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            put_key(number, 2, out);
+            put_varint(4 * self.0.len() as u64, out);
+            self.0.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
+        }
+    }
+}
+
+impl<'a> Field<'a> for Packed<i64> {
+    fn take(&mut self, wire: Wire<'a>, budget: &mut Budget) -> Result<(), Rule> {
+        self.0.take(wire, budget)
+    }
+    fn put(&self, number: u32, out: &mut Vec<u8>) {
+        let mut run = Vec::new();
+        self.0.iter().for_each(|&v| put_varint(v as u64, &mut run));
+        if !run.is_empty() {
+            put_bytes(number, &run, out);
+        }
+    }
+}
+
 impl<'a, M: Message<'a>> Field<'a> for Option<M> {
     fn take(&mut self, wire: Wire<'a>, budget: &mut Budget) -> Result<(), Rule> {
         let Wire::Bytes(mut v) = wire else { return Err(wrong("a message")) };

@@ -212,19 +212,22 @@ impl Model {
     pub fn metrics(&self) -> Option<&str> {
         self.metrics.as_deref()
     }
-    /// The model as the bytes of a `.onnx` file.
-    ///
-    /// # Errors
-    /// Operations that ONNX cannot say, all of them named.
-    pub fn to_onnx(&self) -> Result<Vec<u8>> {
-        let metadata = onnx::Metadata {
+    /// What a file says beside graph and weights.
+    pub(crate) fn metadata(&self) -> Metadata {
+        Metadata {
             preprocessing: self.preprocessing.as_ref().map(Preprocessing::to_json),
             classes: self.classes.clone(),
             provenance: self.provenance.clone(),
             metrics: self.metrics.clone(),
             ..Default::default()
-        };
-        Ok(onnx::export(&self.graph, &self.weights, &metadata)?)
+        }
+    }
+    /// The model as the bytes of a `.onnx` file.
+    ///
+    /// # Errors
+    /// Operations that ONNX cannot say, all of them named.
+    pub fn to_onnx(&self) -> Result<Vec<u8>> {
+        Ok(onnx::export(&self.graph, &self.weights, &self.metadata())?)
     }
     /// Writes the model as a `.onnx` file.
     ///

@@ -69,6 +69,7 @@ Examples:
   gabor convert resnet20.th resnet20.safetensors
   gabor convert timm/resnet18.a1_in1k resnet18.onnx --verify
   gabor convert other.onnx ours.onnx --verify
+  gabor convert lenet.onnx lenet.caffemodel --verify   (and lenet.prototxt beside it)
 
 Read:    {}
 Written: {}

@@ -6,8 +6,11 @@
 //! The text is read for the phase TEST, in the forms of all years; losses, accuracies and data layers fall away. Refused
 //! by name are layers that give whole numbers or run elsewhere (ArgMax, Python), recurrent ones, Embed, Im2col, SPP,
 //! Filter, BatchReindex, Parameter, stochastic pooling and its mask, and the layers of detectors in forks.
+//!
+//! [`export`] writes both, in the form of today.
 
 mod build;
+mod export;
 mod net;
 mod norms;
 mod plain;
@@ -17,6 +20,7 @@ mod weighted;
 
 use crate::{Error, Imported, Metadata, Refusal, Result};
 use build::{Builder, Cx, Item};
+pub use export::{Exported, export};
 use gabor_graph::ValueId;
 use gabor_tensor::{DType, Dim, Rule, Shape};
 use net::{Layer, Net};

@@ -1,9 +1,9 @@
 //! A `.caffemodel`: the messages of `caffe.proto` that hold numbers, over the shared reader of protocol buffers.
 //!
-//! Everything else in the file repeats the `.prototxt` and is skipped.
+//! Everything else in the file repeats the `.prototxt` and is skipped by the reader.
 
 use crate::error::element_count;
-use crate::wire::{Budget, Message, Text, message};
+use crate::wire::{Budget, Message, Packed, Text, message};
 use crate::{Error, Result};
 use gabor_tensor::{Rule, Tensor};
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ message! {
         2 channels: Option<i64>,
         3 height: Option<i64>,
         4 width: Option<i64>,
-        5 data: Vec<f32>,
+        5 data: Packed<f32>,
         7 shape: Option<BlobShape>,
         8 double_data: Vec<f64>,
     }
@@ -52,7 +52,25 @@ message! {
 message! {
     /// Extents.
     owned BlobShape {
-        1 dim: Vec<i64>,
+        1 dim: Packed<i64>,
+    }
+}
+
+message! {
+    /// A network as it is written.
+    WrittenNet {
+        1 name: Text<'a>,
+        100 layer: Vec<WrittenLayer<'a>>,
+    }
+}
+message! {
+    /// A layer as it is written: what the text says of its place, and its numbers.
+    WrittenLayer {
+        1 name: Text<'a>,
+        2 kind: Text<'a>,
+        3 bottom: Vec<Text<'a>>,
+        4 top: Vec<Text<'a>>,
+        7 blobs: Vec<BlobProto>,
     }
 }
 
@@ -95,7 +113,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Blobs> {
 fn tensor(b: BlobProto) -> Result<Tensor, Rule> {
     let old = [b.num, b.channels, b.height, b.width];
     let extents = match b.shape {
-        Some(shape) if old.iter().all(Option::is_none) => shape.dim,
+        Some(shape) if old.iter().all(Option::is_none) => shape.dim.0,
         // Extents that are not written are 0 in such a message, and then there are no numbers.
         _ => old.map(|d| d.unwrap_or(0)).to_vec(),
     };
@@ -103,7 +121,7 @@ fn tensor(b: BlobProto) -> Result<Tensor, Rule> {
     let shape: Option<Vec<usize>> = extents.iter().map(|&d| usize::try_from(d).ok()).collect();
     let shape = shape.filter(|s| s.len() <= 32).ok_or_else(wrong)?;
     let want = element_count(&shape, 4)?;
-    let data = if b.double_data.is_empty() { b.data } else { b.double_data.iter().map(|&v| v as f32).collect() };
+    let data = if b.double_data.is_empty() { b.data.0 } else { b.double_data.iter().map(|&v| v as f32).collect() };
     if want != data.len() {
         return Err(Rule::new(format!("{} numbers for extents {extents:?}", data.len())).right(format!("{want}")));
     }

@@ -4,7 +4,7 @@ use super::Row;
 use super::build::Cx;
 use crate::Result;
 use gabor_graph::{Initializer, Parameter, ValueId};
-use gabor_tensor::{Binary, Dim, Padding, PoolDivisor, Rule, Shape, Tensor, Unary, WindowOptions};
+use gabor_tensor::{Binary, Dim, Padding, PoolDivisor, Rule, Shape, Tensor, Unary, Window, WindowOptions};
 
 pub(super) const ROWS: &[Row] = &[
     ("Convolution", "convolution_param", |cx| convolution(cx, false)),
@@ -186,14 +186,32 @@ fn pooling(cx: &mut Cx<'_, '_>) -> Result<Vec<ValueId>> {
         let g = cx.g();
         return Ok(vec![if average { g.global_avg_pool(x)? } else { g.global_max_pool(x)? }]);
     }
-    if (0..2).any(|i| kernel[i] == 0 || stride[i] == 0 || pad[i] >= kernel[i]) {
+    let (options, _) = pool_window(&kernel, &stride, &pad, ceil, &[h, w]).map_err(|r| cx.error(r))?;
+    if average {
+        return Ok(vec![cx.g().avg_pool_with(x, &options, PoolDivisor::CountIncludePad)?]);
+    }
+    Ok(vec![cx.g().max_pool(x, &options)?])
+}
+
+/// The windows of Caffe's pooling, one number per axis.
+///
+/// # Errors
+/// Numbers that Caffe refuses, and a last window outside the input, which holds no number.
+pub(super) fn pool_window(
+    kernel: &[usize],
+    stride: &[usize],
+    pad: &[usize],
+    ceil: bool,
+    input: &[usize],
+) -> Result<(WindowOptions, Window), Rule> {
+    if (0..input.len()).any(|i| kernel[i] == 0 || stride[i] == 0 || pad[i] >= kernel[i]) {
         let rule = Rule::new(format!("kernel_size {kernel:?}, stride {stride:?}, pad {pad:?}"));
-        return Err(cx.error(rule.right("kernel and stride at least 1, pad below the kernel")));
+        return Err(rule.right("kernel and stride at least 1, pad below the kernel"));
     }
     let pads = Padding::Explicit(pad.iter().map(|&p| (p, p)).collect());
-    let options = WindowOptions::new(&kernel).stride(&stride).padding(pads).ceil_mode(ceil);
-    let window = options.resolve(&[h, w]).map_err(|r| cx.error(r))?;
-    for (a, p) in window.axes().iter().zip(&pad) {
+    let options = WindowOptions::new(kernel).stride(stride).padding(pads).ceil_mode(ceil);
+    let window = options.resolve(input)?;
+    for (a, p) in window.axes().iter().zip(pad) {
         let room = a.input + 2 * p - a.kernel;
         let mut output = if ceil { room.div_ceil(a.stride) } else { room / a.stride } + 1;
         if pad.iter().any(|&p| p > 0) && (output - 1) * a.stride >= a.input + p {
@@ -204,13 +222,10 @@ fn pooling(cx: &mut Cx<'_, '_>) -> Result<Vec<ValueId>> {
                 "a last window of kernel {} at stride {} outside {} elements",
                 a.kernel, a.stride, a.input
             ));
-            return Err(cx.error(rule.right("windows that meet the image")));
+            return Err(rule.right("windows that meet the image"));
         }
     }
-    if average {
-        return Ok(vec![cx.g().avg_pool_with(x, &options, PoolDivisor::CountIncludePad)?]);
-    }
-    Ok(vec![cx.g().max_pool(x, &options)?])
+    Ok((options, window))
 }
 
 fn lrn(cx: &mut Cx<'_, '_>) -> Result<Vec<ValueId>> {

@@ -112,7 +112,10 @@ pub const FORMATS: &[Format] = &[
         second: Some("caffemodel"),
         recognises: |_| false,
         read: |p| Ok(Content::Network(Box::new(caffe::import(&p.first, p.second.as_deref())?))),
-        write: None,
+        write: Some(Write::Network(|m| {
+            let both = caffe::export(m.graph(), m.weights(), &m.metadata())?;
+            Ok(Parts { first: both.prototxt.into(), second: Some(both.caffemodel), path: PathBuf::new() })
+        })),
     },
     Format {
         name: "ConvNetJS",

@@ -4,13 +4,16 @@ use super::weighted::window_lines;
 use super::{Array, Layer, Writer, unique};
 use crate::caffe::weighted::pool_window;
 use gabor_graph::ops::{
-    AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce, Slice,
+    AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce, Slice, Transpose,
 };
 use gabor_graph::{Node, ValueId};
 use gabor_tensor::{Axis, PoolDivisor, Reduction, Rule, Window};
 
 /// What is kept of an axis: `(axis, start, end, extent)`.
 pub(super) type Cut = (usize, usize, usize, usize);
+
+/// Most parts that an axis is cut into.
+const MOST_PARTS: usize = 64;
 
 impl<'a> Writer<'a> {
     /// Writes the node if it is one of these.
@@ -37,6 +40,8 @@ impl<'a> Writer<'a> {
             let Some(d) = op.axis.checked_sub(1) else { return Err(Rule::new("a part of the batch")) };
             let x = self.bottom(node.inputs[0])?;
             self.slice(&node.name, x, (op.axis, op.start, op.end, extents[d]), Some(node.outputs[0]));
+        } else if let Some(op) = node.op::<Transpose>() {
+            self.swap(node, &op.perm)?;
         } else {
             return Ok(false);
         }
@@ -103,6 +108,54 @@ impl<'a> Writer<'a> {
         let mut lines = vec![format!("pool: {}", if average { "AVE" } else { "MAX" })];
         lines.extend(window_lines(&kernel, &kernel, &[], &[]));
         self.push(&node.name, "Pooling", vec![x], lines, vec![], Some(node.outputs[0]));
+        Ok(())
+    }
+
+    /// Two neighbouring axes change places, as in a shuffle of channels: the value is cut along one of them, and the parts are
+    /// joined along the other.
+    fn swap(&mut self, node: &Node, perm: &[usize]) -> Result<(), Rule> {
+        let extents = self.extents(node.inputs[0])?;
+        let i = perm.iter().enumerate().position(|(i, &p)| i != p).unwrap_or(0);
+        let wrong =
+            || Rule::new(format!("axes in the order {perm:?}")).right("two neighbours behind the batch that swap");
+        let swaps = (0..perm.len()).all(|j| {
+            perm[j]
+                == if j == i {
+                    i + 1
+                } else if j == i + 1 {
+                    i
+                } else {
+                    j
+                }
+        });
+        if i == 0 || !swaps {
+            return Err(wrong());
+        }
+        let (a, b) = (extents[i - 1], extents[i]);
+        // Of both axes the shorter one is cut.
+        let (cut, parts, joined, part) = if a <= b { (i, a, i + 1, [b, 1]) } else { (i + 1, b, i, [1, a]) };
+        if parts > MOST_PARTS {
+            let rule = Rule::new(format!("axes of {a} and {b} elements that swap"));
+            return Err(rule.right(format!("one of at most {MOST_PARTS}, of which each becomes a layer")));
+        }
+        let mut shape = extents.clone();
+        shape[i - 1..=i].copy_from_slice(&part);
+        let dims: String = shape.iter().map(|d| format!(" dim: {d}")).collect();
+        let mut x = vec![self.bottom(node.inputs[0])?];
+        if parts > 1 {
+            let base = format!("{}_parts", node.name);
+            x = vec![self.push(&base, "Slice", x, vec![format!("axis: {cut}")], vec![], None)];
+            x.extend((1..parts).map(|_| unique(&mut self.top_names, &base)));
+            if let Some(layer) = self.layers.last_mut() {
+                layer.tops.clone_from(&x);
+            }
+        }
+        let turned = x.into_iter().map(|top| {
+            let lines = vec![format!("shape {{ dim: 0{dims} }}")];
+            self.push(&format!("{}_part", node.name), "Reshape", vec![top], lines, vec![], None)
+        });
+        let turned: Vec<String> = turned.collect();
+        self.push(&node.name, "Concat", turned, vec![format!("axis: {joined}")], vec![], Some(node.outputs[0]));
         Ok(())
     }
 

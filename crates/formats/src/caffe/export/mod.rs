@@ -81,8 +81,8 @@ struct Writer<'a> {
 /// (Clip and Swish are there since 2018). `metadata` becomes comments.
 ///
 /// Caffe rounds the sizes of pooling up; where that makes more windows than the graph has, a Slice cuts the last ones off.
-/// Batch normalisation becomes two layers, nearest upsampling a Deconvolution, and padding or every second element a
-/// Convolution that changes nothing else.
+/// Batch normalisation becomes two layers, a shuffle of channels a Slice and a Concat, nearest upsampling a Deconvolution, and
+/// padding or every second element a Convolution that changes nothing else.
 ///
 /// # Errors
 /// All nodes that no layers of Caffe express, with names and reasons; inputs without a batch; an output that is an input or

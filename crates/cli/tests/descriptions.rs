@@ -29,7 +29,8 @@ fn a_file_describes_a_network_for_every_command() {
     assert!(json(last.lines().last().unwrap())["model"].is_string());
     std::fs::remove_file(p.path("net.toml")).unwrap();
     assert!(String::from_utf8(common::read(&p.path("run/config.toml"))).unwrap().contains("res[conv3-4 bn"));
-    p.done(&["train", "--resume", "run", "max_steps=none", "--json"]);
+    let resumed = p.done(&["train", "--resume", "run", "max_steps=none", "--json"]);
+    assert!(!resumed.contains("other settings"), "{resumed}");
     assert!(json(&p.done(&["eval", "run/model.onnx", "--json"]))["top1"].is_number());
     assert!(p.done(&["summary", "run/model.onnx"]).contains("stem"));
 

@@ -195,7 +195,6 @@ fn preset(data: &dyn Dataset) -> &'static str {
     }
 }
 
-/// The network that a configuration names, for the classes and colours of the data.
 /// The configuration with the text of the `.toml` file that its key `net` names, and that file: so a run keeps the
 /// description itself, and goes on when the file is gone.
 fn with_description(config: &Config) -> Result<(Config, Option<String>)> {
@@ -215,9 +214,12 @@ fn with_description(config: &Config) -> Result<(Config, Option<String>)> {
         let rule = Rule::new("the file describes no network");
         return Err(Error::new(config.net.clone(), rule.right("net = \"…\" in the notation, or [[layer]] tables")));
     }
+    // As a run's own configuration gives it back.
+    let net = net.trim().to_string();
     Ok((Config { net, ..config.clone() }, Some(config.net.clone())))
 }
 
+/// The network that a configuration names, for the classes and colours of the data.
 fn make_network(config: &Config, splits: &Splits) -> Result<Network> {
     let place = |e: gabor_graph::Error| Error::new(format!("key `net`: {}", e.place()), e.rule().clone());
     let mut options = zoo::Options { classes: Some(splits.classes().len()), ..Default::default() };

@@ -264,6 +264,22 @@ fn weighted(g: &mut Graph, sum: ValueId, d: ValueId, share: ValueId) -> Result<V
     Ok(g.add(sum, part)?)
 }
 
+/// The nearest pattern of parameter names, or the nearest name.
+fn nearest<'a>(pattern: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let bare = pattern.trim_end_matches(['*', '.']);
+    // A layer's name without its star; else a layer's name that is like it.
+    if !bare.is_empty() && names.clone().any(|n| n.starts_with(bare)) {
+        return format!("`{bare}*`");
+    }
+    if !pattern.contains(['*', '?']) {
+        return suggest(pattern, names);
+    }
+    let layers = names.flat_map(|n| n.match_indices('.').map(|(at, _)| &n[..at]));
+    let layers: std::collections::BTreeSet<&str> = layers.collect();
+    let near = layers.iter().map(|l| (strsim::jaro_winkler(bare, l), *l)).max_by(|a, b| a.0.total_cmp(&b.0));
+    near.map_or_else(|| "a pattern such as `conv1*`".into(), |(_, layer)| format!("`{layer}*`"))
+}
+
 /// Trainable parameters that no pattern freezes.
 fn trained(g: &Graph, options: &StepOptions) -> Result<Vec<ValueId>> {
     let all: Vec<ValueId> = g.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| v).collect();
@@ -271,7 +287,7 @@ fn trained(g: &Graph, options: &StepOptions) -> Result<Vec<ValueId>> {
     let factors = options.factors.iter().map(|(p, _)| ("lr_factors", p));
     for (key, pattern) in options.freeze.iter().map(|p| ("freeze", p)).chain(factors) {
         if !all.iter().any(|&v| matches(pattern, name(v))) {
-            let right = suggest(pattern, all.iter().map(|&v| name(v)));
+            let right = nearest(pattern, all.iter().map(|&v| name(v)));
             return Err(Error::new(key, Rule::new(format!("`{pattern}` fits no parameter")).right(right)));
         }
     }

@@ -155,6 +155,11 @@ fn frozen_parameters_stay_and_factors_scale_steps() {
     let e = program(&regression(), &regression(), &StepOptions { freeze: vec!["fc.wieght".into()], ..base() });
     let e = e.unwrap_err().to_string();
     assert_eq!(e, "freeze: `fc.wieght` fits no parameter; right would be: `fc.weight`; all: fc.weight, fc.bias");
+    for (pattern, right) in [("fc", "`fc*`"), ("fcc*", "`fc*`")] {
+        let options = StepOptions { freeze: vec![pattern.into()], ..base() };
+        let e = program(&regression(), &regression(), &options).unwrap_err().to_string();
+        assert_eq!(e, format!("freeze: `{pattern}` fits no parameter; right would be: {right}"));
+    }
     let e = program(&regression(), &regression(), &StepOptions { freeze: vec!["*".into()], ..base() });
     assert!(e.unwrap_err().to_string().contains("none of 2 parameters is left to train"));
 }

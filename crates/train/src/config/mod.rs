@@ -130,7 +130,7 @@ keys! {
     weights_sha256: Option<String> = None, "none or 64 hexadecimal digits", |v| v.as_ref().is_none_or(|t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit()));
     /// Mean and standard deviation by which inputs are normalised.
     normalize: Auto<String> = Auto(None), "auto (as the weights expect it, without weights by the data), data, imagenet, or MEAN,MEAN,MEAN/STD,STD,STD of values in [0, 1]", |v| v.0.as_deref().is_none_or(|t| normalization(t).is_some());
-    /// Parameters that stay as they are, by patterns of their names.
+    /// Parameters that stay as they are, by patterns of their names; running statistics still follow the data.
     freeze: Vec<String> = Vec::new(), "patterns such as conv*,bn1.*", any;
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
     lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());

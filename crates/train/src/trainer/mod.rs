@@ -440,7 +440,11 @@ fn open_directory(directory: &Path, resume: bool, storage: Option<Box<dyn Storag
 fn warn_of_changes(saved: &State, now: &State, sink: &mut dyn Sink) -> Result<()> {
     let changed: Vec<String> = (now.config.iter())
         .filter(|(k, v)| saved.config.get(*k) != Some(v))
-        .map(|(k, v)| format!("{k} from {} to {v}", saved.config.get(k).map_or("nothing", String::as_str)))
+        .map(|(k, v)| match saved.config.get(k) {
+            // A network's description is a page.
+            Some(old) if old.contains('\n') || v.contains('\n') => format!("another text of {k}"),
+            old => format!("{k} from {} to {v}", old.map_or("nothing", String::as_str)),
+        })
         .collect();
     if changed.is_empty() {
         return Ok(());

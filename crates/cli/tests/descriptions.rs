@@ -84,6 +84,22 @@ fn mistakes_in_a_file_are_underlined() {
 }
 
 #[test]
+fn a_summary_tells_what_a_description_leaves_to_rules() {
+    let p = Place::new("rules");
+    let notes = |words: &[&str]| {
+        let all: Vec<&str> = ["summary"].iter().chain(words).chain(&["--json", "--no-time"]).copied().collect();
+        json(&p.done(&all))["notes"].clone()
+    };
+    assert!(notes(&["INPUT 3x8x8 conv3-4 FC-2"])[0].as_str().unwrap().starts_with("no activation is written"));
+    assert!(p.done(&["summary", "INPUT 3x8x8 conv3-4 FC-2", "--no-time"]).contains("note: no activation is written"));
+    assert_eq!(
+        notes(&["resnet18", "--input", "64x96"])[0],
+        "the input is 64x96x96: 64 channels, where resnet18 is published with 3 (3x224x224)"
+    );
+    assert_eq!(notes(&["resnet18", "--input", "64"]), serde_json::json!([]));
+}
+
+#[test]
 fn networks_are_drawn() {
     let p = Place::new("drawn");
     let line = "INPUT 3x32x32 -> conv3-16 bn relu -> [conv1-8 relu | conv1-8 relu conv3-16 relu | POOL3 s1 p1 conv1-8] -> \

@@ -27,6 +27,7 @@ pub struct Network {
     card: Option<Card>,
     scheme: Option<Scheme>,
     without_heads: bool,
+    notes: Vec<String>,
     build: Arc<Build>,
 }
 
@@ -47,6 +48,7 @@ impl Network {
             card: None,
             scheme: None,
             without_heads: false,
+            notes: Vec::new(),
             build: Arc::new(build),
         }
     }
@@ -84,6 +86,14 @@ impl Network {
     pub(crate) fn with_card(mut self, card: Card) -> Self {
         self.card = Some(card);
         self
+    }
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.notes.push(note.to_string());
+        self
+    }
+    /// What its description leaves to a rule that one might not expect, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
     /// The name.
     pub fn name(&self) -> &str {

@@ -23,6 +23,7 @@ Examples:
   gabor summary vgg16
   gabor summary resnet18 --input 3x64x64 --classes 10
   gabor summary c3d --input 3x16x64x64
+  gabor summary 'INPUT 3x32x32 conv3-16*2 maxpool FC-10'     no activation written: ReLUs, as in the VGG table
   gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
   gabor summary '[(CONV-RELU)*N-POOL?]*M-(FC-RELU)*K,SOFTMAX where N=2 M=3 K=1' --input 3x32x32 --classes 10
   gabor summary net.toml
@@ -41,7 +42,7 @@ pub struct Arguments {
     /// A network's name or description, a .toml file that describes it, or an .onnx file
     #[arg(required_unless_present = "list")]
     net: Option<String>,
-    /// Extents of the input
+    /// Extents of the input, channels first: 3x64x96; 64: height and width alike; 1x64: one channel, 64 high and wide
     #[arg(long, value_name = "CxHxW", value_parser = extents)]
     input: Option<Extents>,
     /// Number of classes
@@ -75,6 +76,7 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let Some(net) = &a.net else { return list(a.format.json) };
+    let mut notes = Vec::new();
     let (card, graph) = if is_file(net) {
         if a.input.is_some() || a.classes.is_some() {
             return Err(Failure::Usage(format!(
@@ -89,12 +91,15 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
     } else {
         let network = network(net, a.input.as_ref(), a.classes)?;
+        notes.extend(network.notes().iter().cloned());
+        notes.extend(other_channels(&network));
         (network.card().cloned(), network.graph(Mode::Infer)?)
     };
     if draw(a, &graph)? {
         return Ok(());
     }
-    let s = summary(&graph);
+    let mut s = summary(&graph);
+    s.notes.splice(0..0, notes);
     let time = if a.no_time { None } else { Some(foresee(a, &graph, &s)?) };
     if a.format.json {
         let mut json = to_json(&s, a.batch, time.as_ref());
@@ -112,6 +117,17 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
         output::text(&text)
     }
+}
+
+/// What to say of an input whose channels are not the published ones: `64x96` may have been meant as height and width.
+fn other_channels(network: &gabor::nets::Network) -> Option<String> {
+    let (card, input) = (network.card()?, network.input());
+    let (said, published) = (input.first()?, card.input.first()?);
+    let list = |v: &[usize]| v.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    (card.vocabulary.is_none() && said != published).then(|| {
+        let (all, was) = (list(input), list(card.input));
+        format!("the input is {all}: {said} channels, where {} is published with {published} ({was})", card.name)
+    })
 }
 
 /// The forecast of time, with the machine's peak measured now.

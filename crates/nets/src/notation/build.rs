@@ -15,12 +15,14 @@ const MOST_ELEMENTS: u128 = 1 << 31;
 /// Units of a fully connected layer that says nothing and is not the last.
 const HIDDEN: usize = 128;
 
-/// Builds the network.
-pub(super) fn build(net: &mut Net, plan: &Plan) -> Result<(), Fault> {
-    let mut b = Builder { net, implicit: plan.implicit, relu_due: false, stage: 0, ended: false, counts: [0; 6] };
+/// Builds the network. The number of ReLUs in it that are not written.
+pub(super) fn build(net: &mut Net, plan: &Plan) -> Result<usize, Fault> {
+    let implicit = plan.implicit;
+    let mut b = Builder { net, implicit, relu_due: false, unwritten: 0, stage: 0, ended: false, counts: [0; 6] };
     b.all(&plan.steps)?;
     let flat = b.net.flatten().map(|_| ());
-    flat.map_err(|e| Fault::at(plan.end_span, e.rule().clone()))
+    flat.map_err(|e| Fault::at(plan.end_span, e.rule().clone()))?;
+    Ok(b.unwritten)
 }
 
 struct Builder<'a> {
@@ -28,6 +30,8 @@ struct Builder<'a> {
     implicit: bool,
     /// A ReLU that is not written is due before the next layer.
     relu_due: bool,
+    /// Such ReLUs so far.
+    unwritten: usize,
     /// Number of poolings so far, for the filters of a bare `CONV`.
     stage: u32,
     /// Whether soft-max has ended the network.
@@ -65,7 +69,11 @@ impl Builder<'_> {
     }
     /// Adds the ReLU that is due.
     fn settle(&mut self) -> Result<(), Rule> {
-        if std::mem::take(&mut self.relu_due) { done(self.net.relu()) } else { Ok(()) }
+        if !std::mem::take(&mut self.relu_due) {
+            return Ok(());
+        }
+        self.unwritten += 1;
+        done(self.net.relu())
     }
     fn group(&mut self, step: &Step) -> Result<(), Fault> {
         match &step.what {

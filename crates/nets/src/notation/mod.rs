@@ -106,6 +106,10 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
     network("description", &items, options, &Reading { implicit: true, ..Reading::default() })
 }
 
+/// What is said of a network whose ReLUs follow from the VGG table.
+const UNWRITTEN: &str = "no activation is written, so a ReLU follows each convolution and fully connected layer but the \
+                         last, as in the VGG table; with one written anywhere, none is added";
+
 /// What is said beside a tree.
 #[derive(Default)]
 struct Reading {
@@ -131,7 +135,7 @@ fn network(name: &str, items: &[tree::Item], options: &Options, reading: &Readin
         None => Net::new(name, &input, Mode::Infer),
     };
     let mut net = net.map_err(|e| Fault::at(start, e.rule().clone()))?;
-    build::build(&mut net, &plan)?;
+    let unwritten = build::build(&mut net, &plan)?;
     let classes = net.channels();
     if classes > MOST_CLASSES {
         let rule = Rule::new(format!("{classes} classes")).right(format!("at most {MOST_CLASSES}"));
@@ -143,11 +147,15 @@ fn network(name: &str, items: &[tree::Item], options: &Options, reading: &Readin
         return Err(Fault::at(plan.end_span, rule.right(format!("FC-{want} at the end"))));
     }
     let vocabulary = plan.vocabulary;
-    let build = move |net: &mut Net| build::build(net, &plan).map_err(|fault| Error::new("description", fault.rule));
+    let build = move |net: &mut Net| match build::build(net, &plan) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(Error::new("description", fault.rule)),
+    };
     let network = match vocabulary {
         Some(words) => Network::text(name, input[0], words, classes, build),
         None => Network::new(name, &input, classes, build),
     };
+    let network = if unwritten > 0 { network.with_note(UNWRITTEN) } else { network };
     Ok(match &options.scheme {
         Some(s) => network.with_scheme(s.clone()),
         None => network,

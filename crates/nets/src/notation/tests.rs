@@ -43,6 +43,15 @@ fn the_vgg_table() {
 }
 
 #[test]
+fn relus_that_are_not_written_are_told() {
+    let notes = |text: &str| parse(text, &Options::default()).unwrap().notes().to_vec();
+    assert!(notes("INPUT 3x8x8 conv3-4 FC-2")[0].contains("no activation is written"));
+    // One that is written leaves the rest to the user; where no ReLU comes in, nothing is to be told.
+    assert!(notes("INPUT 3x8x8 conv3-4 tanh conv3-4 FC-2").is_empty());
+    assert!(notes("INPUT 3x8x8 FC-2").is_empty());
+}
+
+#[test]
 fn the_lectures_pattern() {
     let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), ..Options::default() };
     let net = parse("INPUT -> [[CONV -> RELU]*2 -> POOL?]*3 -> [FC -> RELU]*2 -> FC", &o).unwrap();

@@ -1,6 +1,7 @@
 //! The lecture's table of a network, as plain data: per layer its output, values held, parameters, work and field of view.
 
 mod memory;
+mod notes;
 mod sketch;
 mod table;
 
@@ -53,7 +54,8 @@ pub struct Summary {
     pub state: u64,
     /// Floating-point operations for one sample.
     pub flops: u64,
-    /// What is legal but surprising, with the layer's name: dropped rows and columns.
+    /// What is legal but surprising, with the layers' names: dropped rows and columns. Nothing where windows are smaller
+    /// than their stride, and leave gaps everywhere.
     pub notes: Vec<String>,
     peak: u64,
     /// The row of each node.
@@ -81,7 +83,7 @@ pub fn summary(graph: &Graph) -> Summary {
             rows.push(row);
         }
     }
-    let (mut last, mut notes, mut counted) = (None, Vec::new(), HashSet::new());
+    let (mut last, mut counted) = (None, HashSet::new());
     let mut row_of = HashMap::new();
     for layer in layers {
         let nodes: Vec<&Node> = layer.iter().map(|&n| graph.node(n)).collect();
@@ -101,7 +103,6 @@ pub fn summary(graph: &Graph) -> Summary {
         let Some(row) = rows.last_mut() else { continue };
         for node in &nodes {
             row.flops = row.flops.saturating_add(flops(graph, node));
-            notes.extend(node.notes.iter().map(|n| format!("{}: {n}", node.name)));
             for &v in &node.inputs {
                 if counted.insert(v) {
                     count(graph, v, row);
@@ -118,7 +119,7 @@ pub fn summary(graph: &Graph) -> Summary {
         weights: sum(|r| r.weights),
         state: sum(|r| r.state),
         flops: sum(|r| r.flops),
-        notes,
+        notes: notes::notes(graph),
         peak: memory::peak(graph),
         rows: row_of,
         layers: rows,

@@ -116,6 +116,7 @@ pub(crate) const MOST_CLASSES: usize = 1 << 20;
 /// assert_eq!((net.input(), net.classes()), (&[3, 224, 224][..], 7));
 /// let message = zoo::by_name("resnt18", &Options::default()).unwrap_err().to_string();
 /// assert!(message.contains("resnet18"));
+/// assert_eq!(zoo::by_name("U-Net", &Options::default()).unwrap().name(), "unet");
 /// ```
 ///
 /// # Errors
@@ -123,7 +124,8 @@ pub(crate) const MOST_CLASSES: usize = 1 << 20;
 /// by [`Network::graph`].
 pub fn by_name(name: &str, options: &Options) -> Result<Network> {
     let plain = name.trim().to_lowercase().replace('-', "_");
-    let found = entries().find(|e| e.card.name == plain || e.card.aliases.iter().any(|a| a.replace('-', "_") == plain));
+    let exact = |e: &&Entry| e.card.name == plain || e.card.aliases.iter().any(|a| a.replace('-', "_") == plain);
+    let found = entries().find(exact).or_else(|| without_signs(&plain));
     let entry = found.ok_or_else(|| {
         let known = entries().flat_map(|e| std::iter::once(e.card.name).chain(e.card.aliases.iter().copied()));
         let right = crate::nearest::suggestion(&plain, known, &format!("one of {}", names().join(", ")));
@@ -149,6 +151,14 @@ pub fn by_name(name: &str, options: &Options) -> Result<Network> {
         Some(s) => net.with_scheme(s.clone()),
         None => net,
     })
+}
+
+/// The one network that is called so when strokes are passed over: `u_net`, `resnet_50`.
+fn without_signs(plain: &str) -> Option<&'static Entry> {
+    let bare = |name: &str| name.replace(['-', '_'], "");
+    let want = bare(plain);
+    let mut all = entries().filter(|e| std::iter::once(&e.card.name).chain(e.card.aliases).any(|n| bare(n) == want));
+    all.next().filter(|_| all.next().is_none())
 }
 
 /// The length of a text, `[length]`: the published one or the user's.

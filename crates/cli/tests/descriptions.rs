@@ -97,6 +97,17 @@ fn a_summary_tells_what_a_description_leaves_to_rules() {
         "the input is 64x96x96: 64 channels, where resnet18 is published with 3 (3x224x224)"
     );
     assert_eq!(notes(&["resnet18", "--input", "64"]), serde_json::json!([]));
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/layers.toml");
+    assert_eq!(notes(&[docs.to_str().unwrap()]), serde_json::json!([]), "a list adds no ReLU");
+
+    // The list of the zoo has other names, tells the columns of VGG's table apart, and fits the terminal.
+    let list = p.done(&["summary", "--list"]);
+    let line = |name: &str| list.lines().find(|l| l.starts_with(name)).unwrap().to_string();
+    assert!(line("vgg16 ").contains("vgg-d ") && line("vgg16 ").contains("column D"), "{list}");
+    let narrow = p.command(&["summary", "--list"]).env("COLUMNS", "80").output().unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    assert_eq!(narrow.lines().count(), list.lines().count());
+    assert!(narrow.lines().all(|l| l.chars().count() <= 80) && narrow.contains('…'), "{narrow}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ Examples:
   gabor summary 'INPUT 3x32x32 conv3-16*2 maxpool FC-10'     no activation written: ReLUs, as in the VGG table
   gabor summary 'INPUT 3x32x32 -> [[CONV3-16 -> RELU]*2 -> POOL]*2 -> FC-10'
   gabor summary '[(CONV-RELU)*N-POOL?]*M-(FC-RELU)*K,SOFTMAX where N=2 M=3 K=1' --input 3x32x32 --classes 10
-  gabor summary net.toml
+  gabor summary net.toml                   the notation with named blocks, or [[layer]] tables: docs/layers.toml
   gabor summary runs/digits-lenet5-1/model.onnx
   gabor summary resnet50 --svg resnet50.svg
   gabor summary googlenet --dot - | dot -Tpdf -o googlenet.pdf
@@ -142,15 +142,16 @@ fn foresee(a: &Arguments, graph: &Graph, s: &Summary) -> Result<Forecast> {
 fn time_text(f: &Forecast) -> String {
     let threads = if f.threads == 1 { "1 thread".to_string() } else { format!("{} threads", f.threads) };
     format!(
-        "time at batch {}: about {} for inference ({} as planned here), {} for a training step\n\
+        "time at batch {}: about {} for inference, {} for a training step\n\
          a forecast for {threads} that do {:.0} GFLOP/s and read {:.1} GB/s, measured now; nothing was run. Even on an idle\n\
-         machine it may be wrong by a factor of two, on a busy one by more; training is a rougher guess\n",
+         machine it may be wrong by a factor of two, on a busy one by more; training is a rougher guess\n\
+         inference as planned here takes {} of memory, working memory of kernels and packed parameters counted too\n",
         f.batch,
         moment(f.inference),
-        bytes(f.inference_bytes),
         moment(f.training),
         f.peak.gflops,
-        f.peak.gb_s
+        f.peak.gb_s,
+        bytes(f.inference_bytes)
     )
 }
 
@@ -273,12 +274,22 @@ fn list(as_json: bool) -> Result<()> {
     let rows: Vec<Vec<String>> = zoo::cards()
         .map(|c| {
             let input: Vec<String> = c.input.iter().map(usize::to_string).collect();
-            vec![c.name.into(), c.year.to_string(), count(c.parameters), input.join("×"), sentence(c.title)]
+            let (year, aliases) = (c.year.to_string(), c.aliases.join(", "));
+            vec![c.name.into(), aliases, year, count(c.parameters), input.join("×"), sentence(c.title)]
         })
         .collect();
-    output::text(&table(
-        &["network", "year", "parameters", "input", "what it is"],
-        &[false, true, true, false, false],
-        &rows,
-    ))
+    let head = ["network", "also", "year", "parameters", "input", "what it is"];
+    let text = table(&head, &[false, false, true, true, false, false], &rows);
+    output::text(&text.lines().map(|line| cut(line, output::width()) + "\n").collect::<String>())
+}
+
+/// A line of at most so many characters, the last a sign that some are left out.
+fn cut(line: &str, width: Option<usize>) -> String {
+    match width {
+        Some(most) if line.chars().count() > most => {
+            let end = if line.starts_with('─') { '─' } else { '…' };
+            line.chars().take(most - 1).chain([end]).collect()
+        }
+        _ => line.to_string(),
+    }
 }

@@ -115,6 +115,8 @@ const UNWRITTEN: &str = "no activation is written, so a ReLU follows each convol
 struct Reading {
     /// Whether a text without activations is read as the VGG table.
     implicit: bool,
+    /// Whether it is a list of layers, in PyTorch's words.
+    listed: bool,
     /// The input's extents, as a file says; the options may change them.
     input: Option<(Vec<usize>, Span)>,
     /// Number of words, as a file says, if the input is text.
@@ -144,7 +146,11 @@ fn network(name: &str, items: &[tree::Item], options: &Options, reading: &Readin
     if options.classes.is_some_and(|c| c != classes) {
         let want = options.classes.unwrap_or_default();
         let rule = Rule::new(format!("the network ends with {classes} outputs, and there are {want} classes"));
-        return Err(Fault::at(plan.end_span, rule.right(format!("FC-{want} at the end"))));
+        let right = match reading.listed {
+            true => format!("out_features = {want} in the last layer, or none, which takes the classes"),
+            false => format!("FC-{want} at the end"),
+        };
+        return Err(Fault::at(plan.end_span, rule.right(right)));
     }
     let vocabulary = plan.vocabulary;
     let build = move |net: &mut Net| match build::build(net, &plan) {

@@ -52,6 +52,17 @@ fn relus_that_are_not_written_are_told() {
 }
 
 #[test]
+fn words_of_other_notations_are_answered() {
+    let right = |word: &str| {
+        let e = mistake(&format!("INPUT 3x8x8 conv3-4 {word} relu FC-2"));
+        e.split_once("right would be: ").unwrap_or_else(|| panic!("{e}")).1.to_string()
+    };
+    assert_eq!([right("stride3"), right("pad1"), right("groups2"), right("bm")], ["s3", "p1", "g2", "bn"]);
+    let e = mistake("INPUT 3x8x8 conv3-4 s9x FC-2");
+    assert!(e.contains("a number is missing"), "{e}");
+}
+
+#[test]
 fn the_lectures_pattern() {
     let o = Options { input: Some(vec![32]), channels: Some(3), classes: Some(10), ..Options::default() };
     let net = parse("INPUT -> [[CONV -> RELU]*2 -> POOL?]*3 -> [FC -> RELU]*2 -> FC", &o).unwrap();

@@ -226,6 +226,10 @@ pub(super) fn layer(word: &str) -> Result<Layer, Rule> {
         "placebias" => plain(Layer::PlaceBias),
         "softmax" if rest.is_empty() => Ok(Layer::Softmax(None)),
         "softmax" => Ok(Layer::Softmax(Some(positive(rest, MOST_UNITS)?))),
+        "bm" => Err(Rule::new("`bm` is not a layer").right("bn")),
+        "stride" | "pad" | "padding" | "dilation" | "groups" if !rest.is_empty() => {
+            Err(Rule::new(format!("`{}` is not a layer", shown(word))).right(format!("{}{}", &head[..1], shown(rest))))
+        }
         _ => {
             let names = KNOWN.iter().chain(Activation::NAMES).copied();
             let right = crate::nearest::suggestion(&head, names, "CONV3-64, POOL, FC-10, RELU, bn, dropout0.5, …");
@@ -264,7 +268,10 @@ fn split(word: &str) -> (String, &str) {
 pub(super) fn number(text: &str, most: usize) -> Result<usize, Rule> {
     let wrong =
         || Rule::new(format!("`{}` is not a number", shown(text))).right(format!("a whole number up to {most}"));
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+    if text.is_empty() {
+        return Err(Rule::new("a number is missing").right(format!("a whole number up to {most}")));
+    }
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());
     }
     match text.parse() {

@@ -16,9 +16,12 @@ fn commas(n: u64) -> String {
     text
 }
 
-/// Bytes in MiB or GiB.
+/// Bytes in KiB, MiB or GiB.
 fn size(bytes: u64) -> String {
     let mib = bytes as f64 / (1 << 20) as f64;
+    if mib < 1.0 {
+        return format!("{:.1} KiB", mib * 1024.0);
+    }
     if mib >= 1024.0 { format!("{:.2} GiB", mib / 1024.0) } else { format!("{mib:.1} MiB") }
 }
 
@@ -150,7 +153,7 @@ impl Summary {
             if self.state > 0 { format!(", state {}", commas(self.state)) } else { String::new() }
         );
         text += &format!(
-            "values of one sample {} ({}), about twice that with their gradients\n",
+            "values of one sample {} ({}): training keeps them all, inference only those still needed\n",
             commas(self.values),
             size(4 * self.values)
         );
@@ -182,7 +185,7 @@ mod tests {
     fn numbers() {
         assert_eq!(commas(138_357_544), "138,357,544");
         assert_eq!((commas(0), commas(999), commas(1000)), ("0".into(), "999".into(), "1,000".into()));
-        assert_eq!(size(61 << 20), "61.0 MiB");
+        assert_eq!([size(61 << 20), size(1536), size(3 << 30)], ["61.0 MiB", "1.5 KiB", "3.00 GiB"]);
         assert_eq!(work(1_500_000), "1.5 M");
         assert_eq!([span(2e-6), span(0.0123), span(0.5), span(2.0)], ["2 µs", "12.3 ms", "500 ms", "2.0 s"]);
         assert_eq!(shortened("layer1.0.downsample.0", 11), "layer…ple.0");

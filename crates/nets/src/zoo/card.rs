@@ -121,7 +121,10 @@ impl fmt::Display for Preprocessing {
             Some(side) => write!(f, "short side {side} ({filter}), centre crop, ")?,
             None => write!(f, "resized to the input ({filter}), ")?,
         }
-        write!(f, "v / {}", self.divisor)?;
+        match self.divisor {
+            1.0 => write!(f, "v from 0 to 255")?,
+            d => write!(f, "v / {d}")?,
+        }
         for (name, values, neutral) in [("mean", self.mean, 0.0), ("std", self.std, 1.0)] {
             if values.iter().any(|&v| v != neutral) {
                 write!(f, ", {name}")?;

@@ -6,31 +6,63 @@ use crate::{LrnOptions, Net, conv};
 use gabor_graph::Result;
 
 const BASE: Card = Card {
-    title: "very deep network of 3×3 convolutions",
     paper: "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition",
     year: 2015,
     ..Card::TORCHVISION
 };
 
-const fn entry(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
-    Entry { card: Card { name, aliases, parameters, ..BASE }, build }
+/// A column of the table: name, other name, what tells it from the others.
+type Named = (&'static str, &'static [&'static str], &'static str);
+
+const fn entry((name, aliases, title): Named, parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, title, parameters, ..BASE }, build }
 }
 /// A column of the table that torchvision leaves out.
-const fn rare(name: &'static str, aliases: &'static [&'static str], parameters: u64, build: Build) -> Entry {
-    Entry { card: Card { name, aliases, parameters, licence: Card::BASE.licence, ..BASE }, build }
+const fn rare((name, aliases, title): Named, parameters: u64, build: Build) -> Entry {
+    Entry { card: Card { name, aliases, title, parameters, licence: Card::BASE.licence, ..BASE }, build }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("vgg11", &["vgg-a"], 132_863_336, |net, n| vgg(net, n, A, Norm::None, 1)),
-    rare("vgg11_lrn", &["vgg-a-lrn"], 132_863_336, |net, n| vgg(net, n, A, Norm::Lrn, 1)),
-    entry("vgg13", &["vgg-b"], 133_047_848, |net, n| vgg(net, n, B, Norm::None, 1)),
-    rare("vgg16c", &["vgg-c"], 133_638_952, |net, n| vgg(net, n, C, Norm::None, 1)),
-    entry("vgg16", &["vgg-d"], 138_357_544, |net, n| vgg(net, n, D, Norm::None, 1)),
-    entry("vgg19", &["vgg-e"], 143_667_240, |net, n| vgg(net, n, E, Norm::None, 1)),
-    entry("vgg11_bn", &["vgg-a-bn"], 132_868_840, |net, n| vgg(net, n, A, Norm::Batch, 1)),
-    entry("vgg13_bn", &["vgg-b-bn"], 133_053_736, |net, n| vgg(net, n, B, Norm::Batch, 1)),
-    entry("vgg16_bn", &["vgg-d-bn"], 138_365_992, |net, n| vgg(net, n, D, Norm::Batch, 1)),
-    entry("vgg19_bn", &["vgg-e-bn"], 143_678_248, |net, n| vgg(net, n, E, Norm::Batch, 1)),
+    entry(("vgg11", &["vgg-a"], "VGG, column A: 11 layers, 3×3 convolutions"), 132_863_336, |net, n| {
+        vgg(net, n, A, Norm::None, 1)
+    }),
+    rare(
+        ("vgg11_lrn", &["vgg-a-lrn"], "VGG, column A: 11 layers, 3×3 convolutions, with local response normalisation"),
+        132_863_336,
+        |net, n| vgg(net, n, A, Norm::Lrn, 1),
+    ),
+    entry(("vgg13", &["vgg-b"], "VGG, column B: 13 layers, 3×3 convolutions"), 133_047_848, |net, n| {
+        vgg(net, n, B, Norm::None, 1)
+    }),
+    rare(("vgg16c", &["vgg-c"], "VGG, column C: 16 layers, convolutions of 3×3 and 1×1"), 133_638_952, |net, n| {
+        vgg(net, n, C, Norm::None, 1)
+    }),
+    entry(("vgg16", &["vgg-d"], "VGG, column D: 16 layers, 3×3 convolutions"), 138_357_544, |net, n| {
+        vgg(net, n, D, Norm::None, 1)
+    }),
+    entry(("vgg19", &["vgg-e"], "VGG, column E: 19 layers, 3×3 convolutions"), 143_667_240, |net, n| {
+        vgg(net, n, E, Norm::None, 1)
+    }),
+    entry(
+        ("vgg11_bn", &["vgg-a-bn"], "VGG, column A: 11 layers, 3×3 convolutions, with batch normalisation"),
+        132_868_840,
+        |net, n| vgg(net, n, A, Norm::Batch, 1),
+    ),
+    entry(
+        ("vgg13_bn", &["vgg-b-bn"], "VGG, column B: 13 layers, 3×3 convolutions, with batch normalisation"),
+        133_053_736,
+        |net, n| vgg(net, n, B, Norm::Batch, 1),
+    ),
+    entry(
+        ("vgg16_bn", &["vgg-d-bn"], "VGG, column D: 16 layers, 3×3 convolutions, with batch normalisation"),
+        138_365_992,
+        |net, n| vgg(net, n, D, Norm::Batch, 1),
+    ),
+    entry(
+        ("vgg19_bn", &["vgg-e-bn"], "VGG, column E: 19 layers, 3×3 convolutions, with batch normalisation"),
+        143_678_248,
+        |net, n| vgg(net, n, E, Norm::Batch, 1),
+    ),
     Entry {
         card: Card {
             name: "tiny_vgg",

@@ -116,13 +116,17 @@ fn read(text: &str, options: &Options) -> Result<Network, Fault> {
         (true, true) => {
             return Err(Fault::at(top.key("net"), Rule::new("`net` and `layer` together").right("one of them")));
         }
+        (false, false) if top.has("layers") => {
+            let rule = Rule::new("there is no key `layers` here");
+            return Err(Fault::at(top.key("layers"), rule.right("a [[layer]] table for each layer")));
+        }
         (false, false) => {
             let rule = Rule::new("the file describes no network");
             return Err(Fault::at(Span::default(), rule.right("net = \"…\" in the notation, or [[layer]] tables")));
         }
     };
     top.finish(&["name", "input", "vocabulary", "classes", "init", "net", "layer", "blocks"])?;
-    super::network(&name, &items, &options, &Reading { implicit: plain, input, vocabulary })
+    super::network(&name, &items, &options, &Reading { implicit: plain, listed: !plain, input, vocabulary })
 }
 
 /// `input = [3, 32, 32]` or `"3x32x32"`.

@@ -192,6 +192,9 @@ impl<'a> Table<'a> {
             let rule = Rule::new(format!("`{name}` follows from the layer before"));
             return Fault::at(at, rule.right("no such key"));
         }
+        if name == "type" && keys.contains(&"kind") {
+            return Fault::at(at, Rule::new("there is no key `type` here").right("kind = \"conv\""));
+        }
         let all = format!("one of {}", keys.join(", "));
         let right = crate::nearest::suggestion(name, keys.iter().copied(), &all);
         Fault::at(at, Rule::new(format!("there is no key `{}` here", shown(name))).right(right))

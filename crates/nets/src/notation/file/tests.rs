@@ -240,3 +240,24 @@ fn random_files_never_panic() {
     let deep = "{ kind = 'group', layer = [".repeat(60) + &"] }".repeat(60);
     assert!(parse_toml(&format!("input = [3]\nlayer = [{deep}]"), &Options::default()).is_err());
 }
+
+#[test]
+fn words_of_other_programs_are_answered() {
+    let e = mistake("input = [3, 8, 8]\nlayers = [{ kind = 'linear' }]");
+    assert!(e.contains("line 2, column 1: there is no key `layers`") && e.contains("[[layer]]"), "{e}");
+    let e = mistake("input = [3, 8, 8]\n[[layer]]\ntype = 'Conv2d'");
+    assert!(e.contains("line 3, column 1: there is no key `type`") && e.contains("kind = \"conv\""), "{e}");
+    let e = mistake("input = [3, 8, 8]\nclasses = 4\n[[layer]]\nkind = 'linear'\nout_features = 7");
+    assert!(e.contains("7 outputs, and there are 4 classes") && e.contains("out_features = 4"), "{e}");
+}
+
+/// The example of the documents.
+#[test]
+fn the_documented_list_of_layers() {
+    let text = include_str!("../../../../../docs/layers.toml");
+    assert!(is_toml(text));
+    let net = parse_toml(text, &Options::default()).unwrap();
+    assert_eq!((net.input(), net.classes()), (&[3, 32, 32][..], 10));
+    let g = net.graph(Mode::Infer).unwrap();
+    assert_eq!(g.shape(g.find("block.conv1.weight").unwrap()).to_string(), "[32, 32, 3, 3]");
+}

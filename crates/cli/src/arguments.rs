@@ -180,6 +180,35 @@ pub fn is_file(net: &str) -> bool {
             || Path::new(net.split('+').next().unwrap_or(net)).is_file())
 }
 
+/// What is wrong with a network's name that looks like a path.
+pub fn misnamed(net: &str) -> Option<String> {
+    let path = Path::new(net);
+    let names = "right would be: a network's name (gabor summary --list has all), a description, or a .toml file";
+    let what = if net.trim().is_empty() {
+        return Some(format!("--net: the name is empty; {names}"));
+    } else if path.is_dir() {
+        "a directory where a network is wanted"
+    } else if path.is_file() {
+        "a model file, whose input and classes are its own"
+    } else if !net.contains(char::is_whitespace) && (net.contains(['/', '\\']) || gabor::format_of(path).is_ok()) {
+        "no such file"
+    } else {
+        return None;
+    };
+    Some(format!("{net}: {what}; {names}"))
+}
+
+/// The answer to who names a network of the zoo where weights are wanted.
+pub fn holds_no_weights(source: &str) -> Option<String> {
+    let known = !Path::new(source).exists() && gabor::nets::zoo::by_name(source, &Default::default()).is_ok();
+    known.then(|| {
+        format!(
+            "{source}: a network of the zoo, which holds no weights; right would be: a file of weights with --net \
+             {source}, or a name of the hub such as timm/resnet18.a1_in1k"
+        )
+    })
+}
+
 /// Largest file that describes a network.
 const LARGEST_DESCRIPTION: u64 = 1 << 16;
 
@@ -195,7 +224,8 @@ pub fn network(net: &str, input: Option<&Extents>, classes: Option<usize>) -> Re
     }
     let failed = |e: gabor::nets::Error| Failure::Failed(gabor::Error::from(e).to_string());
     if !net.ends_with(".toml") || net.contains('\n') {
-        return gabor::nets::network(net, &options).map_err(failed);
+        return gabor::nets::network(net, &options)
+            .map_err(|e| misnamed(net).map_or_else(|| failed(e), Failure::Failed));
     }
     let bytes = gabor::read_limited(Path::new(net), LARGEST_DESCRIPTION)?;
     let text = String::from_utf8(bytes)
@@ -227,6 +257,16 @@ pub struct Network {
 impl Network {
     /// What a source holds; a line on the terminal shows how far a download is.
     pub fn load(&self, source: &str) -> Result<Loaded> {
+        self.load_part(source, false)
+    }
+    /// The network that a source describes; weights beside it are left alone.
+    pub fn load_network(&self, source: &str) -> Result<Loaded> {
+        self.load_part(source, true)
+    }
+    fn load_part(&self, source: &str, network_only: bool) -> Result<Loaded> {
+        if let Some(text) = holds_no_weights(source) {
+            return Err(Failure::Usage(text));
+        }
         let mut line: Option<(String, Progress)> = None;
         let mut hear = |file: &str, done: u64, total: u64| {
             if line.as_ref().is_none_or(|l| l.0 != file) {
@@ -236,8 +276,8 @@ impl Network {
                 p.draw_bytes(done, file);
             }
         };
-        let loaded =
-            gabor::load_with(source, &mut gabor::LoadOptions { offline: self.offline, progress: Some(&mut hear) });
+        let options = &mut gabor::LoadOptions { offline: self.offline, network_only, progress: Some(&mut hear) };
+        let loaded = gabor::load_with(source, options);
         if let Some((_, p)) = &mut line {
             p.clear();
         }
@@ -260,7 +300,16 @@ impl Given {
                 return Err(Failure::Usage(text.into()));
             }
         };
-        Ok((model_of(self.network.load(source)?, self.net.as_deref())?, source.to_string()))
+        let mut loaded = self.network.load(source)?;
+        let model = match self.net.as_deref().filter(|net| is_file(net)) {
+            Some(file) => {
+                let model = loaded.model_in(&self.network.load_network(file)?)?;
+                loaded.notes.iter().for_each(|n| output::note(n));
+                model
+            }
+            None => model_of(loaded, self.net.as_deref())?,
+        };
+        Ok((model, source.to_string()))
     }
 }
 

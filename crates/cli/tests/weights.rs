@@ -39,6 +39,19 @@ fn formats_lead_to_each_other() {
     p.done(&["convert", "same.safetensors", "named.pth", "--net", "tiny_resnet", "--verify"]);
     assert_eq!(pytorch::read(&common::read(&p.path("named.pth"))).unwrap().weights, weights);
     assert_eq!(Model::open(p.path("m.onnx")).unwrap().weights(), &weights);
+    // A network's eps that a file holds rounded changes nothing, which nobody need hear of.
+    let out = p.gabor(&["convert", "m.onnx", "n.onnx", "--net", "tiny_resnet"]);
+    assert!(out.status.success() && !stderr(&out).contains("running variances"), "{}", stderr(&out));
+    // A file serves as the network.
+    assert!(p.done(&["convert", "w.pth", "f.onnx", "--net", "m.onnx", "--verify"]).contains("logits"));
+    assert_eq!(Model::open(p.path("f.onnx")).unwrap().weights(), &weights);
+    let text = p.fails(1, &["convert", "w.pth", "g.onnx", "--net", "same.safetensors"]);
+    assert!(text.contains("same.safetensors: the file holds weights and describes no network"), "{text}");
+    assert!(p.fails(2, &["convert", "w.pth", "g.onnx", "--net", "m.onnx", "--classes", "10"]).contains("a number"));
+    // Only who says the network may train it.
+    assert!(p.fails(2, &["train", "--weights", "w.pth"]).contains("which network are these weights for?"));
+    let text = p.fails(2, &["train", "--net", "m.onnx", "--weights", "w.pth"]);
+    assert!(text.contains("a model file cannot be trained from"), "{text}");
 }
 
 #[test]
@@ -71,7 +84,23 @@ fn two_files_are_one_network() {
     for source in ["n.cfg", "n.weights", "n.cfg+n.weights"] {
         assert!(p.done(&["convert", source, "n.onnx", "--verify"]).contains("56 numbers"));
     }
-    p.done(&["convert", "n.onnx", "again.cfg", "--verify"]);
+    let said = p.done(&["convert", "n.onnx", "again.cfg", "--verify"]);
+    assert!(said.starts_with("again.cfg and again.weights: "), "{said}");
+    // What nobody named is not overwritten.
+    write(&p.path("own.weights"), "mine");
+    let text = p.fails(2, &["convert", "n.onnx", "own.cfg"]);
+    assert!(text.contains("own.weights: the file is there") && text.contains("own.cfg+own.weights"), "{text}");
+    assert_eq!(common::read(&p.path("own.weights")), b"mine");
+    let said = json(&p.done(&["convert", "n.onnx", "own.cfg+own.weights", "--json"]));
+    assert_eq!(said["files"], serde_json::json!(["own.cfg", "own.weights"]));
+    assert!(p.fails(2, &["convert", "n.cfg", "n.cfg+n.weights"]).contains("one file"));
+    // The description alone needs no weights; to whom it does, both files are named.
+    write(&p.path("n.weights"), &weights[..40]);
+    p.done(&["summary", "n.cfg", "--no-time"]);
+    assert!(p.fails(1, &["convert", "n.cfg", "m.onnx"]).contains("n.cfg with n.weights"));
+    write(&p.path("s.safetensors"), safetensors::write(&Default::default(), &Default::default()));
+    let text = p.fails(1, &["convert", "n.cfg+s.safetensors", "m.onnx"]);
+    assert!(text.contains("s.safetensors: a file of safetensors beside one of Darknet"), "{text}");
     assert_eq!(common::read(&p.path("again.weights"))[20..], weights[20..]);
 }
 
@@ -107,6 +136,27 @@ fn weights_and_a_name_are_a_model() {
     assert_eq!((a[0]["top"].as_array().unwrap().len(), &a), (3, &b));
     assert!(p.fails(1, &["predict", "w.pth", "x.bmp"]).contains("--net NET"));
     assert!(p.fails(2, &["predict", "w.pth"]).contains("no pictures"));
+    p.done(&["convert", "w.pth", "m.onnx", "--net", "resnet20"]);
+    assert_eq!(json(&p.done(&["predict", "w.pth", "x.bmp", "--net", "m.onnx", "--json"])), a);
+    // Names of the zoo are no weights, and weights are no models to be run.
+    for words in [
+        &["predict", "resnet20", "x.bmp"][..],
+        &["convert", "resnet20", "q.onnx"],
+        &["run", "resnet20", "--output", "o"],
+    ] {
+        assert!(p.fails(2, words).contains("resnet20: a network of the zoo, which holds no weights"));
+    }
+    assert!(p.fails(2, &["run", "w.pth", "--output", "o"]).contains("run takes .onnx"));
+    let text = p.fails(2, &["run", "m.onnx", "--output", "o", "--grad", "foo=dy.npy"]);
+    assert!(text.contains("no output `foo`; right would be: `logits`"), "{text}");
+    assert!(p.fails(2, &["train", "resnet20"]).contains("--net resnet20"));
+    assert!(p.fails(2, &["train", "--net", "mlp", "net=lenet5"]).contains("net=lenet5: net is given twice"));
+    write(&p.path("l.toml"), "classes = 3\n[[layer]]\nkind = \"relu\"\n");
+    assert!(p.fails(2, &["train", "l.toml"]).contains("right would be: --net l.toml"));
+    for (net, what) in [("none.cfg", "no such file"), ("./none.pth", "no such file"), (".", "a directory")] {
+        let text = p.fails(1, &["predict", "w.pth", "x.bmp", "--net", net]);
+        assert!(text.contains(&format!("{net}: {what}")), "{text}");
+    }
     let s = p.done(&["summary", "w.pth"]);
     assert!(s.contains("conv1.weight") && s.contains("[16, 3, 3, 3]") && s.contains("PyTorch: "), "{s}");
     assert_eq!(json(&p.done(&["summary", "w.pth", "--json"]))["sha256"].as_str().unwrap().len(), 64);

@@ -80,8 +80,8 @@ pub use files::{read_limited, write_aside};
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;
 pub use load::{
-    Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, hub_name, load,
-    load_with, writer,
+    Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, format_of,
+    hub_name, load, load_with, writer,
 };
 pub use model::{Bound, Model, Prediction};
 pub use page::{confusion, page};

@@ -1,6 +1,6 @@
 //! `gabor convert`: from one file to another.
 
-use crate::arguments::{Extents, Format, Network, extents, network_of};
+use crate::arguments::{Extents, Format, Network, extents, is_file, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -23,9 +23,9 @@ const SEEDS: u64 = 3;
 pub struct Arguments {
     /// The file to read, or a name of the hub; a network in two files by either of them, or as A+B
     src: String,
-    /// The file to write
+    /// The file to write; of a format of two files either, and the other one must be new unless both are named, as A+B
     dst: PathBuf,
-    /// The network that weights belong to: a name, a description, or a .toml file
+    /// The network that weights belong to: a name, a description, a .toml file, or a model file
     #[arg(long, value_name = "NET")]
     net: Option<String>,
     /// Extents of the network's input
@@ -74,15 +74,16 @@ Examples:
 Read:    {}
 Written: {}
 
-JSON: `file`, `tensors`, `elements`, `notes`; with --verify `differences` (`output`, `absolute`, `relative`).",
+JSON: `file`, `files` (all that were written), `tensors`, `elements`, `notes`; with --verify `differences` (`output`, `absolute`, `relative`).",
         list(|_| true),
         list(|f| f.write.is_some())
     )
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let (_, write) = gabor::writer(&a.dst).map_err(|e| Failure::Usage(e.to_string()))?;
-    if same_file(Path::new(&a.src), &a.dst) {
+    let (format, write) = gabor::writer(&a.dst).map_err(|e| Failure::Usage(e.to_string()))?;
+    let target = Target::new(&a.dst)?;
+    if a.src.split('+').map(Path::new).chain([Path::new(&a.src)]).any(|s| target.files().any(|d| same_file(s, d))) {
         return Err(Failure::Usage(format!("{}: source and destination are one file; right would be: two", a.src)));
     }
     let mut loaded = a.network.load(&a.src)?;
@@ -90,27 +91,41 @@ pub fn run(a: &Arguments) -> Result<()> {
     // Weights that name their network stay weights where weights are written, unless the user names one.
     let named = matches!(write, Write::Network(_)).then_some(()).and(loaded.architecture.clone());
     let net = a.net.clone().or(named);
-    let network = match &net {
-        Some(net) => network_of(&loaded, Some(net), a.input.as_ref(), names.as_ref().map(Vec::len))?,
+    let described = match net.as_deref().filter(|net| is_file(net)) {
+        Some(file) if a.input.is_some() => {
+            let text = format!("{file}: a model file has its own input; right would be: no --input");
+            return Err(Failure::Usage(text));
+        }
+        Some(file) => Some(a.network.load_network(file)?),
         None => None,
     };
-    if let (Write::Network(_), None, None) = (write, &loaded.graph, &network) {
+    let network = match &net {
+        Some(net) if described.is_none() => {
+            network_of(&loaded, Some(net), a.input.as_ref(), names.as_ref().map(Vec::len))?
+        }
+        _ => None,
+    };
+    let alone = loaded.graph.is_none() && network.is_none() && described.is_none();
+    if alone && matches!(write, Write::Network(_)) {
         let text = format!("{}: weights alone are no model; right would be: --net NET, such as --net resnet18", a.src);
         return Err(Failure::Usage(text));
     }
     // Weights stay weights, unless a network is wanted or named.
-    if let (Write::Weights(write), None, None) = (write, &loaded.graph, &network) {
+    if let (Write::Weights(write), true) = (write, alone) {
         if a.classes.is_some() || a.preprocessing.is_some() {
             let text = format!("{}: a file of weights says neither classes nor preprocessing", a.dst.display());
             return Err(Failure::Usage(text + "; right would be: .onnx, or without --classes and --preprocessing"));
         }
-        save(&a.dst, &write(&loaded.weights)?)?;
+        target.save(&write(&loaded.weights)?)?;
         if a.verify {
             same_tensors(&loaded.weights, &gabor::load(&a.dst.display().to_string())?.weights)?;
         }
-        return report(a, &loaded.weights, &loaded.notes, if a.verify { Some(Vec::new()) } else { None });
+        return report(a, &target, &loaded.weights, &loaded.notes, if a.verify { Some(Vec::new()) } else { None });
     }
-    let mut model = loaded.model(network.as_ref())?;
+    let mut model = match &described {
+        Some(file) => loaded.model_in(file)?,
+        None => loaded.model(network.as_ref())?,
+    };
     if let Some(names) = names {
         if names.len() != model.class_count()? {
             let text = format!("{} names of classes for {}", names.len(), model.class_count()?);
@@ -125,9 +140,12 @@ pub fn run(a: &Arguments) -> Result<()> {
         Write::Network(write) => write(&model)?,
         Write::Weights(write) => write(model.weights())?,
     };
-    save(&a.dst, &bytes)?;
+    target.save(&bytes)?;
+    if format.name == "Darknet" && !model.classes().is_empty() {
+        loaded.notes.push(format!("{}: the format says no names of classes", a.dst.display()));
+    }
     let differences = if a.verify { Some(verify(&model, &a.dst, network.as_ref())?) } else { None };
-    report(a, model.weights(), &loaded.notes, differences)
+    report(a, &target, model.weights(), &loaded.notes, differences)
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -135,25 +153,56 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 fn class_names(path: &Path) -> Result<Vec<String>> {
+    if path.to_str().is_some_and(|p| p.parse::<u64>().is_ok()) && !path.exists() {
+        let text = format!("--classes {}: a number; right would be: a file with a name for each class", path.display());
+        return Err(Failure::Usage(text));
+    }
     let bytes = gabor::read_limited(path, 64 << 20)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
 }
 
-/// Writes the file, and the one that belongs to it; the user may have named either.
-fn save(dst: &Path, parts: &Parts) -> Result<()> {
-    let (Some(second), Ok((format, _))) = (&parts.second, gabor::writer(dst)) else {
-        return Ok(gabor::write_aside(dst, &parts.first)?);
-    };
-    let ending = format.second.unwrap_or_default();
-    let named_second = dst.extension().and_then(|e| e.to_str()).is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    let (network, weights) = if named_second {
-        (dst.with_extension(format.extensions[0]), dst.to_path_buf())
-    } else {
-        (dst.to_path_buf(), dst.with_extension(ending))
-    };
-    gabor::write_aside(&network, &parts.first)?;
-    Ok(gabor::write_aside(&weights, second)?)
+/// The files that are written.
+struct Target {
+    /// The file; of two, the one with the network.
+    first: PathBuf,
+    /// The one with the weights.
+    second: Option<PathBuf>,
+}
+
+impl Target {
+    /// The files that a destination stands for: the user names either of two, or both.
+    fn new(dst: &Path) -> Result<Self> {
+        let (format, _) = gabor::writer(dst).map_err(|e| Failure::Usage(e.to_string()))?;
+        let Some(ending) = format.second else { return Ok(Target { first: dst.to_path_buf(), second: None }) };
+        if let Some((a, b)) = dst.to_str().and_then(|d| d.split_once('+')) {
+            return Ok(Target { first: a.into(), second: Some(b.into()) });
+        }
+        let named_second = dst.extension().and_then(|e| e.to_str()).is_some_and(|e| e.eq_ignore_ascii_case(ending));
+        let other = dst.with_extension(if named_second { format.extensions[0] } else { ending });
+        let (first, second) = if named_second { (&other, dst) } else { (&dst.to_path_buf(), &*other) };
+        // What nobody named is nobody's to overwrite.
+        if other.exists() {
+            let (first, second) = (first.display(), second.display());
+            return Err(Failure::Usage(format!(
+                "{}: the file is there, and {} goes with one of that name; right would be: another name, or both, to \
+                 write both anew: {first}+{second}",
+                other.display(),
+                dst.display(),
+            )));
+        }
+        Ok(Target { first: first.clone(), second: Some(second.to_path_buf()) })
+    }
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&*self.first).chain(self.second.as_deref())
+    }
+    fn save(&self, parts: &Parts) -> Result<()> {
+        gabor::write_aside(&self.first, &parts.first)?;
+        match (&self.second, &parts.second) {
+            (Some(path), Some(bytes)) => Ok(gabor::write_aside(path, bytes)?),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What was written, read back and run beside what was read.
@@ -176,13 +225,19 @@ fn same_tensors(a: &Weights, b: &Weights) -> Result<()> {
     }
 }
 
-fn report(a: &Arguments, weights: &Weights, notes: &[String], differences: Option<Vec<Difference>>) -> Result<()> {
+fn report(
+    a: &Arguments,
+    target: &Target,
+    weights: &Weights,
+    notes: &[String],
+    differences: Option<Vec<Difference>>,
+) -> Result<()> {
     let (tensors, elements) = (weights.len(), weights.elements());
-    let file = a.dst.display().to_string();
+    let files: Vec<String> = target.files().map(|f| f.display().to_string()).collect();
     let bad = |d: &Difference| d.relative.is_nan() || d.relative > a.tolerance;
     let far: Vec<&Difference> = differences.iter().flatten().filter(|d| bad(d)).collect();
     if a.format.json {
-        let mut value = json!({ "file": file, "tensors": tensors, "elements": elements, "notes": notes });
+        let mut value = json!({ "file": a.dst.display().to_string(), "files": files, "tensors": tensors, "elements": elements, "notes": notes });
         if let Some(all) = &differences {
             // JSON has no infinity; null says that shapes differ or a number is none.
             value["differences"] = (all.iter())
@@ -193,7 +248,7 @@ fn report(a: &Arguments, weights: &Weights, notes: &[String], differences: Optio
         output::json(&value)?;
     } else {
         notes.iter().for_each(|n| output::note(n));
-        let mut text = format!("{file}: {tensors} tensors, {} numbers\n", count(elements as u64));
+        let mut text = format!("{}: {tensors} tensors, {} numbers\n", files.join(" and "), count(elements as u64));
         match &differences {
             Some(all) if all.is_empty() => text += "verified: every tensor reads back the same\n",
             Some(all) => {

@@ -1,6 +1,6 @@
 //! `gabor run`: a model on raw tensors.
 
-use crate::arguments::{Compute, Format, pair};
+use crate::arguments::{Compute, Format, holds_no_weights, pair};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -48,6 +48,16 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
+    let shown = a.model.display();
+    if let Some(text) = a.model.to_str().and_then(holds_no_weights) {
+        return Err(Failure::Usage(text));
+    }
+    if let Ok(format) = gabor::format_of(&a.model)
+        && format.name != "ONNX"
+    {
+        let text = format!("{shown}: run takes .onnx; right would be: what gabor convert {shown} model.onnx makes");
+        return Err(Failure::Usage(text));
+    }
     let inputs = read_inputs(&a.inputs)?;
     let bound = Model::bind(&a.model, inputs)?;
     let (model, inputs) = (bound.model.on(a.compute.backend()?), bound.inputs);
@@ -120,7 +130,13 @@ fn seed(model: &Model, text: &str) -> Result<(String, Tensor)> {
     let named = text.rsplit_once('=').filter(|(name, _)| outputs.contains(name));
     let (name, path) = match (named, outputs.as_slice()) {
         (Some((name, path)), _) => (name.to_string(), path),
-        (None, [only]) => (only.to_string(), text),
+        (None, [only]) => match text.rsplit_once('=') {
+            Some((name, _)) if !Path::new(text).exists() => {
+                let text = format!("--grad {text}: the model has no output `{name}`; right would be: `{only}`");
+                return Err(Failure::Usage(text));
+            }
+            _ => (only.to_string(), text),
+        },
         (None, all) => {
             let rule = format!(
                 "--grad {text}: the model has {} outputs; right would be: NAME=FILE with one of {}",

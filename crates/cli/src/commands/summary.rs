@@ -83,7 +83,7 @@ pub fn run(a: &Arguments) -> Result<()> {
                 "{net}: a model file has its own input and classes; right would be: no --input and no --classes"
             )));
         }
-        let loaded = a.network.load(net)?;
+        let loaded = a.network.load_network(net)?;
         match (&loaded.graph, network_of(&loaded, None, None, None)?) {
             (Some(graph), _) => (None, graph.clone()),
             (None, Some(network)) => (network.card().cloned(), network.graph(Mode::Infer)?),

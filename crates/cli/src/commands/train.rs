@@ -1,6 +1,6 @@
 //! `gabor train`: from pictures to a model.
 
-use crate::arguments::{Format, Network, backend};
+use crate::arguments::{Format, Network, backend, holds_no_weights, misnamed};
 use crate::commands::eval;
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -80,11 +80,29 @@ pub fn run(a: &Arguments) -> Result<()> {
         _ => None,
     };
     if let Some(p) = &pretrained {
-        if let Some(net) = p.architecture.as_ref().filter(|_| config.net == Config::default().net) {
-            config.net.clone_from(net);
+        if !named_network(a)? {
+            // The file may say whose weights they are: the hub's, or a model of this program.
+            let trained = || -> Option<String> {
+                let notes: serde_json::Value = serde_json::from_str(p.metadata.provenance.as_deref()?).ok()?;
+                notes["config"]["net"].as_str().map(String::from)
+            };
+            config.net = p.architecture.clone().or_else(trained).ok_or_else(|| {
+                let source = config.weights.as_deref().unwrap_or_default();
+                Failure::Usage(format!("{source}: which network are these weights for? right would be: --net NET"))
+            })?;
         }
         p.prepare(&mut config)?;
         p.notes.iter().for_each(|n| output::note(n));
+    }
+    let net = Path::new(&config.net);
+    if net.is_dir() || gabor::format_of(net).is_ok() && !config.net.contains(char::is_whitespace) {
+        if net.is_file() {
+            let text = format!("{}: a model file cannot be trained from", config.net);
+            return Err(Failure::Usage(
+                text + "; right would be: --net with the network's name, and the file as --weights",
+            ));
+        }
+        return Err(Failure::Usage(misnamed(&config.net).unwrap_or_default()));
     }
     let setup = Setup::new(&config)?;
     let backend = backend(config.threads.0)?;
@@ -116,6 +134,12 @@ pub fn run(a: &Arguments) -> Result<()> {
         output::text(&farewell(&setup, &finished, &directory))?;
     }
     Ok(())
+}
+
+/// Whether a `.toml` file is a network and no configuration: it has layers, or classes beside its notation.
+fn describes_layers(text: &str) -> bool {
+    let classes = |l: &str| l.strip_prefix("classes").is_some_and(|rest| rest.trim_start().starts_with('='));
+    text.lines().map(str::trim).any(|l| l.starts_with("[[layer") || classes(l))
 }
 
 /// Variables that the project's own tests read, under the prefix of settings.
@@ -153,16 +177,45 @@ fn configuration(a: &Arguments) -> Result<Config> {
         ("run", a.out.clone()),
         ("threads", a.threads.map(|t| t.to_string())),
     ];
+    for (key, value) in flags.iter().filter_map(|(k, v)| Some((k, v.as_ref()?))) {
+        if let Some(word) = words.iter().find(|w| w.split_once('=').is_some_and(|(k, _)| k.trim() == *key)) {
+            let text =
+                format!("{word}: {key} is given twice, also by its option as {value}; right would be: one of them");
+            return Err(Failure::Usage(text));
+        }
+    }
     words.extend(flags.into_iter().filter_map(|(k, v)| v.map(|v| format!("{k}={v}"))));
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .filter(|(k, _)| !NOT_SETTINGS.contains(&k.as_str()))
         .collect();
+    if let Some(word) = a.words.iter().find(|w| holds_no_weights(w).is_some()) {
+        return Err(Failure::Usage(format!("{word}: a network's name; right would be: --net {word}")));
+    }
+    if let Some(file) = &file
+        && a.resume.is_none()
+        && gabor::read_limited(file, 1 << 20).is_ok_and(|b| describes_layers(&String::from_utf8_lossy(&b)))
+    {
+        let file = file.display();
+        return Err(Failure::Usage(format!("{file}: the file describes a network; right would be: --net {file}")));
+    }
     let of_words = |e: &gabor::train::Error| e.place().starts_with("argument");
     let config = Config::load(file.as_deref(), environment, &words);
     let config = config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })?;
     config.validate()?;
     Ok(config)
+}
+
+/// Whether the user says what network to train.
+fn named_network(a: &Arguments) -> Result<bool> {
+    let says =
+        |text: &str| text.trim_start().strip_prefix("net").is_some_and(|rest| rest.trim_start().starts_with('='));
+    if a.net.is_some() || a.words.iter().any(|w| says(w)) || std::env::var_os("GABOR_NET").is_some() {
+        return Ok(true);
+    }
+    let Some(file) = a.words.iter().find(|w| !w.contains('=') && w.ends_with(".toml")) else { return Ok(false) };
+    let bytes = gabor::read_limited(Path::new(file), 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).lines().any(says))
 }
 
 /// The first signal asks the loop to save and stop, the second ends the process at once.

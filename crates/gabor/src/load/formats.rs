@@ -27,6 +27,8 @@ pub struct Parts {
     pub second: Option<Vec<u8>>,
     /// The path of a file that is read, for what its format keeps beside it; empty for bytes to be written.
     pub path: PathBuf,
+    /// The path of the other file, where one is read.
+    pub beside: Option<PathBuf>,
 }
 
 /// What makes the bytes of a file, or of two.
@@ -103,7 +105,7 @@ pub const FORMATS: &[Format] = &[
         read: |p| Ok(Content::Network(Box::new(darknet::import(&p.first, p.second.as_deref())?))),
         write: Some(Write::Network(|m| {
             let both = darknet::export(m.graph(), m.weights())?;
-            Ok(Parts { first: both.cfg.into(), second: Some(both.weights), path: PathBuf::new() })
+            Ok(Parts { first: both.cfg.into(), second: Some(both.weights), path: PathBuf::new(), beside: None })
         })),
     },
     Format {
@@ -114,7 +116,7 @@ pub const FORMATS: &[Format] = &[
         read: |p| Ok(Content::Network(Box::new(caffe::import(&p.first, p.second.as_deref())?))),
         write: Some(Write::Network(|m| {
             let both = caffe::export(m.graph(), m.weights(), &m.metadata())?;
-            Ok(Parts { first: both.prototxt.into(), second: Some(both.caffemodel), path: PathBuf::new() })
+            Ok(Parts { first: both.prototxt.into(), second: Some(both.caffemodel), path: PathBuf::new(), beside: None })
         })),
     },
     Format {
@@ -128,7 +130,7 @@ pub const FORMATS: &[Format] = &[
 ];
 
 fn one(first: Vec<u8>) -> Result<Parts> {
-    Ok(Parts { first, second: None, path: PathBuf::new() })
+    Ok(Parts { first, second: None, path: PathBuf::new(), beside: None })
 }
 
 fn is_safetensors(bytes: &[u8]) -> bool {
@@ -163,6 +165,14 @@ pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<&'static Format> {
     by_bytes.or_else(|| by_ending(path)).ok_or_else(|| unknown(path, "that is read", FORMATS.iter()))
 }
 
+/// The format that a path's ending says.
+///
+/// # Errors
+/// An ending of which none is read.
+pub fn format_of(path: &Path) -> Result<&'static Format> {
+    by_ending(path).ok_or_else(|| unknown(path, "that is read", FORMATS.iter()))
+}
+
 /// What writes a file of that ending.
 ///
 /// # Errors
@@ -173,12 +183,18 @@ pub fn writer(path: &Path) -> Result<(&'static Format, Write)> {
 }
 
 /// A file and the one that belongs to it, in the format's order, and the checksum of both.
-pub(super) fn parts(format: &Format, path: &Path, bytes: Vec<u8>, second: Option<PathBuf>) -> Result<(Parts, String)> {
+pub(super) fn parts(
+    format: &Format,
+    path: &Path,
+    bytes: Vec<u8>,
+    second: Option<PathBuf>,
+    network_only: bool,
+) -> Result<(Parts, String)> {
     let mut hash = Sha256::new();
     hash.update(&bytes);
     let origin = path.to_path_buf();
     let parts = match (format.second, second) {
-        (None, None) => Parts { first: bytes, second: None, path: origin },
+        (None, None) => Parts { first: bytes, second: None, path: origin, beside: None },
         (None, Some(other)) => {
             let rule = Rule::new(format!("a second file for {}, which is one file", format.name));
             return Err(Error::new(other.display().to_string(), rule));
@@ -187,13 +203,18 @@ pub(super) fn parts(format: &Format, path: &Path, bytes: Vec<u8>, second: Option
             let is_weights = ending(path) == weights;
             let wanted = if is_weights { format.extensions[0] } else { weights };
             let beside = given.clone().unwrap_or_else(|| path.with_extension(wanted));
-            if is_weights || given.is_some() || beside.exists() {
+            if is_weights || given.is_some() || (beside.exists() && !network_only) {
                 let other = files::read_limited(&beside, super::LARGEST_FILE)?;
+                if let Some(f) = FORMATS.iter().find(|f| (f.recognises)(&other)) {
+                    let rule = Rule::new(format!("a file of {} beside one of {}", f.name, format.name));
+                    let right = format!(".{wanted}; weights of other formats with --net {}", path.display());
+                    return Err(Error::new(beside.display().to_string(), rule.right(right)));
+                }
                 hash.update(&other);
                 let (first, second) = if is_weights { (other, bytes) } else { (bytes, other) };
-                Parts { first, second: Some(second), path: origin }
+                Parts { first, second: Some(second), path: origin, beside: Some(beside) }
             } else {
-                Parts { first: bytes, second: None, path: origin }
+                Parts { first: bytes, second: None, path: origin, beside: None }
             }
         }
     };

@@ -29,6 +29,8 @@ pub type Hear<'a> = &'a mut dyn FnMut(&str, u64, u64);
 pub struct LoadOptions<'a> {
     /// Leave the network alone, whatever the environment says.
     pub offline: bool,
+    /// Of a network in two files read the description alone, unless the weights are named.
+    pub network_only: bool,
     /// Hears of downloads.
     pub progress: Option<Hear<'a>>,
 }
@@ -88,7 +90,7 @@ fn fetch(source: &str, name: &Name, options: &mut LoadOptions<'_>) -> Result<Loa
             }
         }
     };
-    let mut loaded = read(source, &found.path, None)?;
+    let mut loaded = read(source, &found.path, None, false)?;
     loaded.origin.revision = Some(found.commit.clone());
     loaded.notes.extend(found.note);
     match hub.file(name, "config.json", &mut heard) {

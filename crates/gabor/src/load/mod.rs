@@ -9,7 +9,7 @@ mod pretrained;
 mod variances;
 mod verify;
 
-pub use formats::{Content, FORMATS, Format, Parts, Write, writer};
+pub use formats::{Content, FORMATS, Format, Parts, Write, format_of, writer};
 pub use hub::{Hear, LoadOptions, hub_name};
 pub use verify::{Difference, compare};
 
@@ -70,7 +70,7 @@ pub fn load(source: &str) -> Result<Loaded> {
 
 /// Reads a file at a path, which is never a name of the hub.
 pub(crate) fn open(path: &Path) -> Result<Loaded> {
-    read(&path.display().to_string(), path, None)
+    read(&path.display().to_string(), path, None, false)
 }
 
 /// As [`load`], with options for the hub.
@@ -86,14 +86,16 @@ pub fn load_with(source: &str, options: &mut LoadOptions<'_>) -> Result<Loaded> 
         Some((a, b)) if !path.exists() => (Path::new(a), Some(PathBuf::from(b))),
         _ => (path, None),
     };
-    read(source, first, second)
+    read(source, first, second, options.network_only)
 }
 
-fn read(source: &str, path: &Path, second: Option<PathBuf>) -> Result<Loaded> {
+fn read(source: &str, path: &Path, second: Option<PathBuf>, network_only: bool) -> Result<Loaded> {
     let bytes = files::read_limited(path, LARGEST_FILE)?;
     let format = formats::of(path, &bytes)?;
-    let (parts, checksum) = formats::parts(format, path, bytes, second)?;
-    let place = |e: Error| e.inside(path.display());
+    let (parts, checksum) = formats::parts(format, path, bytes, second, network_only)?;
+    // Of two files either may be to blame.
+    let blamed = parts.beside.iter().fold(path.display().to_string(), |a, b| format!("{a} with {}", b.display()));
+    let place = |e: Error| e.inside(&blamed);
     let content = (format.read)(&parts).map_err(place)?;
     let origin =
         Origin { name: source.into(), path: path.into(), format: format.name, revision: None, sha256: checksum };
@@ -161,6 +163,30 @@ impl Loaded {
         let graph = network.graph(Mode::Infer).ok()?;
         let matched = match_weights(&graph, self.weights.clone(), MatchOptions { replace_head: true }).ok()?;
         matched.head.map(|h| h.file)
+    }
+    /// A model: the weights in the network that another file describes, whose preprocessing and classes serve where the
+    /// weights' file says none.
+    ///
+    /// # Errors
+    /// A file that describes no network, or weights of another one.
+    pub fn model_in(&mut self, description: &Loaded) -> Result<Model> {
+        let Some(graph) = &description.graph else {
+            let rule = Rule::new("the file holds weights and describes no network");
+            let place = description.origin.path.display().to_string();
+            return Err(Error::new(place, rule.right("a file that describes one, or a network's name")));
+        };
+        let matched = match_weights(graph, std::mem::take(&mut self.weights), MatchOptions::default());
+        let mut matched = matched.map_err(|e| Error::from(*e).inside(self.origin.path.display()))?;
+        self.notes.extend(matched.notes);
+        let file = self.graph.as_ref();
+        self.notes.extend(file.and_then(|file| variances::adapt(file, graph, &mut matched.weights)));
+        let mut model = Model::new(graph.clone(), matched.weights)?;
+        model.set_metadata(&self.metadata);
+        if self.metadata.classes.is_empty() {
+            model = model.with_classes(description.metadata.classes.clone());
+        }
+        model.set_preprocessing(self.preprocessing.clone().or_else(|| description.preprocessing.clone()));
+        Ok(model)
     }
     /// A model: the weights in `network`, or in the file's own. The weights are moved; what was done to their names is added
     /// to the notes.

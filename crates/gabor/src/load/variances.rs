@@ -23,8 +23,14 @@ pub(super) fn adapt(file: &Graph, network: &Graph, weights: &mut Weights) -> Opt
             continue;
         }
         if let Data::F32(v) = t.data_mut() {
-            v.iter_mut().for_each(|x| *x = (f64::from(*x) + from - to).max(0.0) as f32);
-            changed += 1;
+            // Files round eps, by which no variance may move at all.
+            let mut moved = false;
+            for x in v {
+                let new = (f64::from(*x) + from - to).max(0.0) as f32;
+                moved |= new != *x;
+                *x = new;
+            }
+            changed += usize::from(moved);
         }
     }
     (changed > 0)

@@ -271,25 +271,42 @@ fn list(as_json: bool) -> Result<()> {
         let all: Vec<Value> = zoo::cards().map(card_json).collect();
         return output::json(&Value::from(all));
     }
-    let rows: Vec<Vec<String>> = zoo::cards()
-        .map(|c| {
-            let input: Vec<String> = c.input.iter().map(usize::to_string).collect();
-            let (year, aliases) = (c.year.to_string(), c.aliases.join(", "));
-            vec![c.name.into(), aliases, year, count(c.parameters), input.join("×"), sentence(c.title)]
-        })
-        .collect();
-    let head = ["network", "also", "year", "parameters", "input", "what it is"];
-    let text = table(&head, &[false, false, true, true, false, false], &rows);
-    output::text(&text.lines().map(|line| cut(line, output::width()) + "\n").collect::<String>())
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let start = |c: &Card| {
+        let input: Vec<String> = c.input.iter().map(usize::to_string).collect();
+        vec![c.name.to_string(), c.year.to_string(), count(c.parameters), input.join("×")]
+    };
+    let widest = |i: usize| zoo::cards().map(|c| start(c)[i].chars().count()).max().unwrap_or_default();
+    let head = ["network", "year", "parameters", "input", "what it is"];
+    let before: usize = (0..4).map(|i| widest(i).max(head[i].len()) + 2).sum();
+    let room = output::width().map_or(usize::MAX, |w| w.saturating_sub(before).max(LEAST_ROOM));
+    for c in zoo::cards() {
+        let also = if c.aliases.is_empty() { String::new() } else { format!("; also {}", c.aliases.join(", ")) };
+        let mut cells = start(c);
+        for line in wrapped(&(sentence(c.title) + &also), room) {
+            cells.resize(4, String::new());
+            cells.push(line);
+            rows.push(std::mem::take(&mut cells));
+        }
+    }
+    output::text(&table(&head, &[false, true, true, false, false], &rows))
 }
 
-/// A line of at most so many characters, the last a sign that some are left out.
-fn cut(line: &str, width: Option<usize>) -> String {
-    match width {
-        Some(most) if line.chars().count() > most => {
-            let end = if line.starts_with('─') { '─' } else { '…' };
-            line.chars().take(most - 1).chain([end]).collect()
+/// Narrowest that the last column of the list is made.
+const LEAST_ROOM: usize = 16;
+
+/// A text in lines of at most so many characters, cut between words.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(l) if l.is_empty() => l.push_str(word),
+            Some(l) if l.chars().count().saturating_add(1 + word.chars().count()) <= most => {
+                l.push(' ');
+                l.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
         }
-        _ => line.to_string(),
     }
+    lines
 }

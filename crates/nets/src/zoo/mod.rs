@@ -138,7 +138,10 @@ pub fn by_name(name: &str, options: &Options) -> Result<Network> {
     };
     let classes = options.classes.unwrap_or(card.classes);
     if classes == 0 || classes > MOST_CLASSES {
-        return Err(Error::new(card.name, Rule::new(format!("{classes} classes")).right("at least 1")));
+        return Err(Error::new(
+            card.name,
+            Rule::new(format!("{classes} classes")).right(format!("1 to {MOST_CLASSES}")),
+        ));
     }
     let build = entry.build;
     let build = move |net: &mut Net| build(net, classes);

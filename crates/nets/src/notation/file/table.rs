@@ -90,6 +90,11 @@ impl<'a> Place<'a> {
             Some(all) => all.iter().map(|(v, _)| v.whole()).collect(),
             None => self.whole().map(|n| vec![n]),
         };
+        if let DeValue::Integer(i) = self.value.get_ref()
+            && all.is_none()
+        {
+            return Err(Rule::new(format!("{} is out of bounds", shown(i.as_str()))).right(right()));
+        }
         let all = all.ok_or_else(|| Rule::new("neither a whole number nor a list of them").right(right()))?;
         match all.iter().find(|&&n| n < least || n > most) {
             Some(n) => Err(Rule::new(format!("{n} is out of bounds")).right(right())),

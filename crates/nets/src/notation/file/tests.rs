@@ -251,6 +251,15 @@ fn words_of_other_programs_are_answered() {
     assert!(e.contains("7 outputs, and there are 4 classes") && e.contains("out_features = 4"), "{e}");
 }
 
+#[test]
+fn numbers_out_of_bounds_are_told_as_such() {
+    let e = mistake("input = [3, 8, 8]\n[[layer]]\nkind = 'max_pool'\nkernel_size = -3");
+    assert!(e.contains("line 4, column 15: -3 is out of bounds") && e.contains("from 1 to 255"), "{e}");
+    let o = Options { classes: Some(99_999_999_999), ..Options::default() };
+    let e = network("lenet5", &o).unwrap_err().to_string();
+    assert!(e.contains("1 to 1048576"), "{e}");
+}
+
 /// The example of the documents.
 #[test]
 fn the_documented_list_of_layers() {

@@ -60,6 +60,11 @@ fn words_of_other_notations_are_answered() {
     assert_eq!([right("stride3"), right("pad1"), right("groups2"), right("bm")], ["s3", "p1", "g2", "bn"]);
     let e = mistake("INPUT 3x8x8 conv3-4 s9x FC-2");
     assert!(e.contains("a number is missing"), "{e}");
+    for word in ["Conv2d(3,16,3)", "conv2d-16", "MaxPool2d"] {
+        assert!(right(word).contains("conv3-16 (kernel 3, 16 filters)"), "{word}");
+    }
+    // A dilation is one still.
+    assert!(parse("INPUT 3x8x8 conv3-4d2 relu FC-2", &Options::default()).is_ok());
 }
 
 #[test]

@@ -330,6 +330,11 @@ fn tail(rest: &str) -> Result<(&str, Options), Rule> {
         Some(at) => {
             match Options::read(&rest[at..]) {
                 Some(options) => Ok((&rest[..at], options?)),
+                // PyTorch's Conv2d and MaxPool2d: how many dimensions there are, the input says.
+                None if rest[at..] == *"d" || rest[at..].starts_with("d-") => {
+                    let rule = Rule::new(format!("`{}` is PyTorch's way to say it", shown(&rest[..=at])));
+                    Err(rule.right("conv3-16 (kernel 3, 16 filters), maxpool2; a .toml file takes PyTorch's words"))
+                }
                 None => Err(Rule::new(format!("`{}` is no option", shown(&rest[at..])))
                     .right("s2, p1, g2, d2, as in conv3-64s2p1")),
             }

@@ -249,7 +249,8 @@ pub struct Given {
 /// What every command has that may look for files elsewhere.
 #[derive(Args)]
 pub struct Network {
-    /// Take names of the hub from the cache alone, as HF_HUB_OFFLINE=1 does
+    /// Take names of the hub (OWNER/NAME, OWNER/NAME@REVISION) from the cache alone, as HF_HUB_OFFLINE=1 does; HF_HOME says
+    /// where the cache is, HF_ENDPOINT names a mirror, HF_TOKEN lets private repositories be read
     #[arg(long)]
     pub offline: bool,
 }

@@ -10,6 +10,7 @@ fn help_and_exit_codes() {
     for command in ["train", "eval", "predict", "summary", "run", "compile", "convert", "bench"] {
         let help = p.done(&[command, "--help"]);
         assert!(help.contains("Examples:") && help.contains("--json"), "{command}: {help}");
+        assert_eq!(help.contains("--offline"), help.contains("HF_ENDPOINT") && help.contains("@REVISION"), "{command}");
     }
     assert!(p.done(&["--help"]).contains("gabor train"));
     assert!(p.done(&["--version"]).starts_with("gabor 0."));

@@ -153,6 +153,8 @@ fn weights_and_a_name_are_a_model() {
     assert!(p.fails(2, &["train", "--net", "mlp", "net=lenet5"]).contains("net=lenet5: net is given twice"));
     write(&p.path("l.toml"), "classes = 3\n[[layer]]\nkind = \"relu\"\n");
     assert!(p.fails(2, &["train", "l.toml"]).contains("right would be: --net l.toml"));
+    let text = p.fails(1, &["summary", "zzzqqq"]);
+    assert!(text.contains("gabor summary --list has all") && text.len() < 200, "{text}");
     for (net, what) in [("none.cfg", "no such file"), ("./none.pth", "no such file"), (".", "a directory")] {
         let text = p.fails(1, &["predict", "w.pth", "x.bmp", "--net", net]);
         assert!(text.contains(&format!("{net}: {what}")), "{text}");

@@ -79,7 +79,10 @@ impl<'a> Remote<'a> {
         if let Some(from) = from {
             request = request.header("Range", format!("bytes={from}-"));
         }
-        request.call().map_err(|e| Error::new(Kind::Network, url, format!("cannot be reached: {e}")))
+        request.call().map_err(|e| {
+            let error = Error::new(Kind::Network, url, format!("cannot be reached: {e}"));
+            error.right("a connection, a mirror in HF_ENDPOINT, or --offline for what the cache has")
+        })
     }
 
     /// Commit, checksum and size of a file.
@@ -185,7 +188,13 @@ fn refusal(response: &Response<Body>, name: &Name, file: &str, url: &str) -> Err
         ("GatedRepo", _) => Error::new(Kind::Denied, repository, "its terms must be accepted first")
             .right(format!("accept them at {}/{repository}, and a token in HF_TOKEN", origin(url).unwrap_or(""))),
         ("RepoNotFound", _) | ("", 404 | 401) => {
-            let error = Error::new(Kind::NoRepository, repository, "there is no such repository, or it is private");
+            // Some servers answer so where the revision alone is missing.
+            let revision = match name.revision() {
+                "main" => String::new(),
+                other => format!(", or it has no revision `{other}`"),
+            };
+            let rule = format!("there is no such repository, or it is private{revision}");
+            let error = Error::new(Kind::NoRepository, repository, rule);
             error.right("another name, or for a private one a token in HF_TOKEN")
         }
         (_, 403) => {

@@ -169,7 +169,8 @@ fn offline_takes_what_is_there() {
     let found = away.file(&name("owner/net"), "config.json", &mut quiet).unwrap();
     assert_eq!(found.path, online.path);
     assert!(found.note.unwrap().ends_with("the cached file is taken"));
-    assert_eq!(away.file(&name("owner/other"), "config.json", &mut quiet).unwrap_err().kind, Kind::Network);
+    let e = away.file(&name("owner/other"), "config.json", &mut quiet).unwrap_err();
+    assert!(e.kind == Kind::Network && e.right.contains("HF_ENDPOINT") && e.right.contains("--offline"), "{e}");
 }
 
 #[test]
@@ -178,6 +179,12 @@ fn refusals_say_what_is_missing() {
     let hub = place.hub(&server);
     for (repository, file, kind, text) in [
         ("owner/none", "config.json", Kind::NoRepository, "owner/none: there is no such repository, or it is private"),
+        (
+            "owner/none@v9",
+            "config.json",
+            Kind::NoRepository,
+            "owner/none: there is no such repository, or it is private, or it has no revision `v9`",
+        ),
         ("owner/net", "none.bin", Kind::NoFile, "owner/net: the repository has no file `none.bin`"),
         ("owner/net@v9", "config.json", Kind::NoRevision, "owner/net@v9: there is no revision `v9`"),
         ("owner/gated", "config.json", Kind::Denied, "owner/gated: its terms must be accepted first"),

@@ -128,7 +128,11 @@ pub fn by_name(name: &str, options: &Options) -> Result<Network> {
     let found = entries().find(exact).or_else(|| without_signs(&plain));
     let entry = found.ok_or_else(|| {
         let known = entries().flat_map(|e| std::iter::once(e.card.name).chain(e.card.aliases.iter().copied()));
-        let right = crate::nearest::suggestion(&plain, known, &format!("one of {}", names().join(", ")));
+        let right = crate::nearest::suggestion(
+            &plain,
+            known,
+            "a name of the zoo (gabor summary --list has all), or a description",
+        );
         Error::new("network", Rule::new(format!("there is no network `{}`", notation::shown(name.trim()))).right(right))
     })?;
     let card = &entry.card;

@@ -10,6 +10,7 @@
 use crate::{Error, Name, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The part of the cache that belongs to a repository.
 pub(crate) struct Repository {
@@ -60,7 +61,7 @@ impl Repository {
         }
         let path = revision.split('/').fold(self.root.join("refs"), |p, part| p.join(part));
         make_parent(&path)?;
-        let aside = path.with_file_name(format!(".{}.part", std::process::id()));
+        let aside = path.with_file_name(format!(".{}.part", unique()));
         let write = || fs::write(&aside, commit).and_then(|()| fs::rename(&aside, &path));
         write().map_err(|e| Error::io(&path, "write", &e))
     }
@@ -73,12 +74,18 @@ impl Repository {
         if path.is_file() && fs::read_link(&path).is_ok_and(|t| t == Path::new(&target)) {
             return Ok(path);
         }
-        let aside = path.with_file_name(format!(".{}.{etag}.part", std::process::id()));
+        let aside = path.with_file_name(format!(".{}.{etag}.part", unique()));
         let _ = fs::remove_file(&aside);
         let link = symlink(&target, &aside).or_else(|_| fs::copy(self.blob(etag), &aside).map(|_| ()));
         link.and_then(|()| fs::rename(&aside, &path)).map_err(|e| Error::io(&path, "make", &e))?;
         Ok(path)
     }
+}
+
+/// A part of a file's name that no other thread or process uses now.
+fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[cfg(unix)]

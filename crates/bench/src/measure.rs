@@ -3,7 +3,7 @@
 use crate::workload::{Kind, Layer, Workload};
 use gabor_compile::{Backend, CompileOptions, Error, Executable, Program, Recompute, Result, differentiate_with};
 use gabor_graph::{Graph, Initializer, Parameter, ValueId};
-use gabor_nets::{Mode, initialize, zoo};
+use gabor_nets::{Mode, initial_values, zoo};
 use gabor_tensor::{DType, Padding, Rule, Shape, Stream, Tensor, WindowOptions, rng};
 use gabor_train::optimiser::{Scalars, Sgd};
 use gabor_train::step::{Forward, StepOptions, step};
@@ -227,11 +227,11 @@ fn forward_flops(graph: &Graph, n: usize) -> (u64, u64) {
 
 /// Compiles a graph and fills its parameters.
 fn start(backend: &dyn Backend, graph: Graph, recompute: Recompute) -> Result<Box<dyn Executable>> {
-    let weights = initialize(&graph, 1);
     let options = CompileOptions { recompute, ..Default::default() };
-    let mut run = backend.compile(&Program::single("bench", graph.validate()?), &options)?;
-    for (name, t) in weights.iter() {
-        run.write(name, t)?;
+    let graph = graph.validate()?;
+    let mut run = backend.compile(&Program::single("bench", graph.clone()), &options)?;
+    for (name, t) in initial_values(&graph, 1) {
+        run.write(&name, &t)?;
     }
     Ok(run)
 }

@@ -13,14 +13,16 @@ use gabor_tensor::{Data, Stream, Tensor, Weights};
 /// assert_eq!(initialize(&graph, 7), initialize(&graph, 7));
 /// ```
 pub fn initialize(graph: &Graph, seed: u64) -> Weights {
-    graph
-        .parameters()
-        .map(|(v, p)| {
-            let value = graph.value(v);
-            let mut stream = Stream::new(seed, 0, name_key(&value.name), op::INIT);
-            (value.name.clone(), draw(&p.initializer, &value.ty.shape.at(1), &mut stream))
-        })
-        .collect()
+    initial_values(graph, seed).collect()
+}
+
+/// As [`initialize`], one tensor at a time: for a graph whose parameters should not be in memory twice.
+pub fn initial_values(graph: &Graph, seed: u64) -> impl Iterator<Item = (String, Tensor)> + '_ {
+    graph.parameters().map(move |(v, p)| {
+        let value = graph.value(v);
+        let mut stream = Stream::new(seed, 0, name_key(&value.name), op::INIT);
+        (value.name.clone(), draw(&p.initializer, &value.ty.shape.at(1), &mut stream))
+    })
 }
 
 /// Draws one tensor of shape `[out, in, window…]`.

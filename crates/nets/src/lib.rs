@@ -34,7 +34,7 @@ pub mod zoo;
 
 pub use activation::Activation;
 pub use gabor_graph::{Error, Result};
-pub use initialize::{draw, initialize};
+pub use initialize::{draw, initial_values, initialize};
 pub use names::{Head, MatchOptions, Matched, Mismatch, Pair, match_weights};
 pub use net::{Auxiliary, Branch, ConvOptions, LrnOptions, Mode, Net, NormOptions, PoolOptions, conv, pool};
 pub use network::{Network, network};

@@ -1,6 +1,7 @@
 //! Choosing kernels by the clock instead of by rule, and remembering the choices.
 
 use crate::buffer::Buffer;
+use crate::executor::run_kernel;
 use crate::kernel::{Io, Kernel, Problem, Slot};
 use crate::pool::Pool;
 use gabor_kernels::SharedMut;
@@ -155,22 +156,12 @@ impl Timed<'_> {
         // SAFETY: as long as the kernel asks for.
         let shared = unsafe { std::slice::from_raw_parts_mut(workspace.at(0).cast::<f32>(), work.workspace_len()) };
         let shared = SharedMut::new(shared);
-        let address = crate::executor::Address(scratch.at(0));
-        let scratch_len = work.scratch_len();
         let (mut best, begun) = (f64::MAX, Instant::now());
         for run in 0..=RUNS {
             chill(cold, run as u8);
             let since = Instant::now();
-            for (phase, &tasks) in work.phases().iter().enumerate() {
-                pool.run(tasks, &|task, thread| {
-                    // SAFETY: each thread has its own part of the scratch buffer; the values match the problem.
-                    unsafe {
-                        let start = address.get().add(thread * scratch_bytes).cast::<f32>();
-                        let mine = std::slice::from_raw_parts_mut(start, scratch_len);
-                        self.kernel.run(phase, task, &io, shared, mine);
-                    }
-                });
-            }
+            // SAFETY: the values match the problem, and nothing else uses them.
+            unsafe { run_kernel(self.kernel, &io, shared, &mut scratch, pool) };
             // The first run wakes pages and threads.
             if run > 0 {
                 best = best.min(since.elapsed().as_secs_f64());

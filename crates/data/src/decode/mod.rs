@@ -52,6 +52,11 @@ impl Format {
 
 /// Decodes the image file at `path`. The error names the file.
 pub fn decode_file(path: &Path, limits: &Limits) -> Result<Image<'static>, Error> {
+    decode(&read_file(path, limits)?, limits).map_err(|r| Error::at(path, r))
+}
+
+/// The bytes of the image file at `path`, undecoded. The error names the file.
+pub(crate) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     let file = std::fs::File::open(path).map_err(|e| Error::io(path, &e))?;
     let meta = file.metadata().map_err(|e| Error::io(path, &e))?;
     if meta.is_dir() {
@@ -60,7 +65,7 @@ pub fn decode_file(path: &Path, limits: &Limits) -> Result<Image<'static>, Error
     limits.check_file(meta.len()).map_err(|r| Error::at(path, r))?;
     let mut bytes = Vec::new();
     file.take(limits.file_bytes).read_to_end(&mut bytes).map_err(|e| Error::io(path, &e))?;
-    decode(&bytes, limits).map_err(|r| Error::at(path, r))
+    Ok(bytes)
 }
 
 /// Decodes an image file held in memory.

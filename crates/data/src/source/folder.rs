@@ -2,8 +2,10 @@
 
 use super::read::{Entry, list};
 use super::{Dataset, OpenOptions, Splits, out_of_range, split};
+use crate::decode::read_file;
 use crate::{Error, Image, Limits, decode_file};
 use gabor_tensor::Rule;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,6 +103,10 @@ impl Dataset for FolderDataset {
     }
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
         decode_file(self.files.get(i).ok_or_else(|| out_of_range(i, self.files.len()))?, &self.limits)
+    }
+    fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        let file = self.files.get(i).ok_or_else(|| out_of_range(i, self.files.len()))?;
+        read_file(file, &self.limits).map(|bytes| Some(bytes.into()))
     }
 }
 

@@ -18,6 +18,7 @@ pub use split::{Splits, Subset, stratified};
 
 use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// One labelled image.
@@ -41,6 +42,11 @@ pub trait Dataset: Send + Sync {
     fn id(&self, i: usize) -> String;
     /// The pixels of sample `i`; an error if it cannot be decoded or `i` is out of range.
     fn image(&self, i: usize) -> Result<Image<'_>, Error>;
+    /// The image file of sample `i` as it is stored, undecoded; `None` where samples are no image files. So a loader can
+    /// decode to the size that it needs, and a conversion can copy without loss. An error if it cannot be read.
+    fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        if i < self.len() { Ok(None) } else { Err(out_of_range(i, self.len())) }
+    }
     /// `[c, h, w]` if all images are known to share it without decoding them.
     fn shape(&self) -> Option<[usize; 3]> {
         None

@@ -4,6 +4,7 @@ use super::{Dataset, out_of_range};
 use crate::{Error, Image};
 use gabor_tensor::rng::op;
 use gabor_tensor::{Rule, Stream};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The parts of a data set. All parts have the same classes.
@@ -165,6 +166,9 @@ impl Dataset for Subset {
     }
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
         self.base.image(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?)
+    }
+    fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        self.base.encoded(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?)
     }
     fn shape(&self) -> Option<[usize; 3]> {
         self.base.shape()

@@ -33,4 +33,4 @@ pub use error::Error;
 pub use image::{Color, Image};
 pub use limits::Limits;
 pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
-pub use source::{Dataset, MemoryDataset, OpenOptions, Sample, Splits, digits, open, stratified};
+pub use source::{Dataset, MemoryDataset, OpenOptions, Part, Sample, Splits, digits, open, stratified};

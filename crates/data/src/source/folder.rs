@@ -1,13 +1,11 @@
-//! A folder per class, files decoded when they are asked for.
+//! A folder per class: the names are read, the files when they are asked for.
 
 use super::read::{Entry, list};
-use super::{Dataset, OpenOptions, Splits, out_of_range, split};
-use crate::decode::read_file;
-use crate::{Error, Image, Limits, decode_file};
+use super::split::{Part, Parts};
+use super::{FileDataset, OpenOptions, SOURCES, Splits};
+use crate::{Error, Limits};
 use gabor_tensor::Rule;
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// File name endings that are read; the contents decide the decoder.
 const READ: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "jfif"];
@@ -15,34 +13,18 @@ const READ: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "jfif"];
 const UNREAD: [&str; 16] = [
     "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "j2k", "svg", "ico", "psd", "tga", "exr", "hdr", "dng", "raw",
 ];
-const TRAIN: [&str; 2] = ["train", "training"];
-const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
-const TEST: [&str; 2] = ["test", "testing"];
 /// Folders inside a class folder are searched to this depth, which also ends a cycle of links.
 const DEPTH: usize = 8;
 
-/// Images in a folder per class; the sorted folder names are the classes.
-#[derive(Clone, Debug)]
-pub struct FolderDataset {
-    files: Vec<PathBuf>,
-    labels: Vec<u32>,
-    classes: Vec<String>,
-    limits: Limits,
-}
-
-impl FolderDataset {
+impl FileDataset {
     /// Reads the names in a directory of class folders; nothing is decoded yet. Also gives the number of files passed
     /// over because their ending is no image's. Errors: no class folders, a class folder without images, an image of a
     /// type that is not read.
-    pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<(Self, usize), Error> {
+    pub fn folder(path: impl AsRef<Path>, limits: &Limits) -> Result<(Self, usize), Error> {
         let path = path.as_ref();
         let entries = list(path)?;
         let classes = entries.iter().filter(|e| e.is_dir).map(|e| e.name.clone()).collect();
         Self::with_classes(path, &entries, classes, limits)
-    }
-    /// The paths of the images, in sample order.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
     }
     fn with_classes(
         path: &Path,
@@ -50,7 +32,7 @@ impl FolderDataset {
         classes: Vec<String>,
         limits: &Limits,
     ) -> Result<(Self, usize), Error> {
-        let mut out = FolderDataset { files: Vec::new(), labels: Vec::new(), classes, limits: *limits };
+        let mut out = FileDataset { files: Vec::new(), labels: Vec::new(), classes, limits: *limits };
         let mut skipped = 0;
         let loose: Vec<&Entry> = entries.iter().filter(|e| !e.is_dir).collect();
         if let Some(e) = loose.iter().find(|e| is_image(&e.path)) {
@@ -91,35 +73,16 @@ impl FolderDataset {
     }
 }
 
-impl Dataset for FolderDataset {
-    fn labels(&self) -> &[u32] {
-        &self.labels
-    }
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-    fn id(&self, i: usize) -> String {
-        self.files.get(i).map_or_else(|| format!("[{i}]"), |f| f.display().to_string())
-    }
-    fn image(&self, i: usize) -> Result<Image<'_>, Error> {
-        decode_file(self.files.get(i).ok_or_else(|| out_of_range(i, self.files.len()))?, &self.limits)
-    }
-    fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        let file = self.files.get(i).ok_or_else(|| out_of_range(i, self.files.len()))?;
-        read_file(file, &self.limits).map(|bytes| Some(bytes.into()))
-    }
-}
-
-fn shortened(names: &[String]) -> String {
+pub(super) fn shortened(names: &[String]) -> String {
     let shown = names.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > 10 { format!("{shown}, …") } else { shown }
 }
 
-fn ending(path: &Path) -> String {
+pub(super) fn ending(path: &Path) -> String {
     path.extension().map_or_else(String::new, |e| e.to_string_lossy().to_ascii_lowercase())
 }
 
-fn is_image(path: &Path) -> bool {
+pub(super) fn is_image(path: &Path) -> bool {
     let e = ending(path);
     READ.contains(&e.as_str()) || UNREAD.contains(&e.as_str())
 }
@@ -150,41 +113,38 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, skipped: &mut us
 /// Opens `train/`, `val/` and `test/` where there is a `train` folder (or nothing but such folders), else splits the
 /// one set of class folders by the options.
 pub(super) fn open(path: &Path, entries: &[Entry], options: &OpenOptions) -> Result<Splits, Error> {
-    let mut out = Splits { kind: "folders", train: None, validation: None, test: None, notes: Vec::new() };
+    let mut parts = Parts::new("folders");
     let folders: Vec<&Entry> = entries.iter().filter(|e| e.is_dir).collect();
-    let part = |names: &[&str]| folders.iter().find(|e| names.contains(&e.name.to_ascii_lowercase().as_str())).copied();
-    let parts = [part(&TRAIN), part(&VALIDATION), part(&TEST)];
-    let named = parts.iter().flatten().count();
-    if parts[0].is_none() && (named == 0 || named < folders.len()) {
+    let part = |p: Part| folders.iter().find(|e| Part::of(&e.name) == Some(p)).copied();
+    let found = Part::ALL.map(part);
+    let named = found.iter().flatten().count();
+    if found[0].is_none() && (named == 0 || named < folders.len()) {
         if folders.is_empty() && !entries.iter().any(|e| is_image(&e.path)) {
             return Err(Error::at(
                 path,
                 Rule::new("no data set is recognised here")
                     .given(format!("{} files", entries.len()))
-                    .right("IDX files (train-images…), CIFAR-10 binary files (data_batch…bin), or a folder of images per class"),
+                    .right(format!("{SOURCES}, or a folder of images per class")),
             ));
         }
-        let (all, skipped) = FolderDataset::open(path, &options.limits)?;
-        note_skipped(&mut out.notes, path, skipped);
-        let count = all.len();
-        let (train, test) = split::split(Arc::new(all), options.test_fraction, options.seed)?;
-        out.notes.push(format!("no test folder: {} of {count} samples held out as the test part", test.len()));
-        (out.train, out.test) = (Some(train), Some(test));
-        return Ok(out);
+        let (all, skipped) = FileDataset::folder(path, &options.limits)?;
+        note_skipped(&mut parts.notes, path, skipped);
+        parts.put(Part::Train, all);
+        return parts.finish(options);
     }
     let mut classes: Option<Vec<String>> = None;
-    for (entry, slot) in parts.into_iter().zip([&mut out.train, &mut out.validation, &mut out.test]) {
+    for (entry, part) in found.into_iter().zip(Part::ALL) {
         let Some(entry) = entry else { continue };
         let inner = list(&entry.path)?;
         let names = classes.get_or_insert_with(|| inner.iter().filter(|e| e.is_dir).map(|e| e.name.clone()).collect());
-        let (set, skipped) = FolderDataset::with_classes(&entry.path, &inner, names.clone(), &options.limits)?;
-        note_skipped(&mut out.notes, &entry.path, skipped);
-        *slot = Some(Arc::new(set) as Arc<dyn Dataset>);
+        let (set, skipped) = FileDataset::with_classes(&entry.path, &inner, names.clone(), &options.limits)?;
+        note_skipped(&mut parts.notes, &entry.path, skipped);
+        parts.put(part, set);
     }
-    for e in folders.iter().filter(|e| !parts.iter().flatten().any(|p| p.name == e.name)) {
-        out.notes.push(format!("{}: passed over, it is neither train, val nor test", e.path.display()));
+    for e in folders.iter().filter(|e| !found.iter().flatten().any(|p| p.name == e.name)) {
+        parts.notes.push(format!("{}: passed over, it is neither train, val nor test", e.path.display()));
     }
-    Ok(out)
+    parts.finish(options)
 }
 
 fn note_skipped(notes: &mut Vec<String>, path: &Path, skipped: usize) {

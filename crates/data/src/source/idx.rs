@@ -1,12 +1,12 @@
 //! IDX, the format of MNIST: big-endian magic number and extents, then bytes (LeCun, Cortes, Burges,
 //! "The MNIST database of handwritten digits").
 
-use super::read::{Contents, Entry, find_one};
-use super::{Dataset, MemoryDataset, OpenOptions, Splits, split};
+use super::read::{Contents, Entry, class_names, find_one};
+use super::split::{Part, Parts};
+use super::{MemoryDataset, OpenOptions, Splits};
 use crate::{Color, Error, Limits};
 use gabor_tensor::Rule;
 use std::path::Path;
-use std::sync::Arc;
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
@@ -27,35 +27,17 @@ pub(super) fn is(entries: &[Entry]) -> bool {
 
 /// Opens the pairs of files that are there; a lone training pair is split by the options.
 pub(super) fn open(dir: &Path, entries: &[Entry], options: &OpenOptions) -> Result<Splits, Error> {
-    let names = match entries.iter().find(|e| !e.is_dir && e.name == "classes.txt") {
-        Some(e) => Some(read_names(&e.path, &options.limits)?),
-        None => None,
-    };
+    let names = class_names(entries, &options.limits)?;
     let train = pair(dir, entries, TRAIN, options, names.clone())?;
     let names = train.as_ref().map(|t| t.classes.clone()).or(names);
     let test = pair(dir, entries, TEST, options, names)?;
-    let mut out = Splits { kind: "IDX", train: None, validation: None, test: None, notes: Vec::new() };
-    out.test = test.map(|t| Arc::new(t) as Arc<dyn Dataset>);
-    if let Some(train) = train {
-        out.train = Some(Arc::new(train));
-        if out.test.is_none() {
-            let (kept, held) = split::split(out.train()?.clone(), options.test_fraction, options.seed)?;
-            out.notes.push(format!(
-                "no test files: {} of {} samples held out as the test part",
-                held.len(),
-                kept.len() + held.len()
-            ));
-            (out.train, out.test) = (Some(kept), Some(held));
+    let mut parts = Parts::new("IDX");
+    for (part, set) in [(Part::Train, train), (Part::Test, test)] {
+        if let Some(set) = set {
+            parts.put(part, set);
         }
     }
-    Ok(out)
-}
-
-/// Names of classes, one a line.
-fn read_names(path: &Path, limits: &Limits) -> Result<Vec<String>, Error> {
-    let bytes = Contents::open(path, limits)?.up_to(1 << 20)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
+    parts.finish(options)
 }
 
 /// One part: images and labels, whose counts must agree.
@@ -190,6 +172,7 @@ fn check_below(path: &Path, labels: &[u8], bound: usize, why: &str) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dataset;
 
     fn images(magic: u32, n: u32, h: u32, w: u32, bytes: usize) -> Vec<u8> {
         let mut out: Vec<u8> = [magic, n, h, w].iter().flat_map(|v| v.to_be_bytes()).collect();

@@ -1,20 +1,23 @@
-//! Where images come from: MNIST's IDX files, CIFAR-10's binary files, a folder per class, the embedded digits.
+//! Where images come from: MNIST's IDX files, CIFAR's binary files, a manifest, a folder per class, the embedded digits.
 //!
 //! [`open`] looks at a directory and says what it is. Every source is a [`Dataset`]: labels and names known up front,
 //! images on demand.
 
 mod cifar;
 mod digits;
+mod files;
 mod folder;
 mod idx;
+mod manifest;
 mod memory;
 mod read;
 mod split;
+mod store;
 
 pub use digits::digits;
-pub use folder::FolderDataset;
+pub use files::FileDataset;
 pub use memory::MemoryDataset;
-pub use split::{Splits, Subset, stratified};
+pub use split::{Part, Splits, Subset, stratified};
 
 use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;
@@ -101,18 +104,31 @@ impl Default for OpenOptions {
     }
 }
 
-/// Opens a data set in a directory, recognised by what lies in it:
+/// What a directory may hold beside class folders, for messages.
+const SOURCES: &str =
+    "IDX files (train-images…), CIFAR binary files (data_batch….bin), a manifest (train.csv, labels.csv)";
+
+/// Opens a data set, recognised by what lies in the directory:
 ///
 /// - IDX (MNIST and its like): `*train-images*`, `*train-labels*`, `*t10k-images*`, `*t10k-labels*` (or `*test-…*`);
 ///   an optional `classes.txt` holds one name a line;
-/// - CIFAR-10 binary: `data_batch*.bin`, `test_batch*.bin`; names from `batches.meta.txt` where present;
+/// - CIFAR-10 binary: `data_batch*.bin`, `test_batch*.bin`, names from `batches.meta.txt` where present; CIFAR-100:
+///   `train.bin`, `test.bin`, names from `fine_label_names.txt`;
+/// - a manifest: `train.csv`, `val.csv`, `test.csv`, or one of `manifest`, `labels`, `metadata`, `data`, `index` with
+///   the ending `csv` or `tsv`; or the path of such a file under any name. Columns `path`, `label` and, where wanted,
+///   `split`, in this order or named by a header; paths are relative to the manifest's folder; labels are names or
+///   numbers, of `classes.txt` where present;
 /// - a folder per class, inside `train/`, `val/` and `test/`, or split by [`OpenOptions`] where they are absent;
 /// - `digits.csv`, the embedded digits as a file.
 ///
-/// Files may be gzip-compressed. Errors name the file, the byte offset where it applies, the rule, what was given and
+/// Where only a training part is there, a test part is held out of it by [`OpenOptions`]. Tables, IDX and CIFAR files may
+/// be gzip-compressed. Errors name the file, the byte offset or line where it applies, the rule, what was given and
 /// what would be right.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Error> {
     let path = path.as_ref();
+    if store::is_file(path) {
+        return open_file(path, options);
+    }
     let entries = read::list(path)?;
     if idx::is(&entries) {
         idx::open(path, &entries, options)
@@ -120,7 +136,22 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Err
         cifar::open(path, &entries, options)
     } else if digits::is(&entries) {
         digits::open(path, &entries, options)
+    } else if manifest::is(&entries) {
+        manifest::open(path, &entries, options)
     } else {
         folder::open(path, &entries, options)
     }
+}
+
+/// Opens a data set by the path of one file.
+fn open_file(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
+    if manifest::is_table(path) {
+        return manifest::open_file(path, options);
+    }
+    Err(Error::at(
+        path,
+        Rule::new("a data set is a directory")
+            .given("a file")
+            .right("the directory that holds it, or a manifest (.csv, .tsv)"),
+    ))
 }

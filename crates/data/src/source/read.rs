@@ -1,11 +1,14 @@
 //! Files and directories: sorted listings, and contents that may be gzip-compressed, read by known amounts.
 
+use super::store;
 use crate::{Error, Limits};
 use flate2::bufread::MultiGzDecoder;
 use gabor_tensor::Rule;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+/// Bytes that a file of class names may have.
+const NAMES_BYTES: u64 = 1 << 22;
 
 /// An entry of a directory.
 pub(super) struct Entry {
@@ -19,24 +22,8 @@ pub(super) struct Entry {
 
 /// The entries of a directory in name order, hidden ones left out.
 pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
-    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, &e))?;
-    if !meta.is_dir() {
-        return Err(Error::at(
-            path,
-            Rule::new("a data set is a directory").given("a file").right("the directory that holds it"),
-        ));
-    }
-    let mut out = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|e| Error::io(path, &e))? {
-        let entry = entry.map_err(|e| Error::io(path, &e))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        let is_dir = std::fs::metadata(&path).map_err(|e| Error::io(&path, &e))?.is_dir();
-        out.push(Entry { name, path, is_dir });
-    }
+    let mut out = store::list(path)?;
+    out.retain(|e| !e.name.starts_with('.'));
     out.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(out)
 }
@@ -64,6 +51,29 @@ pub(super) fn find_all(entries: &[Entry], wanted: impl Fn(&str) -> bool) -> Vec<
     entries.iter().filter(|e| !e.is_dir && wanted(&e.name) && !e.name.strip_suffix(".gz").is_some_and(has)).collect()
 }
 
+/// The names of the classes that a file `classes.txt` in a directory holds, where there is one.
+pub(super) fn class_names(entries: &[Entry], limits: &Limits) -> Result<Option<Vec<String>>, Error> {
+    let file = entries.iter().find(|e| !e.is_dir && e.name == "classes.txt");
+    file.map(|e| read_names(&e.path, limits)).transpose()
+}
+
+/// Names of classes, one a line.
+pub(super) fn read_names(path: &Path, limits: &Limits) -> Result<Vec<String>, Error> {
+    let bytes = Contents::open(path, limits)?.up_to(NAMES_BYTES + 1)?;
+    if bytes.len() as u64 > NAMES_BYTES {
+        return Err(Error::at(
+            path,
+            Rule::new(format!("more than {NAMES_BYTES} bytes of class names")).right("one name a line"),
+        ));
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let names: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
+    if names.is_empty() {
+        return Err(Error::at(path, Rule::new("no class names").right("one name a line")));
+    }
+    Ok(names)
+}
+
 /// The unpacked contents of a file, read from front to back; knows the offset for error messages.
 pub(super) struct Contents<'a> {
     path: &'a Path,
@@ -74,13 +84,9 @@ pub(super) struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Opens a file after checking its size on disk.
     pub fn open(path: &'a Path, limits: &Limits) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|e| Error::io(path, &e))?;
-        let meta = file.metadata().map_err(|e| Error::io(path, &e))?;
-        if meta.is_dir() {
-            return Err(Error::at(path, Rule::new("a directory where a file is wanted").right("a file")));
-        }
-        limits.check_file(meta.len()).map_err(|r| Error::at(path, r))?;
-        Contents::new(path, BufReader::with_capacity(1 << 16, file))
+        let file = store::File::open(path)?;
+        limits.check_file(file.size()).map_err(|r| Error::at(path, r))?;
+        Contents::new(path, BufReader::with_capacity(1 << 16, store::Cursor::new(file)))
     }
     /// Contents that are already in memory, or any other stream; gzip is recognised by its first two bytes.
     pub fn new(path: &'a Path, mut reader: impl BufRead + 'a) -> Result<Self, Error> {
@@ -91,6 +97,10 @@ impl<'a> Contents<'a> {
             Box::new(reader)
         };
         Ok(Contents { path, reader, offset: 0 })
+    }
+    /// What is left, as a stream of unpacked bytes.
+    pub fn into_reader(self) -> Box<dyn BufRead + 'a> {
+        self.reader
     }
     /// The file's name for error messages.
     pub fn file(&self) -> String {

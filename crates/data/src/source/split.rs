@@ -1,6 +1,6 @@
 //! Parts of a data set: train, validation and test, drawn by class.
 
-use super::{Dataset, out_of_range};
+use super::{Dataset, OpenOptions, out_of_range};
 use crate::{Error, Image};
 use gabor_tensor::rng::op;
 use gabor_tensor::{Rule, Stream};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The parts of a data set. All parts have the same classes.
 #[derive(Clone)]
 pub struct Splits {
-    /// What the data set is: `IDX`, `CIFAR-10 binary`, `folders`, `digits`.
+    /// What the data set is: `IDX`, `CIFAR-10 binary`, `folders`, `manifest`, `tar shards`, `Parquet`, `digits`.
     pub kind: &'static str,
     /// The part to train on, where there is one.
     pub train: Option<Arc<dyn Dataset>>,
@@ -20,6 +20,68 @@ pub struct Splits {
     pub test: Option<Arc<dyn Dataset>>,
     /// Sentences for the user about what was passed over or split, such as files that are no images.
     pub notes: Vec<String>,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// What is trained on.
+    Train,
+    /// What is chosen by.
+    Validation,
+    /// What is reported on.
+    Test,
+}
+
+impl Part {
+    /// All, in order.
+    pub const ALL: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
+    /// The part that a name (of a folder, a file, a column's value) says, in any case: `train`, `training`; `val`,
+    /// `valid`, `validation`, `dev`; `test`, `testing`.
+    pub fn of(name: &str) -> Option<Part> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Part::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Part::Validation),
+            "test" | "testing" => Some(Part::Test),
+            _ => None,
+        }
+    }
+    /// The usual short name: `train`, `val`, `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Validation => "val",
+            Part::Test => "test",
+        }
+    }
+}
+
+/// The parts that a source finds, on their way to [`Splits`].
+pub(super) struct Parts {
+    kind: &'static str,
+    parts: [Option<Arc<dyn Dataset>>; 3],
+    pub notes: Vec<String>,
+}
+
+impl Parts {
+    pub fn new(kind: &'static str) -> Self {
+        Parts { kind, parts: [None, None, None], notes: Vec::new() }
+    }
+    pub fn put(&mut self, part: Part, set: impl Dataset + 'static) {
+        self.parts[part as usize] = Some(Arc::new(set));
+    }
+    /// The parts; a lone training part is split by the options.
+    pub fn finish(self, options: &OpenOptions) -> Result<Splits, Error> {
+        let [train, validation, test] = self.parts;
+        let mut out = Splits { kind: self.kind, train, validation, test, notes: self.notes };
+        if let (Some(all), None, None) = (&out.train, &out.validation, &out.test) {
+            let count = all.len();
+            let (kept, held) = split(all.clone(), options.test_fraction, options.seed)?;
+            out.notes.push(format!("no test part: {} of {count} samples held out as the test part", held.len()));
+            (out.train, out.test) = (Some(kept), Some(held));
+        }
+        Ok(out)
+    }
 }
 
 impl std::fmt::Debug for Splits {

@@ -1,0 +1,45 @@
+//! Image files, one a sample, read when they are asked for.
+
+use super::{Dataset, out_of_range, store};
+use crate::{Error, Image, Limits, decode};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Image files with labels: from a folder per class ([`FileDataset::folder`]) or from a manifest.
+#[derive(Clone, Debug)]
+pub struct FileDataset {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) labels: Vec<u32>,
+    pub(super) classes: Vec<String>,
+    pub(super) limits: Limits,
+}
+
+impl FileDataset {
+    /// The paths of the images, in sample order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+    fn file(&self, i: usize) -> Result<&Path, Error> {
+        self.files.get(i).map(PathBuf::as_path).ok_or_else(|| out_of_range(i, self.files.len()))
+    }
+}
+
+impl Dataset for FileDataset {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn id(&self, i: usize) -> String {
+        self.files.get(i).map_or_else(|| format!("[{i}]"), |f| f.display().to_string())
+    }
+    fn image(&self, i: usize) -> Result<Image<'_>, Error> {
+        let file = self.file(i)?;
+        let bytes = store::read_all(file, &self.limits)?;
+        decode(&bytes, &self.limits).map_err(|r| Error::at(file, r))
+    }
+    fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        store::read_all(self.file(i)?, &self.limits).map(|bytes| Some(bytes.into()))
+    }
+}

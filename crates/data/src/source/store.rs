@@ -1,0 +1,155 @@
+//! Files by path: listings, whole contents and ranges, with sizes known before anything is read.
+
+use super::read::Entry;
+use crate::{Error, Limits};
+use gabor_tensor::Rule;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Whether a path is a URL, such as `s3://bucket/photos`.
+pub(super) fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    })
+}
+
+/// The error of a URL in a build that reads none.
+fn no_urls(path: &Path) -> Error {
+    Error::at(
+        path,
+        Rule::new("this build reads no object stores and no web addresses").right(
+            "a build with the feature object-store (cargo build --features object-store), or a path of this machine",
+        ),
+    )
+}
+
+/// The entries of a directory, in any order.
+pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
+    if is_url(path) {
+        return Err(no_urls(path));
+    }
+    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, &e))?;
+    if !meta.is_dir() {
+        return Err(Error::at(path, Rule::new("a file where a directory is wanted").right("a directory")));
+    }
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|e| Error::io(path, &e))? {
+        let entry = entry.map_err(|e| Error::io(path, &e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        // A link to nothing is a file here, and an error when it is read.
+        let is_dir = std::fs::metadata(&path).is_ok_and(|m| m.is_dir());
+        out.push(Entry { name, path, is_dir });
+    }
+    Ok(out)
+}
+
+/// Whether there is a file (and no directory) at `path`; for a URL, whether it ends as a file's does.
+pub(super) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The whole contents of a file, which must lie within the limits.
+pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let file = File::open(path)?;
+    limits.check_file(file.size()).map_err(|r| Error::at(path, r))?;
+    file.read(0, file.size())
+}
+
+/// An open file.
+pub(super) struct File {
+    path: PathBuf,
+    size: u64,
+    inner: std::fs::File,
+}
+
+impl File {
+    /// Opens a file and asks for its size.
+    pub fn open(path: &Path) -> Result<File, Error> {
+        if is_url(path) {
+            return Err(no_urls(path));
+        }
+        let inner = std::fs::File::open(path).map_err(|e| Error::io(path, &e))?;
+        let meta = inner.metadata().map_err(|e| Error::io(path, &e))?;
+        if meta.is_dir() {
+            return Err(Error::at(path, Rule::new("a directory where a file is wanted").right("a file")));
+        }
+        Ok(File { path: path.into(), size: meta.len(), inner })
+    }
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+    /// `length` bytes from `offset` on, all of which must be there.
+    pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        if offset.checked_add(length).is_none_or(|end| end > self.size) {
+            return Err(Error::at_byte(
+                &self.path,
+                offset,
+                Rule::new(format!("{length} bytes reach beyond the end"))
+                    .given(format!("a file of {} bytes", self.size))
+                    .right("an intact file"),
+            ));
+        }
+        let mut out = vec![0; length as usize];
+        self.fill(offset, &mut out)?;
+        Ok(out)
+    }
+    /// Fills `out`, which must lie within the size.
+    fn fill(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        read_exact_at(&self.inner, out, offset).map_err(|e| Error::at_byte(&self.path, offset, unreadable(&e)))
+    }
+}
+
+fn unreadable(e: &std::io::Error) -> Rule {
+    Rule::new("cannot be read").given(e.to_string()).right("an intact file")
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &std::fs::File, out: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+/// Without reads at a position each reader takes a handle, and so a position, of its own.
+#[cfg(not(unix))]
+fn read_exact_at(file: &std::fs::File, out: &mut [u8], offset: u64) -> std::io::Result<()> {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock();
+    let mut file = file;
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(out)
+}
+
+/// Reads a [`File`] from front to back, and seeks.
+pub(super) struct Cursor {
+    file: File,
+    at: u64,
+}
+
+impl Cursor {
+    pub fn new(file: File) -> Self {
+        Cursor { file, at: 0 }
+    }
+}
+
+impl Read for Cursor {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = (self.file.size.saturating_sub(self.at)).min(out.len() as u64) as usize;
+        self.file.fill(self.at, &mut out[..n]).map_err(|e| std::io::Error::other(e.to_string()))?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Cursor {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(n) => Some(n),
+            SeekFrom::End(d) => self.file.size.checked_add_signed(d),
+            SeekFrom::Current(d) => self.at.checked_add_signed(d),
+        };
+        self.at = to.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

@@ -294,7 +294,9 @@ fn classes(texts: &Texts, names: Option<Vec<String>>) -> Result<(Vec<String>, Ve
 
 /// For the tests of damaged files: a manifest's rows without a look at the images.
 #[cfg(test)]
-fn parse(name: &str, bytes: &[u8], names: Option<Vec<String>>) -> Result<(Vec<Row>, Vec<String>, Vec<u32>), Error> {
+type Parsed = (Vec<Row>, Vec<String>, Vec<u32>);
+#[cfg(test)]
+fn parse(name: &str, bytes: &[u8], names: Option<Vec<String>>) -> Result<Parsed, Error> {
     let (mut rows, mut texts) = (Vec::new(), Texts::default());
     let contents = Contents::new(Path::new(name), bytes)?.into_reader();
     rows_of(Path::new(name), contents, Part::Train, &mut rows, &mut texts)?;

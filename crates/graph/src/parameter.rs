@@ -58,6 +58,9 @@ pub enum Initializer {
         /// Factor for the activation that follows.
         gain: f64,
     },
+    /// The identity as far as it goes: filter `i` passes channel `i` on, as PyTorch's `dirac_`; further filters are drawn
+    /// like PyTorch's default for convolutions (Jordan 2024, section 3.2).
+    Dirac,
     /// The weight of a transposed convolution `[ci, co, window…]` that interpolates linearly in every dimension and
     /// leaves channels apart (Long et al. 2015): for a window of twice the stride, bilinear upsampling by the stride.
     Bilinear,
@@ -77,6 +80,7 @@ impl fmt::Display for Initializer {
             Initializer::KaimingNormal { a, fan_out } => write!(f, "kaiming_normal({a}, fan_out={fan_out})"),
             Initializer::FanIn { fan } => write!(f, "fan_in({fan})"),
             Initializer::Orthogonal { gain } => write!(f, "orthogonal({gain})"),
+            Initializer::Dirac => f.write_str("dirac"),
             Initializer::Bilinear => f.write_str("bilinear"),
         }
     }

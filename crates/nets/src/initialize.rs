@@ -52,9 +52,27 @@ pub fn draw(initializer: &Initializer, shape: &[usize], stream: &mut Stream) -> 
             let rows = shape.first().copied().unwrap_or(1);
             orthogonal(data, rows, gain, stream);
         }
+        Initializer::Dirac => {
+            uniform(1.0 / fan_in.sqrt());
+            dirac(data, shape);
+        }
         Initializer::Bilinear => bilinear(data, shape),
     }
     tensor
+}
+
+/// Filter `i` passes channel `i` on at the middle of the window (the earlier one of two), for as many as there are.
+fn dirac(data: &mut [f32], shape: &[usize]) {
+    let &[filters, channels, ref window @ ..] = shape else { return };
+    let places: usize = window.iter().product();
+    let middle = window.iter().fold(0, |at, &k| at * k + k.saturating_sub(1) / 2);
+    for i in 0..filters.min(channels) {
+        let filter = &mut data[i * channels * places..][..channels * places];
+        filter.fill(0.0);
+        if let Some(w) = filter.get_mut(i * places + middle) {
+            *w = 1.0;
+        }
+    }
 }
 
 /// Tents over the window of channel `i` to channel `i`, zeros elsewhere.
@@ -162,6 +180,20 @@ mod tests {
         assert!(drawn(Initializer::Ones, &[5]).iter().all(|&x| x == 1.0));
         assert!(drawn(Initializer::Constant(0.25), &[5]).iter().all(|&x| x == 0.25));
         assert!(drawn(Initializer::Zeros, &[5]).iter().all(|&x| x == 0.0));
+    }
+
+    #[test]
+    fn dirac_passes_channels_on() {
+        // Five filters on three channels: three are the identity, two are drawn.
+        let v = drawn(Initializer::Dirac, &[5, 3, 3, 2]);
+        for (i, filter) in v.chunks(18).enumerate() {
+            let ones: Vec<usize> = (0..18).filter(|&k| filter[k] != 0.0).collect();
+            match i {
+                // The middle row of three, the earlier column of two.
+                0..3 => assert_eq!((&ones[..], filter[6 * i + 2]), (&[6 * i + 2][..], 1.0)),
+                _ => assert!(ones.len() == 18 && filter.iter().all(|w| w.abs() <= 1.0 / 18f64.sqrt())),
+            }
+        }
     }
 
     #[test]

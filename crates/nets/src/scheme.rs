@@ -26,7 +26,7 @@ impl Default for Scheme {
 
 impl Scheme {
     /// All names that [`by_name`](Scheme::by_name) reads.
-    pub const NAMES: &[&str] = &["default", "he", "xavier", "orthogonal", "normal", "uniform", "zeros"];
+    pub const NAMES: &[&str] = &["default", "he", "xavier", "orthogonal", "dirac", "normal", "uniform", "zeros"];
 
     /// One initialiser for all weights, biases zero.
     pub fn all(weight: Initializer) -> Self {
@@ -38,8 +38,8 @@ impl Scheme {
         }
     }
     /// The scheme of that name: `default` (PyTorch's), `he` (normal, fan-in), `xavier` (uniform), `orthogonal`,
-    /// `normal` (deviation 0.01, AlexNet's), `uniform` (±0.05), `zeros` (with which no network learns); in all but the
-    /// first biases are zero.
+    /// `dirac` (convolutions begin as the identity, the rest as by default), `normal` (deviation 0.01, AlexNet's), `uniform` (±0.05), `zeros` (with which no network learns); in all but
+    /// `default` and `dirac` biases are zero.
     ///
     /// # Errors
     /// An unknown name, with the nearest known ones.
@@ -49,6 +49,7 @@ impl Scheme {
             "he" | "kaiming" => Scheme::all(Initializer::KaimingNormal { a: 0.0, fan_out: false }),
             "xavier" | "glorot" => Scheme::all(Initializer::XavierUniform { gain: 1.0 }),
             "orthogonal" => Scheme::all(Initializer::Orthogonal { gain: 1.0 }),
+            "dirac" => Scheme { conv: Initializer::Dirac, ..Scheme::default() },
             "normal" => Scheme::all(Initializer::Normal { mean: 0.0, std: 0.01 }),
             "uniform" => Scheme::all(Initializer::Uniform { low: -0.05, high: 0.05 }),
             "zeros" => Scheme::all(Initializer::Zeros),

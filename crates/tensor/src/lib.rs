@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod dtype;
+mod eigen;
 mod function;
 mod real;
 pub mod rng;
@@ -16,6 +17,7 @@ mod weights;
 pub mod window;
 
 pub use dtype::DType;
+pub use eigen::symmetric_eigen;
 pub use function::{Binary, PadMode, PoolDivisor, Reduction, Unary};
 pub use real::Real;
 pub use rng::Stream;

@@ -18,6 +18,7 @@ mod setup;
 mod sink;
 pub mod step;
 mod trainer;
+mod whiten;
 
 pub use checkpoint::{Checkpoints, RunLock};
 pub use config::{Auto, Config, InputSize, Key, Setting, parse_augmentation};

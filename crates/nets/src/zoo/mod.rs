@@ -3,6 +3,7 @@
 //! One family per file. Parameters carry torchvision's names where torchvision has the network, and count as there or in
 //! the paper (tests hold the numbers). [`by_name`] takes a canonical name (`vgg16`) or an alias (`vgg-d`).
 
+mod airbench;
 mod alexnet;
 mod alphago;
 mod c3d;
@@ -71,6 +72,7 @@ const FAMILIES: &[&[Entry]] = &[
     inception::ENTRIES,
     resnet::ENTRIES,
     resnet_cifar::ENTRIES,
+    airbench::ENTRIES,
     preresnet::ENTRIES,
     preresnet_cifar::ENTRIES,
     densenet::ENTRIES,

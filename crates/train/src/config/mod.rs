@@ -123,7 +123,9 @@ keys! {
     /// Largest magnitude of any element of a gradient.
     clip_value: Option<f64> = None, "none or a positive number", |v| v.is_none_or(|v| v > 0.0);
     /// Initialisation of the weights.
-    init: String = "auto".into(), "auto (the network's own), default, he, xavier, orthogonal, normal, uniform, zeros", |v| !v.is_empty();
+    init: String = "auto".into(), "auto (the network's own), default, he, xavier, orthogonal, dirac, normal, uniform, zeros", |v| !v.is_empty();
+    /// Whether the first convolution's filters begin as the principal components of the pictures' patches (`freeze` keeps them so).
+    whiten: bool = false, "true or false", any;
     /// Weights to begin with (fine-tuning). A head for another number of classes is made anew.
     weights: Option<String> = None, "none, a file (.safetensors, .pth, .onnx, …) or a name of the Hugging Face hub, such as timm/resnet18.a1_in1k", any;
     /// SHA-256 of those weights, which a run writes down; given, it must be theirs.
@@ -285,6 +287,10 @@ impl Config {
         if self.accumulate > self.batch {
             let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.accumulate));
             return key("accumulate", rule.right("at most one part a sample"));
+        }
+        if self.whiten && self.weights.is_some() {
+            let rule = Rule::new("the first convolution comes from the weights and cannot be made from the data, too");
+            return key("whiten", rule.right("whiten=false, or no weights"));
         }
         if self.is_lbfgs() {
             // What L-BFGS has no use for is refused instead of passed over; auto and the default schedule give way.

@@ -18,6 +18,7 @@ use crate::schedule::Rate;
 use crate::setup::Setup;
 use crate::sink::{Jsonl, TensorBoard};
 use crate::step::{Entry, Forward, StepOptions, optimiser_state, program, reset_optimiser};
+use crate::whiten::whiten;
 use crate::{Error, Event, Result, Sink, Tally};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_nets::Mode;
@@ -195,6 +196,12 @@ impl<'a> Run<'a> {
             }
             _ => {
                 let mut weights = setup.network.initialize(config.seed)?;
+                if config.whiten {
+                    let (name, count) = whiten(setup, &forward.graph, IMAGES, &mut weights)?;
+                    let text =
+                        format!("`{name}`: {count} filters are the principal components of the pictures' patches");
+                    sink.event(&Event::Note { text })?;
+                }
                 let named = config.weights.as_deref().filter(|_| options.weights.is_none());
                 let read = named.map(|path| read_weights(Path::new(path))).transpose()?;
                 if let Some(given) = options.weights.as_ref().or(read.as_ref()) {

@@ -27,10 +27,10 @@ mod preprocess;
 pub mod source;
 
 pub use augment::Augmentation;
-pub use batch::{Batch, Epoch, Loader, LoaderOptions};
+pub use batch::{Batch, Epoch, Loader, LoaderOptions, OnBad};
 pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};
 pub use limits::Limits;
 pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
-pub use source::{Dataset, MemoryDataset, OpenOptions, Part, Sample, Splits, digits, open, stratified};
+pub use source::{Blocks, Dataset, MemoryDataset, OpenOptions, Part, Sample, Splits, digits, open, stratified};

@@ -1,8 +1,8 @@
 //! The loader: order, resume, workers, errors, caches.
 
 use gabor_data::{
-    Augmentation, Batch, Color, Dataset, Error, Image, Loader, LoaderOptions, MemoryDataset, Preprocessing, Resize,
-    digits,
+    Augmentation, Batch, Blocks, Color, Dataset, Error, Image, Loader, LoaderOptions, MemoryDataset, OnBad,
+    Preprocessing, Resize, digits,
 };
 use gabor_tensor::Rule;
 use std::sync::Arc;
@@ -206,4 +206,117 @@ fn hold_out_takes_from_train_by_class() {
     assert!((0..train.len()).all(|i| !ids.contains(&train.id(i))));
     assert!(s.clone().hold_out(0.1, 4).is_err());
     assert!(digits().hold_out(0.0, 4).is_err());
+}
+
+/// A data set in which some samples cannot be read and one panics.
+struct Holes {
+    labels: Vec<u32>,
+    classes: Vec<String>,
+    bad: Vec<usize>,
+    panics: usize,
+    blocks: Option<Blocks>,
+}
+
+impl Holes {
+    fn new(len: usize, bad: Vec<usize>, panics: usize) -> Holes {
+        let labels = (0..len as u32).map(|i| i % 2).collect();
+        Holes { labels, classes: vec!["a".into(), "b".into()], bad, panics, blocks: None }
+    }
+}
+
+impl Dataset for Holes {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn id(&self, i: usize) -> String {
+        format!("picture{i}.png")
+    }
+    fn image(&self, i: usize) -> Result<Image<'_>, Error> {
+        assert!(i != self.panics, "a bug in a data set");
+        if self.bad.contains(&i) {
+            return Err(Error::new(self.id(i), Rule::new("truncated")));
+        }
+        Ok(Image::new(6, 6, Color::Rgb, vec![i as u8; 108]).unwrap())
+    }
+    fn blocks(&self) -> Option<Blocks> {
+        self.blocks.clone()
+    }
+}
+
+#[test]
+fn bad_samples_are_left_out_alike_for_any_number_of_workers() {
+    let load = |set: Holes, options: LoaderOptions| Loader::new(Arc::new(set), small(), options).unwrap();
+    let options = |workers| LoaderOptions { batch_size: 8, workers, bad: OnBad::Skip, ..Default::default() };
+    let whole = all(&load(Holes::new(60, vec![], 99), options(0)), 1, 0);
+    let want = all(&load(Holes::new(60, vec![3, 17, 40], 25), options(0)), 1, 0);
+    assert_eq!(want.len(), whole.len());
+    for (b, w) in want.iter().zip(&whole) {
+        // The same batches, without the bad ones.
+        let left: Vec<u32> = w.indices.iter().copied().filter(|i| ![3, 17, 25, 40].contains(i)).collect();
+        assert_eq!(b.indices, left);
+        assert_eq!(
+            (b.images.shape()[0], b.labels.shape()[0], b.bad.len()),
+            (left.len(), left.len(), w.indices.len() - left.len())
+        );
+        for (k, i) in left.iter().enumerate() {
+            assert_eq!(b.images.as_f32().unwrap()[k * 48], *i as f32 / 255.0);
+            assert_eq!(b.labels.as_i32().unwrap()[k], (i % 2) as i32);
+        }
+    }
+    for workers in [1, 2, 4] {
+        let l = load(Holes::new(60, vec![3, 17, 40], 25), options(workers));
+        assert_eq!(all(&l, 1, 0), want, "{workers} workers");
+        assert_eq!(all(&l, 1, 3), want[3..], "{workers} workers, from batch 3");
+        let found: Vec<(u32, String)> = l.bad().into_iter().map(|(i, e)| (i, e.to_string())).collect();
+        assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [3, 17, 25, 40]);
+        assert_eq!(found[0].1, "picture3.png: truncated");
+        assert!(found[2].1.starts_with("picture25.png: the data set panicked"), "{}", found[2].1);
+    }
+}
+
+#[test]
+fn hopeless_data_is_an_error_though_bad_samples_are_left_out() {
+    let first_error = |set: Holes, batch_size| {
+        let options = LoaderOptions { batch_size, shuffle: false, bad: OnBad::Skip, ..Default::default() };
+        let l = Loader::new(Arc::new(set), small(), options).unwrap();
+        l.epoch(0, 0).find_map(|b| b.err()).map(|e| e.to_string())
+    };
+    assert_eq!(
+        first_error(Holes::new(60, (8..16).collect(), 99), 8).unwrap(),
+        "loader: none of the 8 samples of a batch can be read; the first; given: picture8.png: truncated; \
+         right would be: data that can be read; `gabor data check` lists what cannot"
+    );
+    let e = first_error(Holes::new(60, (0..60).filter(|i| i % 8 != 0).collect(), 99), 8).unwrap();
+    assert!(e.starts_with("loader: 35 of 60 samples cannot be read, more than half"), "{e}");
+    // A small batch may be empty, and half is not more than half.
+    assert_eq!(first_error(Holes::new(10, vec![9], 99), 3), None);
+    assert_eq!(first_error(Holes::new(10, vec![0, 2, 4, 6, 8], 99), 1), None);
+    let statistics = |bad: Vec<usize>, on| Preprocessing::for_dataset_with(&Holes::new(10, bad, 99), [3, 4, 4], on);
+    assert_eq!(statistics(vec![3], OnBad::Fail).unwrap_err().to_string(), "picture3.png: truncated");
+    assert_ne!(statistics(vec![3], OnBad::Skip).unwrap(), statistics(vec![], OnBad::Skip).unwrap());
+    assert_eq!(statistics((0..10).collect(), OnBad::Skip).unwrap_err().to_string(), "picture9.png: truncated");
+}
+
+#[test]
+fn an_order_by_blocks_can_be_entered_at_any_batch() {
+    let set = || {
+        let blocks = Blocks { of: (0..200).map(|i| i / 10).collect(), count: 20, bytes: 2000 };
+        Holes { blocks: Some(blocks), ..Holes::new(200, vec![], 999) }
+    };
+    let options = |workers| LoaderOptions { batch_size: 7, workers, mix_bytes: 500, ..Default::default() };
+    let l = Loader::new(Arc::new(set()), small(), options(0)).unwrap();
+    let want = all(&l, 2, 0);
+    assert_eq!(want.concat_indices(), l.order(2));
+    // Five blocks of ten are open: the first 50 samples touch more blocks than these, but far from all.
+    let met: std::collections::BTreeSet<u32> = l.order(2)[..50].iter().map(|i| i / 10).collect();
+    assert!((5..=10).contains(&met.len()), "{met:?}");
+    for workers in [1, 3] {
+        let l = Loader::new(Arc::new(set()), small(), options(workers)).unwrap();
+        for start in [0, 1, 13, 28] {
+            assert_eq!(all(&l, 2, start), want[start..], "{workers} workers from {start}");
+        }
+    }
 }

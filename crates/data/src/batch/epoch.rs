@@ -4,7 +4,6 @@ use super::{Batch, Shared, Worker};
 use crate::Error;
 use gabor_tensor::Rule;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -41,20 +40,12 @@ struct Ahead {
 }
 
 impl Work {
-    /// Batch `b`; a panic becomes an error that names the sample.
+    /// Batch `b`.
     fn batch(&self, b: usize, worker: &mut Worker) -> Result<Batch, Error> {
         let size = self.shared.options.batch_size;
         let first = b * size;
         let samples = &self.order[first..(first + size).min(self.order.len())];
-        let result = catch_unwind(AssertUnwindSafe(|| self.shared.batch(samples, self.epoch, worker)));
-        result.unwrap_or_else(|_| {
-            let place = self.shared.dataset.id(worker.sample);
-            *worker = Worker::default();
-            Err(Error::new(
-                place,
-                Rule::new("the data set panicked while it read this sample").right("a sample or an error"),
-            ))
-        })
+        self.shared.batch(samples, self.epoch, worker)
     }
 }
 
@@ -160,6 +151,8 @@ impl Iterator for Epoch {
             Some(ahead) => ahead.take(b),
             None => self.work.batch(b, &mut self.worker),
         };
+        // Here, in the order of the batches, so that the number of threads plays no part.
+        let result = result.and_then(|batch| self.work.shared.note_bad(&batch).map(|()| batch));
         if result.is_ok() {
             self.next += 1;
             self.issue();

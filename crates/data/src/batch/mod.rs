@@ -1,15 +1,17 @@
 //! Batches: order of an epoch, workers, buffers that are used again.
 
 mod epoch;
+mod order;
 
 pub use epoch::Epoch;
 
 use crate::augment::{Augmentation, Buffers, Key};
 use crate::{Dataset, Error, Image, Preprocessing, Scratch};
-use gabor_tensor::rng::op;
-use gabor_tensor::{Data, Rule, Stream, Tensor};
+use gabor_tensor::{Data, Rule, Tensor};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Images and labels of some samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +22,23 @@ pub struct Batch {
     pub labels: Tensor,
     /// The samples, as indices into the data set.
     pub indices: Vec<u32>,
+    /// Samples that belong here and could not be read, with the reasons, in order; always none under [`OnBad::Fail`].
+    pub bad: Vec<(u32, Error)>,
 }
+
+/// What a [`Loader`] does about a sample that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBad {
+    /// The error ends the epoch.
+    #[default]
+    Fail,
+    /// The batch goes without it and says so in [`Batch::bad`]; it may even be empty. An error all the same where none of
+    /// the four or more samples of a full batch can be read, or more than half of the data set.
+    Skip,
+}
+
+/// Samples of a full batch from which on none of them being readable is an error under [`OnBad::Skip`].
+const HOPELESS: usize = 4;
 
 /// How a [`Loader`] goes through a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +55,11 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Variation of the images (default none).
     pub augmentation: Augmentation,
+    /// Where samples lie in blocks ([`Dataset::blocks`]): bytes of the blocks that a random order mixes at a time (default
+    /// 256 MiB). A data set that is smaller is mixed as a whole.
+    pub mix_bytes: u64,
+    /// What to do about samples that cannot be read (default: fail).
+    pub bad: OnBad,
     /// Bytes of decoded and resized images that are kept for later epochs (default 1 GiB). Images that a data set in
     /// memory already holds at the model's size are not kept twice.
     pub cache_bytes: u64,
@@ -51,6 +74,8 @@ impl Default for LoaderOptions {
             drop_last: false,
             shuffle: true,
             augmentation: Augmentation::default(),
+            mix_bytes: 256 << 20,
+            bad: OnBad::Fail,
             cache_bytes: 1 << 30,
         }
     }
@@ -74,12 +99,18 @@ struct Picture {
 
 type Buffer = (Vec<f32>, Vec<i32>, Vec<u32>);
 
+/// Buffers that are kept beside those that are under way: as many as a consumer may hold and give back at once.
+const SPARE: usize = 32;
+
 struct Shared {
     dataset: Arc<dyn Dataset>,
     preprocessing: Preprocessing,
     options: LoaderOptions,
     /// Whether the data set's own bytes serve as they are.
     direct: bool,
+    order: order::Order,
+    /// The samples that could not be read so far.
+    bad: Mutex<BTreeMap<u32, Error>>,
     cache: Vec<OnceLock<Picture>>,
     cache_left: AtomicU64,
     pool: Mutex<Vec<Buffer>>,
@@ -91,8 +122,6 @@ struct Worker {
     scratch: Scratch,
     buffers: Buffers,
     table: Vec<f32>,
-    /// The sample in hand, for the error message of a panic.
-    sample: usize,
 }
 
 impl Loader {
@@ -127,7 +156,19 @@ impl Loader {
         let direct = dataset.shape().is_some_and(|s| preprocessing.is_identity(s, cropped));
         let cache = if direct { Vec::new() } else { (0..n).map(|_| OnceLock::new()).collect() };
         let cache_left = AtomicU64::new(options.cache_bytes);
-        let shared = Shared { dataset, preprocessing, options, direct, cache, cache_left, pool: Mutex::default() };
+        let blocks = if options.shuffle { dataset.blocks() } else { None };
+        let order = order::Order::new(n, blocks, options.mix_bytes)?;
+        let shared = Shared {
+            dataset,
+            preprocessing,
+            options,
+            direct,
+            order,
+            bad: Mutex::default(),
+            cache,
+            cache_left,
+            pool: Mutex::default(),
+        };
         Ok(Loader { shared: Arc::new(shared) })
     }
     /// A loader for evaluation: in the order of the data set, no augmentation, the last batch kept.
@@ -158,11 +199,15 @@ impl Loader {
     }
     /// The samples of an epoch in order, a function of seed and epoch.
     pub fn order(&self, epoch: u32) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.shared.dataset.len() as u32).collect();
-        if self.shared.options.shuffle {
-            Stream::new(self.shared.options.seed, epoch, 0, op::SHUFFLE).shuffle(&mut order);
+        match self.shared.options.shuffle {
+            true => self.shared.order.of(self.shared.options.seed, epoch),
+            false => (0..self.shared.dataset.len() as u32).collect(),
         }
-        order
+    }
+    /// The samples that could not be read in the batches taken so far, with the reasons, in the data set's order.
+    pub fn bad(&self) -> Vec<(u32, Error)> {
+        let bad = self.shared.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        bad.iter().map(|(&i, e)| (i, e.clone())).collect()
     }
     /// The batches of an epoch from batch `start` on (empty if `start` is beyond the last). With workers, their threads
     /// start here and end with the iterator. After an error there are no more batches.
@@ -179,7 +224,7 @@ impl Shared {
     fn recycle(&self, batch: Batch) {
         if let (Data::F32(images), Data::I32(labels)) = (batch.images.into_data(), batch.labels.into_data())
             && let Ok(mut pool) = self.pool.lock()
-            && pool.len() < 2 * self.options.workers + 2
+            && pool.len() < 2 * self.options.workers + SPARE
         {
             pool.push((images, labels, batch.indices));
         }
@@ -193,17 +238,55 @@ impl Shared {
         images.resize(samples.len() * size, 0.0);
         labels.clear();
         indices.clear();
-        indices.extend_from_slice(samples);
-        for (&sample, out) in samples.iter().zip(images.chunks_exact_mut(size)) {
-            worker.sample = sample as usize;
-            labels.push(self.dataset.labels()[sample as usize] as i32);
-            self.sample(sample as usize, epoch, out, worker)?;
+        let mut bad = Vec::new();
+        for &sample in samples {
+            let out = &mut images[indices.len() * size..][..size];
+            match self.guarded(sample as usize, epoch, out, worker) {
+                Ok(()) => {
+                    labels.push(self.dataset.labels()[sample as usize] as i32);
+                    indices.push(sample);
+                }
+                Err(e) if self.options.bad == OnBad::Fail => return Err(e),
+                Err(e) => bad.push((sample, e)),
+            }
         }
+        images.truncate(indices.len() * size);
         let broken = |r: Rule| Error::new("loader", r);
         Ok(Batch {
-            images: Tensor::f32(&[samples.len(), c, h, w], images).map_err(broken)?,
-            labels: Tensor::i32(&[samples.len()], labels).map_err(broken)?,
+            images: Tensor::f32(&[indices.len(), c, h, w], images).map_err(broken)?,
+            labels: Tensor::i32(&[indices.len()], labels).map_err(broken)?,
             indices,
+            bad,
+        })
+    }
+    /// Takes down what a batch could not read; an error where going on makes no sense.
+    fn note_bad(&self, batch: &Batch) -> Result<(), Error> {
+        let Some((_, first)) = batch.bad.first() else { return Ok(()) };
+        let error = |what: String| {
+            let rule = Rule::new(what).given(format!("{}: {}", first.place(), first.rule()));
+            Err(Error::new("loader", rule.right("data that can be read; `gabor data check` lists what cannot")))
+        };
+        let count = batch.bad.len();
+        if batch.indices.is_empty() && count >= HOPELESS && count == self.options.batch_size {
+            return error(format!("none of the {count} samples of a batch can be read; the first"));
+        }
+        let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        bad.extend(batch.bad.iter().cloned());
+        let (bad, all) = (bad.len(), self.dataset.len());
+        if 2 * bad > all {
+            return error(format!("{bad} of {all} samples cannot be read, more than half; one"));
+        }
+        Ok(())
+    }
+    /// [`Shared::sample`]; a panic becomes an error that names the sample.
+    fn guarded(&self, i: usize, epoch: u32, out: &mut [f32], worker: &mut Worker) -> Result<(), Error> {
+        let result = catch_unwind(AssertUnwindSafe(|| self.sample(i, epoch, out, worker)));
+        result.unwrap_or_else(|_| {
+            *worker = Worker::default();
+            Err(Error::new(
+                self.dataset.id(i),
+                Rule::new("the data set panicked while it read this sample").right("a sample or an error"),
+            ))
         })
     }
     /// Decodes (or takes from the cache), varies and normalises one sample.

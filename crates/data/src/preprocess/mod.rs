@@ -4,7 +4,7 @@
 
 mod resize;
 
-use crate::{Color, Dataset, Error, Image};
+use crate::{Color, Dataset, Error, Image, OnBad};
 use gabor_tensor::Rule;
 use serde::{Deserialize, Serialize};
 
@@ -131,18 +131,23 @@ impl Preprocessing {
     /// Images of one known size are resized to h × w (left alone if they have that size); photographs of many sizes
     /// get short side ⌈max(h, w) · 8 / 7⌉ and a centre crop of h × w (256 and 224, as AlexNet).
     pub fn for_dataset(dataset: &dyn Dataset, input: [usize; 3]) -> Result<Self, Error> {
+        Self::for_dataset_with(dataset, input, OnBad::Fail)
+    }
+    /// The same, and what to do about images that cannot be read.
+    pub fn for_dataset_with(dataset: &dyn Dataset, input: [usize; 3], bad: OnBad) -> Result<Self, Error> {
         let mut out = Self::exact(input)?;
         if dataset.shape().is_none() {
             let [_, h, w] = input;
             out.resize = Resize::ShortSide { to: (h.max(w) * 8).div_ceil(7).min(MAX_SIDE) };
             out.crop = Some([h, w]);
         }
-        out.with_statistics_of(dataset, 4096)
+        out.with_statistics_of(dataset, 4096, bad)
     }
     /// The same with mean and standard deviation per channel over all pixels of at most `samples` images of the data
     /// set, evenly spaced. Sums are exact integers, so the result does not depend on any order. A channel that never
-    /// varies gets the standard deviation 1. Errors: an empty data set, an image that cannot be decoded.
-    pub fn with_statistics_of(mut self, dataset: &dyn Dataset, samples: usize) -> Result<Self, Error> {
+    /// varies gets the standard deviation 1. Errors: an empty data set, an image that cannot be decoded (under
+    /// [`OnBad::Skip`]: none that can).
+    pub fn with_statistics_of(mut self, dataset: &dyn Dataset, samples: usize, bad: OnBad) -> Result<Self, Error> {
         self.validate()?;
         let count = if dataset.shape().is_some() { dataset.len() } else { samples.min(dataset.len()) };
         if count == 0 {
@@ -153,7 +158,11 @@ impl Preprocessing {
         let mut scratch = Scratch::default();
         let mut pixels = 0u64;
         for k in 0..count {
-            let image = dataset.image((k as u128 * dataset.len() as u128 / count as u128) as usize)?;
+            let image = match dataset.image((k as u128 * dataset.len() as u128 / count as u128) as usize) {
+                Ok(image) => image,
+                Err(e) if bad == OnBad::Fail || (k + 1 == count && pixels == 0) => return Err(e),
+                Err(_) => continue,
+            };
             let prepared = self.prepare(&image, &mut scratch)?;
             pixels += (prepared.height() * prepared.width()) as u64;
             for channel in 0..c {

@@ -54,6 +54,11 @@ pub trait Dataset: Send + Sync {
     fn shape(&self) -> Option<[usize; 3]> {
         None
     }
+    /// The blocks in which samples lie, each best read as a whole and in one go, such as a stretch of a tar file; `None`
+    /// where every sample is reached alike. A random order then goes through blocks, a few of them at a time.
+    fn blocks(&self) -> Option<Blocks> {
+        None
+    }
     /// Number of samples.
     fn len(&self) -> usize {
         self.labels().len()
@@ -77,6 +82,17 @@ pub trait Dataset: Send + Sync {
         }
         counts
     }
+}
+
+/// Where the samples of a data set lie; see [`Dataset::blocks`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// The block of every sample, 0..count; some may have no samples.
+    pub of: Vec<u32>,
+    /// Number of blocks.
+    pub count: u32,
+    /// Bytes of all samples together.
+    pub bytes: u64,
 }
 
 /// The error of an index beyond the end.

@@ -1,6 +1,6 @@
 //! Parts of a data set: train, validation and test, drawn by class.
 
-use super::{Dataset, OpenOptions, out_of_range};
+use super::{Blocks, Dataset, OpenOptions, out_of_range};
 use crate::{Error, Image};
 use gabor_tensor::rng::op;
 use gabor_tensor::{Rule, Stream};
@@ -234,6 +234,12 @@ impl Dataset for Subset {
     }
     fn shape(&self) -> Option<[usize; 3]> {
         self.base.shape()
+    }
+    fn blocks(&self) -> Option<Blocks> {
+        let Blocks { of, count, bytes } = self.base.blocks()?;
+        let share = self.indices.len() as f64 / of.len().max(1) as f64;
+        let of = self.indices.iter().map(|&i| of[i]).collect();
+        Some(Blocks { of, count, bytes: (bytes as f64 * share) as u64 })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Data sets as files: recognised, read, refused.
 
-use gabor_data::{OpenOptions, Splits, open};
+use gabor_data::{Dataset, OpenOptions, Splits, open};
 use std::path::{Path, PathBuf};
 
 /// A directory of its own for one test, emptied first.
@@ -87,4 +87,161 @@ fn cifar_100_has_two_labels_and_names_in_files() {
     assert_eq!((s.kind, s.train().unwrap().labels()), ("CIFAR-100 binary", &[1, 0][..]));
     assert_eq!(s.classes(), ["apple", "bear"]);
     assert_eq!(s.evaluation().unwrap().1.image(0).unwrap().data()[0], 30);
+}
+
+/// A file of `shards/`, which `make_shards.py` made.
+fn shard(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shards").join(name)
+}
+
+/// A directory that holds some files of `shards/`.
+fn with_shards(name: &str, shards: &[&str]) -> PathBuf {
+    let d = dir(name);
+    for s in shards {
+        std::fs::copy(shard(s), d.join(s)).unwrap();
+    }
+    d
+}
+
+/// Labels, and the grey level of every image, which says which one it is.
+fn contents(set: &dyn Dataset) -> Vec<(u32, u8)> {
+    (0..set.len())
+        .map(|i| {
+            let image = set.image(i).unwrap();
+            assert_eq!((image.height(), image.width()), (8, 8));
+            (set.labels()[i], image.data()[0] / 10)
+        })
+        .collect()
+}
+
+#[test]
+fn tar_shards_of_webdataset() {
+    let d = with_shards("wds", &["wds-train-000000.tar", "wds-train-000001.tar", "wds-val-000000.tar"]);
+    let s = read(&d).unwrap();
+    assert_eq!((s.kind, s.classes()), ("tar shards", &["0".to_string(), "1".into()][..]));
+    let (train, val) = (s.train().unwrap(), s.validation.as_ref().unwrap());
+    assert_eq!(contents(&**train), [(0, 0), (1, 1), (0, 2), (1, 3), (0, 4)]);
+    assert_eq!(contents(&**val), [(1, 9)]);
+    assert!(s.test.is_none());
+    assert_eq!(train.id(3), format!("{}: dir/0003.png", d.join("wds-train-000001.tar").display()));
+    assert_eq!(train.encoded(3).unwrap().unwrap()[1..4], *b"PNG");
+    // A shard begins a block of its own.
+    assert_eq!(train.blocks().unwrap().of, [0, 0, 0, 1, 1]);
+    assert!(train.image(5).is_err() && train.id(5) == "[5]");
+    std::fs::write(d.join("classes.txt"), "ant\nbee\n").unwrap();
+    assert_eq!(read(&d).unwrap().classes(), ["ant", "bee"]);
+    std::fs::write(d.join("classes.txt"), "ant\n").unwrap();
+    let e = read(&d).unwrap_err();
+    assert!(e.contains("dir/0001.png: label 1 is not among the 1 classes"), "{e}");
+
+    // By a pattern, by one shard, and in folders.
+    let s = read(&d.join("wds-train-{000000..000001}.tar")).unwrap_err();
+    assert!(s.contains("label 1 is not among"), "{s}");
+    std::fs::remove_file(d.join("classes.txt")).unwrap();
+    let s = read(&d.join("wds-train-{000000..000001}.tar")).unwrap();
+    assert_eq!(s.train().unwrap().len() + s.evaluation().unwrap().1.len(), 5);
+    let e = read(&d.join("wds-train-{000000..000002}.tar")).unwrap_err();
+    assert!(e.contains("wds-train-000002.tar: cannot be read"), "{e}");
+    let e = read(&d.join("x-{9..1}.tar")).unwrap_err();
+    assert!(e.contains("a range that is empty"), "{e}");
+    std::fs::create_dir(d.join("test")).unwrap();
+    std::fs::rename(d.join("wds-val-000000.tar"), d.join("test/x.tar")).unwrap();
+    let s = read(&d).unwrap();
+    assert_eq!((s.train().unwrap().len(), s.test.as_ref().unwrap().len()), (5, 1));
+    std::fs::copy(shard("names.tar"), d.join("names.tar")).unwrap();
+    let e = read(&d).unwrap_err();
+    assert!(e.contains("shards of which some say their part and some do not; given: names.tar"), "{e}");
+}
+
+#[test]
+fn tar_shards_with_folders_and_with_names() {
+    for name in ["folders-gnu.tar", "folders-pax.tar"] {
+        let options = OpenOptions { test_fraction: 0.5, ..Default::default() };
+        // One of two samples cannot be held out, for each class keeps its last.
+        let e = open(shard(name), &options).unwrap_err().to_string();
+        assert!(e.contains("splits 2 samples into 2 and 0"), "{name}: {e}");
+        let d = with_shards(&format!("as_{name}"), &[name]);
+        std::fs::rename(d.join(name), d.join("train.tar")).unwrap();
+        std::fs::copy(d.join("train.tar"), d.join("test.tar")).unwrap();
+        let s = read(&d).unwrap();
+        assert_eq!(s.classes(), ["ants", "bees"]);
+        assert_eq!(contents(&**s.train().unwrap()), [(1, 1), (0, 2)]);
+        assert!(s.train().unwrap().id(0).ends_with(&format!("bees/{}.png", "n".repeat(120))));
+    }
+    let d = with_shards("tar_names", &["names.tar"]);
+    std::fs::rename(d.join("names.tar"), d.join("train.tar")).unwrap();
+    std::fs::copy(d.join("train.tar"), d.join("val.tar")).unwrap();
+    let s = read(&d).unwrap();
+    assert_eq!(s.classes(), ["ant", "bee"]);
+    assert_eq!(contents(&**s.train().unwrap()), [(1, 3), (0, 4)]);
+}
+
+#[test]
+fn damaged_tar_shards_are_errors_that_name_the_place() {
+    let d = dir("damaged_tar");
+    let whole = std::fs::read(shard("wds-train-000000.tar")).unwrap();
+    let try_with = |bytes: &[u8]| {
+        std::fs::write(d.join("train.tar"), bytes).unwrap();
+        std::fs::write(d.join("val.tar"), &whole).unwrap();
+        let result = read(&d);
+        // Whatever is opened can be read or is an error, too.
+        if let Ok(s) = &result {
+            let set = s.train().unwrap();
+            (0..set.len()).for_each(|i| drop(set.image(i)));
+        }
+        result.map(|s| s.train().unwrap().len())
+    };
+    assert_eq!(try_with(&whole).unwrap(), 3);
+    let path = d.join("train.tar").display().to_string();
+    let e = try_with(&whole[..100]).unwrap_err();
+    assert!(e.starts_with(&format!("{path} at byte 0: the file ends within a header; given: 100 bytes")), "{e}");
+    let image = whole.windows(4).position(|w| w == b"\x89PNG").unwrap();
+    let e = try_with(&whole[..image + 20]).unwrap_err();
+    let want = format!(
+        "{path} at byte {}: member dir/0000.png of 69 bytes reaches beyond the end; given: 20 bytes",
+        image - 512
+    );
+    assert!(e.starts_with(&want), "{e}");
+    // Without the records of zeros at the end all samples are there.
+    let end = whole.iter().rposition(|&b| b != 0).unwrap() / 512 * 512 + 512;
+    assert_eq!(try_with(&whole[..end]).unwrap(), 3);
+    // The header of a member, changed, with its checksum put right or not.
+    let changed = |bytes: &[u8], name: &str, at: usize, new: &[u8], right: bool| {
+        let mut out = bytes.to_vec();
+        let header = out.chunks(512).position(|r| r.starts_with(name.as_bytes())).unwrap() * 512;
+        out[header + at..][..new.len()].copy_from_slice(new);
+        if right {
+            out[header + 148..][..8].fill(b' ');
+            let sum: u32 = out[header..][..512].iter().map(|&b| u32::from(b)).sum();
+            out[header + 148..][..8].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        out
+    };
+    let huge = b"77777777777\0";
+    assert!(try_with(&changed(&whole, "dir/0000.cls", 124, huge, false)).unwrap_err().contains("checksum is wrong"));
+    let e = try_with(&changed(&whole, "dir/0000.cls", 124, huge, true)).unwrap_err();
+    assert!(e.contains("member dir/0000.cls of 8589934591 bytes reaches beyond the end"), "{e}");
+    let e = try_with(&[&[0x1f, 0x8b][..], &whole].concat()).unwrap_err();
+    assert!(e.contains("given: a gzip-compressed tar file"), "{e}");
+    assert!(try_with(&[]).unwrap_err().contains("shards without images"));
+    // Without the number the JSON counts, which says 7.
+    let e = try_with(&changed(&whole, "dir/0000.cls", 0, b"dir/0000.abc", true)).unwrap_err();
+    assert!(e.contains("dir/0000.png: label 7 is out of range; given: 3 different labels"), "{e}");
+    let e = try_with(&changed(&whole, "dir/0000.txt", 0, b"dir/0000.png", true)).unwrap_err();
+    assert!(e.contains("dir/0000.png: a second image of one sample"), "{e}");
+    let names = std::fs::read(shard("names.tar")).unwrap();
+    let e = try_with(&changed(&names, "a.json", 0, b"a.jsox", true)).unwrap_err();
+    assert!(e.starts_with(&format!("{path}: a.png: a sample without a label, while others have one")), "{e}");
+    for cut in (0..whole.len()).step_by(97) {
+        let _ = try_with(&whole[..cut]);
+    }
+    let mut random = gabor_tensor::Stream::new(1, 0, 0, gabor_tensor::rng::op::TEST);
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random.below(4) {
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+        }
+        let _ = try_with(&bytes);
+    }
 }

@@ -13,6 +13,8 @@ const READ: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "jfif"];
 const UNREAD: [&str; 16] = [
     "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "j2k", "svg", "ico", "psd", "tga", "exr", "hdr", "dng", "raw",
 ];
+/// The types that are read, for messages.
+pub(super) const IMAGES: &str = "PNG, JPEG, BMP, GIF or WebP";
 /// Folders inside a class folder are searched to this depth, which also ends a cycle of links.
 const DEPTH: usize = 8;
 
@@ -82,9 +84,19 @@ pub(super) fn ending(path: &Path) -> String {
     path.extension().map_or_else(String::new, |e| e.to_string_lossy().to_ascii_lowercase())
 }
 
+/// Whether an ending, in lower case, is that of images that are read.
+pub(super) fn is_read(ending: &str) -> bool {
+    READ.contains(&ending)
+}
+
+/// Whether an ending, in lower case, is that of images that are not read.
+pub(super) fn is_unread(ending: &str) -> bool {
+    UNREAD.contains(&ending)
+}
+
 pub(super) fn is_image(path: &Path) -> bool {
     let e = ending(path);
-    READ.contains(&e.as_str()) || UNREAD.contains(&e.as_str())
+    is_read(&e) || is_unread(&e)
 }
 
 /// The images of a class folder, in name order.
@@ -101,7 +113,7 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, skipped: &mut us
         } else if UNREAD.contains(&ending.as_str()) {
             return Err(Error::at(
                 &entry.path,
-                Rule::new(format!("images of type {ending} are not read")).right("PNG, JPEG, BMP, GIF or WebP"),
+                Rule::new(format!("images of type {ending} are not read")).right(IMAGES),
             ));
         } else {
             *skipped += 1;

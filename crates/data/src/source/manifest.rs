@@ -1,12 +1,12 @@
 //! A manifest: a table of paths and labels as CSV or TSV, with a column of parts where wanted.
 
-use super::folder::{ending, is_image, shortened};
+use super::folder::{ending, is_image};
+use super::labels::Labels;
 use super::read::{Contents, Entry, class_names, list};
 use super::split::{Part, Parts};
 use super::{FileDataset, OpenOptions, Splits, store};
 use crate::Error;
 use gabor_tensor::Rule;
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -78,35 +78,13 @@ struct Row {
     part: Part,
 }
 
-/// What the rows of all files have in common: the labels as they are written, each text once.
-#[derive(Default)]
-struct Texts {
-    list: Vec<String>,
-    /// Where each was first seen.
-    first: Vec<String>,
-    index: HashMap<String, u32>,
-}
-
-impl Texts {
-    fn add(&mut self, text: &str, place: impl FnOnce() -> String) -> u32 {
-        if let Some(&i) = self.index.get(text) {
-            return i;
-        }
-        let i = self.list.len() as u32;
-        self.list.push(text.into());
-        self.first.push(place());
-        self.index.insert(text.into(), i);
-        i
-    }
-}
-
 fn read(files: &[(&Path, Option<Part>)], names: Option<Vec<String>>, options: &OpenOptions) -> Result<Splits, Error> {
-    let (mut rows, mut texts) = (Vec::new(), Texts::default());
+    let (mut rows, mut texts) = (Vec::new(), Labels::default());
     for (path, part) in files {
         let contents = Contents::open(path, &options.limits)?.into_reader();
         rows_of(path, contents, part.unwrap_or(Part::Train), &mut rows, &mut texts)?;
     }
-    let (classes, of_text) = classes(&texts, names)?;
+    let (classes, of_text) = texts.classes(names)?;
     let mut parts = Parts::new("manifest");
     for part in Part::ALL {
         let mut set = FileDataset { files: vec![], labels: vec![], classes: classes.clone(), limits: options.limits };
@@ -158,7 +136,7 @@ fn rows_of(
     mut reader: Box<dyn BufRead + '_>,
     default: Part,
     rows: &mut Vec<Row>,
-    texts: &mut Texts,
+    texts: &mut Labels,
 ) -> Result<(), Error> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut separator = table(&name).map_or(b',', |(_, s)| s);
@@ -252,55 +230,15 @@ fn rows_of(
     Ok(())
 }
 
-/// The names of the classes, and the class of every text: with names, texts are names or numbers of them; without,
-/// numbers alone are classes 0 up to the largest, and other texts are names, which are sorted.
-fn classes(texts: &Texts, names: Option<Vec<String>>) -> Result<(Vec<String>, Vec<u32>), Error> {
-    let number = |t: &String| t.parse::<u32>().ok().filter(|n| n.to_string() == *t);
-    if let Some(names) = names {
-        let index: HashMap<&String, u32> = names.iter().zip(0..).collect();
-        let mut of_text = Vec::new();
-        for (text, first) in texts.list.iter().zip(&texts.first) {
-            let found = index.get(text).copied().or(number(text).filter(|&n| (n as usize) < names.len()));
-            of_text.push(found.ok_or_else(|| {
-                Error::new(
-                    first.clone(),
-                    Rule::new(format!("label {text} is not among the {} classes of classes.txt", names.len()))
-                        .right(format!("one of {}, or a number below {}", shortened(&names), names.len())),
-                )
-            })?);
-        }
-        return Ok((names, of_text));
-    }
-    if let Some(numbers) = texts.list.iter().map(number).collect::<Option<Vec<u32>>>() {
-        // As for IDX: one label far beyond the others is a mistake and not hundreds of empty classes.
-        let bound = 2 * numbers.len() as u64;
-        if let Some(i) = numbers.iter().position(|&n| u64::from(n) >= bound) {
-            return Err(Error::new(
-                texts.first[i].clone(),
-                Rule::new(format!("label {} is out of range", numbers[i]))
-                    .given(format!("{} different labels", numbers.len()))
-                    .right(format!("labels below {bound}, twice the number of different ones; or a classes.txt")),
-            ));
-        }
-        let largest = numbers.iter().max().copied().unwrap_or(0);
-        return Ok(((0..=largest).map(|n| n.to_string()).collect(), numbers));
-    }
-    let mut names = texts.list.clone();
-    names.sort();
-    let index: HashMap<&String, u32> = names.iter().zip(0..).collect();
-    let of_text = texts.list.iter().map(|t| index[t]).collect();
-    Ok((names, of_text))
-}
-
 /// For the tests of damaged files: a manifest's rows without a look at the images.
 #[cfg(test)]
 type Parsed = (Vec<Row>, Vec<String>, Vec<u32>);
 #[cfg(test)]
 fn parse(name: &str, bytes: &[u8], names: Option<Vec<String>>) -> Result<Parsed, Error> {
-    let (mut rows, mut texts) = (Vec::new(), Texts::default());
+    let (mut rows, mut texts) = (Vec::new(), Labels::default());
     let contents = Contents::new(Path::new(name), bytes)?.into_reader();
     rows_of(Path::new(name), contents, Part::Train, &mut rows, &mut texts)?;
-    let (classes, of_text) = classes(&texts, names)?;
+    let (classes, of_text) = texts.classes(names)?;
     Ok((rows, classes, of_text))
 }
 

@@ -1,4 +1,5 @@
-//! Where images come from: MNIST's IDX files, CIFAR's binary files, a manifest, a folder per class, the embedded digits.
+//! Where images come from: MNIST's IDX files, CIFAR's binary files, tar shards, a manifest,
+//! a folder per class, the embedded digits.
 //!
 //! [`open`] looks at a directory and says what it is. Every source is a [`Dataset`]: labels and names known up front,
 //! images on demand.
@@ -8,11 +9,15 @@ mod digits;
 mod files;
 mod folder;
 mod idx;
+mod index_file;
+mod labels;
 mod manifest;
 mod memory;
+mod packed;
 mod read;
 mod split;
 mod store;
+mod tar;
 
 pub use digits::digits;
 pub use files::FileDataset;
@@ -122,7 +127,7 @@ impl Default for OpenOptions {
 
 /// What a directory may hold beside class folders, for messages.
 const SOURCES: &str =
-    "IDX files (train-images…), CIFAR binary files (data_batch….bin), a manifest (train.csv, labels.csv)";
+    "IDX files (train-images…), CIFAR binary files (data_batch….bin), tar shards, a manifest (train.csv, labels.csv)";
 
 /// Opens a data set, recognised by what lies in the directory:
 ///
@@ -130,6 +135,9 @@ const SOURCES: &str =
 ///   an optional `classes.txt` holds one name a line;
 /// - CIFAR-10 binary: `data_batch*.bin`, `test_batch*.bin`, names from `batches.meta.txt` where present; CIFAR-100:
 ///   `train.bin`, `test.bin`, names from `fine_label_names.txt`;
+/// - tar shards (WebDataset): `*.tar` with images and labels side by side, `KEY.jpg` and `KEY.cls`, `.json` or `.txt`, or
+///   with a folder per class inside; parts by folders `train/`, `val/`, `test/` or by such a word in the names; or the path
+///   of one shard, or of some as `x-{000000..000009}.tar`. Names of numbered classes from `classes.txt`;
 /// - a manifest: `train.csv`, `val.csv`, `test.csv`, or one of `manifest`, `labels`, `metadata`, `data`, `index` with
 ///   the ending `csv` or `tsv`; or the path of such a file under any name. Columns `path`, `label` and, where wanted,
 ///   `split`, in this order or named by a header; paths are relative to the manifest's folder; labels are names or
@@ -142,7 +150,8 @@ const SOURCES: &str =
 /// what would be right.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Error> {
     let path = path.as_ref();
-    if store::is_file(path) {
+    // A pattern of shards is no file, but ends like one.
+    if store::is_file(path) || (path.to_string_lossy().ends_with(".tar") && !path.is_dir()) {
         return open_file(path, options);
     }
     let entries = read::list(path)?;
@@ -152,6 +161,8 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Err
         cifar::open(path, &entries, options)
     } else if digits::is(&entries) {
         digits::open(path, &entries, options)
+    } else if tar::is(&entries)? {
+        tar::open(path, &entries, options)
     } else if manifest::is(&entries) {
         manifest::open(path, &entries, options)
     } else {
@@ -164,10 +175,13 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
     if manifest::is_table(path) {
         return manifest::open_file(path, options);
     }
+    if path.file_name().is_some_and(|n| tar::is_shard(&n.to_string_lossy())) {
+        return tar::open_files(path, options);
+    }
     Err(Error::at(
         path,
         Rule::new("a data set is a directory")
             .given("a file")
-            .right("the directory that holds it, or a manifest (.csv, .tsv)"),
+            .right("the directory that holds it, a manifest (.csv, .tsv) or a shard (.tar)"),
     ))
 }

@@ -46,6 +46,10 @@ impl Part {
             _ => None,
         }
     }
+    /// The part that a word of a file's name says: `train-000001.tar`, `imagenet_val-00.tar`.
+    pub(super) fn of_file(name: &str) -> Option<Part> {
+        name.split(|c: char| !c.is_ascii_alphabetic()).find_map(Part::of)
+    }
     /// The usual short name: `train`, `val`, `test`.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,10 @@ use crate::{Error, Limits};
 use gabor_tensor::Rule;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files that a [`Pool`] keeps open.
+const OPEN_FILES: usize = 32;
 
 /// Whether a path is a URL, such as `s3://bucket/photos`.
 pub(super) fn is_url(path: &Path) -> bool {
@@ -81,6 +85,10 @@ impl File {
     pub fn size(&self) -> u64 {
         self.size
     }
+    /// Path or URL.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
     /// `length` bytes from `offset` on, all of which must be there.
     pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
         if offset.checked_add(length).is_none_or(|end| end > self.size) {
@@ -114,7 +122,7 @@ fn read_exact_at(file: &std::fs::File, out: &mut [u8], offset: u64) -> std::io::
 /// Without reads at a position each reader takes a handle, and so a position, of its own.
 #[cfg(not(unix))]
 fn read_exact_at(file: &std::fs::File, out: &mut [u8], offset: u64) -> std::io::Result<()> {
-    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     let mut file = file;
     file.seek(SeekFrom::Start(offset))?;
@@ -151,5 +159,45 @@ impl Seek for Cursor {
         };
         self.at = to.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
         Ok(self.at)
+    }
+}
+
+/// Many files, of which a bounded number is open.
+pub(super) struct Pool {
+    paths: Vec<PathBuf>,
+    /// The open ones, the last used last.
+    open: Mutex<Vec<(u32, Arc<File>)>>,
+}
+
+impl Pool {
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        Pool { paths, open: Mutex::default() }
+    }
+    pub fn path(&self, i: u32) -> &Path {
+        &self.paths[i as usize]
+    }
+    /// `length` bytes of file `i` from `offset` on.
+    pub fn read(&self, i: u32, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        self.get(i)?.read(offset, length)
+    }
+    /// File `i`, open.
+    fn get(&self, i: u32) -> Result<Arc<File>, Error> {
+        let lock = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut open = lock();
+            if let Some(at) = open.iter().position(|(f, _)| *f == i) {
+                let found = open.remove(at);
+                open.push(found);
+                return Ok(open[open.len() - 1].1.clone());
+            }
+        }
+        // Opened without the lock: a slow disk must not stop those who read open files.
+        let file = Arc::new(File::open(self.path(i))?);
+        let mut open = lock();
+        if open.len() >= OPEN_FILES {
+            open.remove(0);
+        }
+        open.push((i, file.clone()));
+        Ok(file)
     }
 }

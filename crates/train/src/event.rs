@@ -85,6 +85,13 @@ pub enum Event {
         /// Whether it is the best epoch so far.
         best: bool,
     },
+    /// Norms of the gradients of the last step of an epoch.
+    Gradients {
+        /// Steps done in the run.
+        step: u64,
+        /// The norm of each trained parameter's gradient, before clipping.
+        norms: BTreeMap<String, f64>,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// The file.
@@ -110,7 +117,7 @@ pub enum Event {
     },
     /// Training ended before its last epoch.
     Stopped {
-        /// Why: `interrupted`, `patience`, `target`, `max_steps`, `not finite`.
+        /// Why: `interrupted`, `patience`, `target`, `max_steps`, `max_time`, `converged`, `not finite`.
         reason: String,
         /// Steps done in the run.
         step: u64,
@@ -136,6 +143,7 @@ impl Event {
         match self {
             Event::Step { step, .. }
             | Event::Epoch { step, .. }
+            | Event::Gradients { step, .. }
             | Event::Checkpoint { step, .. }
             | Event::Stopped { step, .. } => Some(*step),
             _ => None,

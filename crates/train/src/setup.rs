@@ -1,6 +1,6 @@
 //! From a configuration to data, network and preprocessing: everything `auto` is decided here.
 
-use crate::config::{Auto, Config, InputSize, normalization, parse_augmentation};
+use crate::config::{Amount, Auto, Config, InputSize, normalization, parse_augmentation};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
@@ -95,15 +95,21 @@ impl Setup {
             }
         };
         config.input = Auto(Some(InputSize([c, h, w])));
-        config.epochs = Auto(Some(config.epochs.0.unwrap_or_else(|| default_epochs(train.len()))));
+        let epochs = config.epochs.0.unwrap_or_else(|| default_epochs(train.len()));
+        config.epochs = Auto(Some(epochs));
+        let tunes = config.weights.is_some() && !config.is_lbfgs();
+        config.unfreeze = Auto(Some(config.unfreeze.0.unwrap_or(if tunes { warm_up(epochs) } else { 0 })));
+        config.discriminative.0.get_or_insert(if tunes { Amount::On } else { Amount::Off });
+        let judged = splits.validation.is_some();
+        config.patience.0.get_or_insert((tunes && judged).then(|| patience(epochs)));
         if config.is_lbfgs() {
             config.schedule = Schedule::new(Kind::Constant);
         }
         config.lr = Auto(Some(config.base_lr()?));
         config.weight_decay = Auto(Some(config.step_options()?.weight_decay));
-        if !config.batch.is_multiple_of(config.accumulate) {
-            let rule = Rule::new(format!("a batch of {} in {} parts", config.batch, config.accumulate));
-            return Err(Error::new("key `accumulate`", rule.right("a divisor of the batch")));
+        if !config.batch.is_multiple_of(config.grad_accum) {
+            let rule = Rule::new(format!("a batch of {} in {} parts", config.batch, config.grad_accum));
+            return Err(Error::new("key `grad_accum`", rule.right("a divisor of the batch")));
         }
         let mut setup = Setup { config, network, splits, preprocessing, augmentation };
         if setup.drops_last_sample()? {
@@ -115,7 +121,7 @@ impl Setup {
     }
     /// Samples of one run of the graph: a batch, or a part of it.
     pub fn part(&self) -> usize {
-        self.config.batch / self.config.accumulate
+        self.config.batch / self.config.grad_accum
     }
     /// Training samples in random order with variation.
     ///
@@ -183,6 +189,17 @@ fn pictures_to_classes(network: &Network) -> Result<[usize; 3]> {
 fn default_epochs(images: usize) -> usize {
     let epochs = 31.0 * libm::pow(1000.0 / images.max(1) as f64, 0.15);
     (epochs.round() as usize).clamp(3, 100)
+}
+
+/// Epochs in which the head alone is trained: a fifth, so that the gradients that reach the other layers are of a head that
+/// has learned something.
+fn warm_up(epochs: usize) -> usize {
+    (epochs / 5).max(1).min(epochs - 1)
+}
+
+/// Epochs without progress after which fine-tuning stops: 30 %, as long as one-cycle needs to its peak, but five at least.
+fn patience(epochs: usize) -> usize {
+    (3 * epochs).div_ceil(10).max(5)
 }
 
 /// Grey pictures of one small size are taken for writing, coloured ones for photographs.
@@ -344,7 +361,7 @@ mod tests {
             let c = Config::load(None, [], words).unwrap();
             Setup::new(&c).map(|_| ()).unwrap_err().to_string()
         };
-        assert!(e(&["accumulate=3"]).contains("a batch of 64 in 3 parts; right would be: a divisor"));
+        assert!(e(&["grad_accum=3"]).contains("a batch of 64 in 3 parts; right would be: a divisor"));
         assert!(e(&["net=lenet55"]).contains("lenet5"));
         assert!(e(&["data=no/such/place"]).starts_with("no/such/place"));
         assert!(e(&["input=1x3x3"]).starts_with("key `net`"));

@@ -1,6 +1,6 @@
 //! Trajectories of every optimiser against PyTorch's over 100 steps (goldens/optimisers.py).
 
-use gabor_compile::{Backend, CompileOptions, Executable};
+use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_graph::{Graph, Initializer, Parameter};
 use gabor_tensor::{DType, Shape, Tensor};
 use gabor_train::optimiser::{Adadelta, Adagrad, Adam, MomentumForm, Optimiser, RmsProp, Scalars, Sgd};
@@ -28,6 +28,7 @@ fn regression() -> Forward {
 
 struct Run {
     exe: Box<dyn Executable>,
+    program: Program,
     options: StepOptions,
     scalars: Scalars,
     x: Vec<f32>,
@@ -46,7 +47,7 @@ impl Run {
         reset_optimiser(&p, &mut *exe).unwrap();
         let scalars = Scalars::new(&*options.optimiser);
         let parts = if options.accumulate { 3 } else { 1 };
-        Run { exe, options, scalars, x: numbers(&golden["x"]), parts, step: 0 }
+        Run { exe, program: p, options, scalars, x: numbers(&golden["x"]), parts, step: 0 }
     }
     /// One step on the 12 samples, in equal parts.
     fn step(&mut self, lr: f64) {
@@ -62,10 +63,10 @@ impl Run {
                 inputs.push((SHARE, &share));
             }
             if part + 1 < self.parts {
-                self.exe.run(Entry::Accumulate as usize, n, &inputs).unwrap();
+                self.exe.run(Entry::Accumulate.of(&self.program).unwrap(), n, &inputs).unwrap();
             } else {
                 inputs.extend(self.scalars.inputs());
-                self.exe.run(Entry::Step as usize, n, &inputs).unwrap();
+                self.exe.run(Entry::Step.of(&self.program).unwrap(), n, &inputs).unwrap();
             }
         }
     }

@@ -1,46 +1,15 @@
 //! The loop: learning, exact resumption, determinism, errors.
 
-use gabor_cpu::{CpuBackend, CpuOptions};
+mod common;
+
+use common::{backend, directory, network, run, setup};
 use gabor_data::{Color, Dataset, MemoryDataset, Splits};
 use gabor_nets::{Network, conv};
 use gabor_train::checkpoint::{Disk, Storage};
-use gabor_train::{Checkpoints, Config, Event, Jsonl, Outcome, RunOptions, Setup, Stop, train};
-use std::path::{Path, PathBuf};
+use gabor_train::{Checkpoints, Config, Event, Jsonl, RunOptions, Setup, Stop, train};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-fn directory(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("gabor-train-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    dir
-}
-
-/// A small network with everything that has memory: batch normalisation, dropout.
-fn network() -> Network {
-    Network::new("small", &[1, 8, 8], 10, |net| {
-        net.conv("conv1", conv(6, 3).pad(1))?.batch_norm("bn1")?.relu()?.max_pool(2)?;
-        net.flatten()?.dropout(0.2)?;
-        net.linear("fc", 10)?;
-        Ok(())
-    })
-}
-
-fn setup(words: &[&str]) -> Setup {
-    let all: Vec<&str> =
-        ["epochs=2", "batch=32", "augment=handwriting", "seed=5"].iter().chain(words).copied().collect();
-    let config = Config::load(None, [], &all).unwrap();
-    let splits = gabor_data::digits().hold_out(config.val, 0).unwrap();
-    Setup::with_network(&config, splits, network()).unwrap()
-}
-
-fn backend(threads: usize) -> CpuBackend {
-    CpuBackend::new(CpuOptions { threads: Some(threads), ..Default::default() }).unwrap()
-}
-
-fn run(setup: &Setup, threads: usize, dir: Option<&Path>, resume: bool) -> Outcome {
-    let options = RunOptions { directory: dir.map(Path::to_path_buf), resume, ..Default::default() };
-    train(setup, &backend(threads), options, &mut Vec::new()).unwrap()
-}
 
 #[test]
 fn a_run_learns_and_leaves_a_complete_directory() {
@@ -85,7 +54,7 @@ fn threads_and_workers_change_no_bit() {
 #[test]
 fn going_on_equals_not_stopping_bit_for_bit() {
     for words in
-        [&["optimiser=adamw"][..], &["optimiser=nesterov", "accumulate=2", "schedule=warmup:0.5+cosine", "clip=1"]]
+        [&["optimiser=adamw"][..], &["optimiser=nesterov", "grad_accum=2", "schedule=warmup:0.5+cosine", "clip=1"]]
     {
         let (one, two) = (directory("whole"), directory("parts"));
         let whole = run(&setup(words), 2, Some(&one), false);

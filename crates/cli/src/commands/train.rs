@@ -337,7 +337,7 @@ impl Printer {
                     ));
                 }
             }
-            Event::Warning { .. } | Event::Checkpoint { .. } | Event::Finished { .. } => {}
+            Event::Warning { .. } | Event::Gradients { .. } | Event::Checkpoint { .. } | Event::Finished { .. } => {}
         }
     }
 }

@@ -7,12 +7,12 @@ mod augment;
 mod setting;
 
 pub use augment::parse_augmentation;
-pub use setting::{Auto, InputSize, Setting};
+pub use setting::{Amount, Auto, InputSize, Setting, Span};
 
 use crate::error::suggest;
 use crate::optimiser::{self, Optimiser};
 use crate::schedule::{Kind, Schedule};
-use crate::step::StepOptions;
+use crate::step::{FreezeNorm, StepOptions};
 use crate::{Error, Loss, Result};
 use gabor_compile::Recompute;
 use gabor_tensor::Rule;
@@ -64,7 +64,10 @@ macro_rules! keys {
                         self.$name = value;
                     })+
                     _ => {
-                        let right = suggest(key, Self::KEYS.iter().map(|k| k.name));
+                        let right = match OTHER_NAMES.iter().find(|(other, _)| *other == key) {
+                            Some((_, ours)) => format!("`{ours}`"),
+                            None => suggest(key, Self::KEYS.iter().map(|k| k.name)),
+                        };
                         return Err(Rule::new(format!("there is no key `{key}`")).right(right));
                     }
                 }
@@ -99,7 +102,7 @@ keys! {
     /// Samples of a step.
     batch: usize = 64, "a whole number from 1 to 65536", |v| (1..=65_536).contains(v);
     /// Parts in which a batch is computed, their gradients added up: less memory, the same step.
-    accumulate: usize = 1, "a whole number from 1 to 1024", |v| (1..=1024).contains(v);
+    grad_accum: usize = 1, "a whole number from 1 to 1024", |v| (1..=1024).contains(v);
     /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, or lbfgs (one step an epoch, on the whole set).
     optimiser: String = "adamw".into(), "an optimiser's name", any;
     /// The learning rate before its schedule.
@@ -132,26 +135,38 @@ keys! {
     weights_sha256: Option<String> = None, "none or 64 hexadecimal digits", |v| v.as_ref().is_none_or(|t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit()));
     /// Mean and standard deviation by which inputs are normalised.
     normalize: Auto<String> = Auto(None), "auto (as the weights expect it, without weights by the data), data, imagenet, or MEAN,MEAN,MEAN/STD,STD,STD of values in [0, 1]", |v| v.0.as_deref().is_none_or(|t| normalization(t).is_some());
-    /// Parameters that stay as they are, by patterns of their names; running statistics still follow the data.
+    /// First epochs in which the head alone is trained, at the constant rate `lr`; then all layers are, with the schedule.
+    unfreeze: Auto<usize> = Auto(None), "auto (with weights a fifth of the epochs, else 0) or a whole number of epochs", |v| v.0.is_none_or(|v| v <= 100_000);
+    /// Learning rates by depth: the head has `lr`, the upper half of the layers this part of it, the lower half its square.
+    discriminative: Auto<Amount> = Auto(None), "auto (true with weights, else false), true (0.1), false, or a factor in (0, 1]", |v| v.0.is_none_or(|a| a.or(0.1).is_none_or(|f| f > 0.0 && f <= 1.0));
+    /// Parameters that stay as they are, by patterns of their names.
     freeze: Vec<String> = Vec::new(), "patterns such as conv*,bn1.*", any;
+    /// Batch normalisations that use their running statistics in training and leave them as they are.
+    freeze_norm: String = "auto".into(), "auto (those whose scale and shift are frozen), true (all), false (none), or patterns such as bn1.*,layer1.*", |v| !v.trim_matches([',', ' ']).is_empty();
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
     lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());
     /// Random variation of training images.
     augment: Auto<String> = Auto(None), "auto (by data), none, handwriting, small_photos, photos, or a list such as shift:2,rotate:10,mirror", |v| v.0.as_deref().is_none_or(|t| parse_augmentation(t).is_ok());
     /// Part of the training set that is held out to choose by, where the data has no validation part.
     val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
+    /// Averages of the weights over the steps, which are evaluated, kept and exported in place of the weights themselves.
+    ema: Amount = Amount::Off, "true (0.9998), false, or a decay in (0, 1); in the beginning it is at most (1 + step) / (10 + step)", |v| v.or(0.5).is_none_or(|d| d > 0.0 && d < 1.0);
     /// Epochs without progress on the validation part after which training stops.
-    patience: Option<usize> = None, "none or a whole number from 1", |v| *v != Some(0);
+    patience: Auto<Option<usize>> = Auto(None), "auto (with weights 30 % of the epochs, else none), none or a whole number from 1", |v| v.0 != Some(Some(0));
     /// Validation accuracy at which training stops.
     target: Option<f64> = None, "none or a number in (0, 1]", |v| v.is_none_or(|v| v > 0.0 && v <= 1.0);
     /// Steps after which training stops.
     max_steps: Option<u64> = None, "none or a whole number from 1", |v| *v != Some(0);
+    /// Time of training after which it stops, all calls of a resumed run together.
+    max_time: Option<Span> = None, "none or a time such as 30m, 2h or 1h30m", any;
     /// Steps between checkpoints, besides those after every epoch.
     save_every: Option<u64> = None, "none or a whole number from 1", |v| *v != Some(0);
     /// Seed of initialisation, order, augmentation and dropout.
     seed: u64 = 0, "a whole number", any;
     /// Whether fast convolution algorithms (Winograd) may be used: `fast`, or `strict` for direct sums only.
     numerics: String = "fast".into(), "fast or strict", |v| v == "fast" || v == "strict";
+    /// Precision of the numbers. No backend computes in halves yet.
+    precision: String = "f32".into(), "f32, the only one that the CPU computes in", |v| v == "f32";
     /// What is computed again for the backward pass instead of kept, to save memory. No influence on results.
     recompute: Recompute = Recompute::None, "none, cheap or segments", any;
     /// Threads that compute. No influence on results.
@@ -160,8 +175,47 @@ keys! {
     workers: Auto<usize> = Auto(None), "auto or a whole number from 0 to 1024", |v| v.0.is_none_or(|t| t <= 1024);
 }
 
+/// What keys are called elsewhere.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("accumulate", "grad_accum"),
+    ("accumulation_steps", "grad_accum"),
+    ("gradient_accumulation", "grad_accum"),
+    ("gradient_accumulation_steps", "grad_accum"),
+    ("batch_size", "batch"),
+    ("bs", "batch"),
+    ("learning_rate", "lr"),
+    ("opt", "optimiser"),
+    ("optim", "optimiser"),
+    ("optimizer", "optimiser"),
+    ("wd", "weight_decay"),
+    ("scheduler", "schedule"),
+    ("lr_schedule", "schedule"),
+    ("lr_scheduler", "schedule"),
+    ("sched", "schedule"),
+    ("clip_grad", "clip"),
+    ("clip_grad_norm", "clip"),
+    ("clip_norm", "clip"),
+    ("max_grad_norm", "clip"),
+    ("smoothing", "label_smoothing"),
+    ("model", "net"),
+    ("network", "net"),
+    ("model_ema", "ema"),
+    ("model_ema_decay", "ema"),
+    ("ema_decay", "ema"),
+    ("pretrained", "weights"),
+    ("checkpoint", "weights"),
+    ("freeze_bn", "freeze_norm"),
+    ("freeze_epochs", "unfreeze"),
+    ("early_stopping", "patience"),
+    ("amp", "precision"),
+    ("dtype", "precision"),
+    ("fp16", "precision"),
+    ("num_workers", "workers"),
+    ("normalise", "normalize"),
+];
+
 /// Keys that have no influence on the numbers of a training up to its end.
-const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "recompute", "save_every", "max_steps"];
+const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "recompute", "save_every", "max_steps", "max_time"];
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "GABOR_";
 
@@ -181,6 +235,20 @@ pub(crate) fn normalization(text: &str) -> Option<Option<Statistics>> {
     let (mean, std) = (mean?, std?);
     let fits = mean.len() == std.len() && matches!(mean.len(), 1 | 3) && std.iter().all(|&s| s > 0.0);
     fits.then_some(Some((mean, std)))
+}
+
+/// The decay of `ema=true`: timm's default.
+const EMA_DECAY: f64 = 0.9998;
+
+fn freeze_norm(text: &str) -> FreezeNorm {
+    match text {
+        "auto" => FreezeNorm::Frozen,
+        "true" => FreezeNorm::All,
+        "false" => FreezeNorm::Never,
+        patterns => FreezeNorm::Patterns(
+            patterns.split(',').map(str::trim).filter(|p| !p.is_empty()).map(String::from).collect(),
+        ),
+    }
 }
 
 /// `PATTERN:FACTOR`.
@@ -284,9 +352,9 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.step_options()?;
         let key = |name: &str, rule| Err(Error::new(format!("key `{name}`"), rule));
-        if self.accumulate > self.batch {
-            let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.accumulate));
-            return key("accumulate", rule.right("at most one part a sample"));
+        if self.grad_accum > self.batch {
+            let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.grad_accum));
+            return key("grad_accum", rule.right("at most one part a sample"));
         }
         if self.whiten && self.weights.is_some() {
             let rule = Rule::new("the first convolution comes from the weights and cannot be made from the data, too");
@@ -302,7 +370,10 @@ impl Config {
                 ("lr_factors", !self.lr_factors.is_empty()),
                 ("warmup", self.full_schedule().warmup > 0.0),
                 ("schedule", !ours.contains(&self.schedule.kind)),
-                ("accumulate", self.accumulate > 1),
+                ("grad_accum", self.grad_accum > 1),
+                ("ema", self.ema != Amount::Off),
+                ("unfreeze", self.unfreeze.0.is_some_and(|e| e > 0)),
+                ("discriminative", self.discriminative.0.is_some_and(|d| d != Amount::Off)),
                 ("augment", self.augment.0.as_deref().is_some_and(|a| a != "none")),
                 ("save_every", self.save_every.is_some()),
             ];
@@ -316,7 +387,7 @@ impl Config {
         if matches!(self.schedule.kind, Kind::Plateau { .. }) && self.val == 0.0 {
             return key("schedule", Rule::new("plateau needs a validation part, and val is 0").right("val=0.1"));
         }
-        for (name, wants) in [("patience", self.patience.is_some()), ("target", self.target.is_some())] {
+        for (name, wants) in [("patience", self.patience.0.flatten().is_some()), ("target", self.target.is_some())] {
             if wants && self.val == 0.0 {
                 return key(name, Rule::new(format!("{name} needs a validation part, and val is 0")).right("val=0.1"));
             }
@@ -358,7 +429,7 @@ impl Config {
         let warmup = if self.warmup > 0.0 { self.warmup } else { self.schedule.warmup };
         Schedule { warmup, kind: self.schedule.kind.clone() }
     }
-    /// What a step is made of.
+    /// What a step is made of, before learning rates by depth and steps of the head alone, which depend on the network.
     ///
     /// # Errors
     /// An unknown optimiser or loss.
@@ -368,14 +439,17 @@ impl Config {
         let loss = Loss::by_name(&self.loss, self.label_smoothing).map_err(|r| Error::new("key `loss`", r))?;
         Ok(StepOptions {
             loss,
-            optimiser,
+            optimiser: optimiser.into(),
             weight_decay: decay,
             decay_all: self.decay_all,
             factors: self.lr_factors.iter().filter_map(|f| factor(f)).collect(),
             freeze: self.freeze.clone(),
             clip_norm: self.clip,
             clip_value: self.clip_value,
-            accumulate: self.accumulate > 1 || self.is_lbfgs(),
+            accumulate: self.grad_accum > 1 || self.is_lbfgs(),
+            ema: self.ema.or(EMA_DECAY),
+            freeze_norm: freeze_norm(&self.freeze_norm),
+            head: Vec::new(),
         })
     }
     /// Keys and values that have an influence on the numbers of a training.

@@ -74,6 +74,84 @@ impl<T: Setting> Setting for Auto<T> {
     }
 }
 
+/// `true`, `false`, or how much.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub enum Amount {
+    /// `false`.
+    #[default]
+    Off,
+    /// `true`: the usual amount.
+    On,
+    /// A number.
+    Of(f64),
+}
+
+impl Amount {
+    /// The number, `usual` for `true`; none for `false`.
+    pub fn or(self, usual: f64) -> Option<f64> {
+        match self {
+            Amount::Off => None,
+            Amount::On => Some(usual),
+            Amount::Of(v) => Some(v),
+        }
+    }
+}
+
+impl Setting for Amount {
+    fn read(text: &str, what: &str) -> Result<Self, Rule> {
+        match text {
+            "true" => Ok(Amount::On),
+            "false" => Ok(Amount::Off),
+            number => f64::read(number, what).map(Amount::Of),
+        }
+    }
+    fn text(&self) -> String {
+        match self {
+            Amount::Off => "false".into(),
+            Amount::On => "true".into(),
+            Amount::Of(v) => v.text(),
+        }
+    }
+}
+
+/// A time in whole seconds, at least one: `90s`, `30m`, `2h`, `1h30m`, `1d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub u64);
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+impl Setting for Span {
+    fn read(text: &str, what: &str) -> Result<Self, Rule> {
+        let (mut seconds, mut number, mut smallest) = (0f64, String::new(), u64::MAX);
+        for c in text.chars().filter(|c| !c.is_whitespace()) {
+            if c.is_ascii_digit() || c == '.' {
+                number.push(c);
+                continue;
+            }
+            // From days down to seconds, each at most once.
+            let unit = UNITS.iter().find(|(u, s)| *u == c && *s < smallest).map(|u| u.1);
+            let (Some(unit), Ok(n)) = (unit, number.parse::<f64>()) else { return Err(wrong(text, what)) };
+            (seconds, smallest) = (seconds + n * unit as f64, unit);
+            number.clear();
+        }
+        // A number alone could be minutes as well as seconds.
+        if !number.is_empty() || !(1.0..=1e10).contains(&seconds) {
+            return Err(wrong(text, what));
+        }
+        Ok(Span(seconds.round() as u64))
+    }
+    fn text(&self) -> String {
+        let (mut rest, mut out) = (self.0, String::new());
+        for (letter, unit) in UNITS {
+            if rest >= unit {
+                out += &format!("{}{letter}", rest / unit);
+                rest %= unit;
+            }
+        }
+        out
+    }
+}
+
 /// A list, with commas between.
 impl Setting for Vec<String> {
     fn read(text: &str, _what: &str) -> Result<Self, Rule> {

@@ -62,6 +62,12 @@ impl Sink for TensorBoard {
                 values.extend(validation_top1.map(|v| ("top1/validation", v)));
                 self.scalars(*step, &values)
             }
+            Event::Gradients { step, norms } => {
+                let values: Vec<(String, f64)> =
+                    norms.iter().map(|(name, v)| (format!("gradient_norm/{name}"), *v)).collect();
+                let values: Vec<(&str, f64)> = values.iter().map(|(name, v)| (name.as_str(), *v)).collect();
+                self.scalars(*step, &values)
+            }
             _ => Ok(()),
         }
     }

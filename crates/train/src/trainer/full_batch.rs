@@ -21,6 +21,8 @@ struct Objective<'a> {
     samples: usize,
     parameters: &'a [Parameter],
     inputs: Inputs,
+    /// The program's number for a part of a batch.
+    entry: usize,
     /// λ of weight decay, added as λ/2·Σw².
     decay: f64,
     tally: Tally,
@@ -57,7 +59,7 @@ impl Objective<'_> {
             let batch = batch?;
             let n = batch.indices.len();
             self.inputs.set_share(n as f64 / samples);
-            self.executable.run(Entry::Accumulate as usize, n, &self.inputs.list(&batch, true, false))?;
+            self.executable.run(self.entry, n, &self.inputs.list(&batch, true, false))?;
             let loss = f64::from(self.executable.output("loss")?.scalar()?);
             let labels = batch.labels.as_i32().map_err(|r| Error::new(LABELS, r))?;
             self.tally.add_batch(self.executable.output("logits")?.as_f32()?, labels, loss);
@@ -122,6 +124,10 @@ impl Run<'_> {
                 self.save_last()?;
                 return Ok(Some(Stop::Interrupted));
             }
+            if self.setup.config.max_time.is_some_and(|m| self.seconds() >= m.0 as f64) {
+                self.save_last()?;
+                return Ok(Some(Stop::MaxTime));
+            }
             if self.setup.config.max_steps.is_some_and(|m| self.state.step >= m) {
                 self.save_last()?;
                 return Ok(Some(Stop::MaxSteps));
@@ -132,7 +138,8 @@ impl Run<'_> {
                 loader: &loader,
                 samples,
                 parameters: &parameters,
-                inputs: Inputs::new(&*self.step_options.optimiser, self.forward.graph.find(KEY).is_some()),
+                inputs: Inputs::new(&*self.step_options.optimiser, self.forward.graph.find(KEY).is_some(), false),
+                entry: Entry::Accumulate.of(&self.program)?,
                 decay: self.step_options.weight_decay,
                 tally: Tally::default(),
                 failure: None,

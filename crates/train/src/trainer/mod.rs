@@ -5,24 +5,32 @@
 //! reached, or `stop` is set. Batches, order, augmentation and dropout are functions of (seed, epoch, sample) and of the
 //! step alone, so a run that was killed and goes on ends with the same bits as one that was not.
 
+mod begin;
 mod diagnose;
 mod evaluate;
 mod full_batch;
+mod gradients;
+mod phases;
 mod steps;
 
 pub use evaluate::{evaluate, run_evaluation, write_weights};
 
-use crate::checkpoint::{Best, Checkpoints, Disk, RunLock, State, Storage};
+use crate::checkpoint::{Best, Checkpoints, RunLock, State, Storage};
 use crate::metrics::Evaluation;
 use crate::schedule::Rate;
 use crate::setup::Setup;
 use crate::sink::{Jsonl, TensorBoard};
-use crate::step::{Entry, Forward, StepOptions, optimiser_state, program, reset_optimiser};
+use crate::step::{Entry, Forward, StepOptions, averaged, optimiser_state, program, reset_optimiser};
 use crate::whiten::whiten;
 use crate::{Error, Event, Result, Sink, Tally};
+use begin::{
+    averaged_parameters, begin_averages, open_directory, read_weights, take_over, warn_of_changes, write_with_averages,
+};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_nets::Mode;
 use gabor_tensor::{Rule, Weights};
+use phases::Phases;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -57,6 +65,8 @@ pub enum Stop {
     Target,
     /// The number of steps is reached.
     MaxSteps,
+    /// The time is over.
+    MaxTime,
     /// L-BFGS found no lower point.
     Converged,
 }
@@ -69,6 +79,7 @@ impl Stop {
             Stop::Patience => "patience",
             Stop::Target => "target",
             Stop::MaxSteps => "max_steps",
+            Stop::MaxTime => "max_time",
             Stop::Converged => "converged",
         }
     }
@@ -133,6 +144,11 @@ struct Run<'a> {
     program: Program,
     executable: Box<dyn Executable>,
     rate: Rate,
+    /// The learning rate before its schedule.
+    base_lr: f64,
+    phases: Phases,
+    /// Names of the parameters whose averages are kept.
+    averages: BTreeSet<String>,
     state: State,
     epochs: u64,
     steps_per_epoch: u64,
@@ -163,8 +179,9 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         let started = Instant::now();
         let config = &setup.config;
-        let step_options = config.step_options()?;
+        let mut step_options = config.step_options()?;
         let forward = Forward::of(&setup.network, Mode::Train)?;
+        let phases = Phases::decide(setup, &forward, &mut step_options);
         let program = program(&forward, &Forward::of(&setup.network, Mode::Infer)?, &step_options)?;
         let strict = config.numerics == "strict";
         let compile = CompileOptions { strict, recompute: config.recompute, ..Default::default() };
@@ -172,7 +189,10 @@ impl<'a> Run<'a> {
         let epochs = config.epochs.0.unwrap_or(1) as u64;
         let whole = if config.is_lbfgs() { usize::MAX } else { config.batch };
         let steps_per_epoch = setup.epoch_samples()?.div_ceil(whole) as u64;
-        let rate = Rate::new(config.full_schedule(), config.base_lr()?, steps_per_epoch, epochs * steps_per_epoch);
+        let base_lr = config.base_lr()?;
+        let total = epochs.saturating_sub(phases.head_epochs) * steps_per_epoch;
+        let rate = Rate::new(config.full_schedule(), base_lr, steps_per_epoch, total);
+        let averages = averaged_parameters(&program);
         let fresh = State {
             gabor: env!("CARGO_PKG_VERSION").into(),
             seed: config.seed,
@@ -187,7 +207,8 @@ impl<'a> Run<'a> {
         let mut state = fresh;
         match &opened {
             Some((checkpoints, _)) if options.resume => {
-                let (weights, saved) = checkpoints.load_last(sink)?;
+                let (mut weights, saved) = checkpoints.load_last(sink)?;
+                begin_averages(&mut weights, &averages);
                 warn_of_changes(&saved, &state, sink)?;
                 write_weights(&program, &mut *executable, &weights)?;
                 // A finished run goes on only if it is asked for something else, such as more epochs.
@@ -207,9 +228,7 @@ impl<'a> Run<'a> {
                 if let Some(given) = options.weights.as_ref().or(read.as_ref()) {
                     take_over(&mut weights, given, sink)?;
                 }
-                for (name, tensor) in weights.iter() {
-                    executable.write(name, tensor)?;
-                }
+                write_with_averages(&mut *executable, &weights, &averages)?;
                 reset_optimiser(&program, &mut *executable)?;
             }
         }
@@ -230,6 +249,9 @@ impl<'a> Run<'a> {
             program,
             executable,
             rate,
+            base_lr,
+            phases,
+            averages,
             seconds_before: state.seconds,
             state,
             epochs,
@@ -269,7 +291,7 @@ impl<'a> Run<'a> {
             config: self.setup.config.entries().into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
         };
         self.emit(&event)?;
-        for text in splits.notes.clone() {
+        for text in splits.notes.iter().chain(&self.phases.notes).cloned().collect::<Vec<_>>() {
             self.emit(&Event::Note { text })?;
         }
         Ok(())
@@ -308,13 +330,13 @@ impl<'a> Run<'a> {
         let validation = match self.setup.splits.validation.clone() {
             Some(data) => {
                 let loader = self.setup.evaluation_loader(data)?;
-                let entry = Entry::Evaluate as usize;
+                let entry = Entry::Evaluate.of(&self.program)?;
                 Some(run_evaluation(&mut *self.executable, entry, IMAGES, &loader, 0)?.tally())
             }
             None => None,
         };
         let epoch = self.state.epoch;
-        let lr = self.rate.at(self.state.step.saturating_sub(1));
+        let lr = self.lr(self.state.step.saturating_sub(1));
         let better = validation.is_some_and(|v| {
             self.state.best.is_none_or(|b| v.top1() > b.top1 || (v.top1() == b.top1 && v.loss() < b.loss))
         });
@@ -323,10 +345,10 @@ impl<'a> Run<'a> {
         }
         self.state.waited = if better { 0 } else { self.state.waited + 1 };
         let tally = std::mem::take(&mut self.state.tally);
-        if let Some(v) = validation
+        if let Some(v) = validation.filter(|_| !self.is_head_phase())
             && self.rate.epoch_ended(v.loss())
         {
-            let text = format!("no progress: the learning rate becomes {}", self.rate.at(self.state.step));
+            let text = format!("no progress: the learning rate becomes {}", self.lr(self.state.step));
             self.emit(&Event::Note { text })?;
         }
         self.state.plateau = self.rate.plateau;
@@ -345,12 +367,13 @@ impl<'a> Run<'a> {
         })?;
         // The best weights first: whoever dies in between repeats the epoch and writes the same file again.
         if better {
-            let weights = self.weights(false)?;
+            let weights = self.weights()?;
             match &self.files {
                 Some(files) => drop(files.checkpoints.save_best(&weights, &self.state)?),
                 None => self.best_weights = Some(weights),
             }
         }
+        self.unfreeze_if_due()?;
         let stop = self.why_stop(validation);
         self.state.finished = self.state.epoch >= self.epochs || stop.is_some();
         self.save_last()?;
@@ -362,28 +385,40 @@ impl<'a> Run<'a> {
         if c.target.is_some_and(|t| validation.is_some_and(|v| v.top1() >= t)) {
             return Some(Stop::Target);
         }
-        if c.patience.is_some_and(|p| validation.is_some() && self.state.waited >= p) && self.state.epoch < self.epochs
-        {
+        let all_layers = self.state.epoch > self.phases.head_epochs;
+        let patience = c.patience.0.flatten().filter(|_| validation.is_some() && all_layers);
+        if patience.is_some_and(|p| self.state.waited >= p) && self.state.epoch < self.epochs {
             return Some(Stop::Patience);
         }
         None
     }
 
-    /// Parameters and running statistics, and the optimiser's memory if asked for.
-    fn weights(&self, optimiser: bool) -> Result<Weights> {
-        let state = optimiser_state(&self.program);
+    /// Parameters and running statistics as they are, and the optimiser's memory.
+    fn everything(&self) -> Result<Weights> {
         let graph = &self.forward.graph;
         let names = graph.parameters().map(|(v, _)| graph.value(v).name.clone());
-        let all = names.chain(if optimiser { state } else { Vec::new() });
+        let all = names.chain(optimiser_state(&self.program));
         all.map(|name| Ok((name.clone(), self.executable.read(&name)?))).collect()
+    }
+    /// Parameters and running statistics to predict with: their averages where they are kept.
+    fn weights(&self) -> Result<Weights> {
+        let graph = &self.forward.graph;
+        let names = graph.parameters().map(|(v, _)| graph.value(v).name.clone());
+        let source = |name: &String| if self.averages.contains(name) { averaged(name) } else { name.clone() };
+        names.map(|name| Ok((name.clone(), self.executable.read(&source(&name))?))).collect()
+    }
+
+    /// Seconds of training so far, earlier calls too.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
     fn save_last(&mut self) -> Result<()> {
-        self.state.seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
+        self.state.seconds = self.seconds();
         if self.files.is_none() {
             return Ok(());
         }
-        let weights = self.weights(true)?;
+        let weights = self.everything()?;
         let Some(files) = &self.files else { return Ok(()) };
         let path = files.checkpoints.save_last(&weights, &self.state)?;
         let event = Event::Checkpoint { path: path.display().to_string(), step: self.state.step };
@@ -394,7 +429,7 @@ impl<'a> Run<'a> {
     fn end(mut self, stopped: Option<Stop>) -> Result<Outcome> {
         if let Some(stop) = stopped {
             let run = self.files.as_ref().map(|f| f.directory.display().to_string());
-            let resumable = matches!(stop, Stop::Interrupted | Stop::MaxSteps);
+            let resumable = matches!(stop, Stop::Interrupted | Stop::MaxSteps | Stop::MaxTime);
             let resume = run.filter(|_| resumable).map(|run| format!("gabor train --resume {run}"));
             let event = Event::Stopped { reason: stop.name().into(), step: self.state.step, resume };
             self.emit(&event)?;
@@ -404,19 +439,19 @@ impl<'a> Run<'a> {
             Some(files) if self.state.best.is_some() && !interrupted => Some(files.checkpoints.load_best()?.0),
             _ => self.best_weights.take(),
         };
-        for (name, tensor) in best.iter().flat_map(|w| w.iter()) {
-            self.executable.write(name, tensor)?;
+        if let Some(best) = &best {
+            write_with_averages(&mut *self.executable, best, &self.averages)?;
         }
         let mut evaluation = None;
         if let (false, Ok((name, data))) = (interrupted, self.setup.splits.evaluation()) {
             let loader = self.setup.evaluation_loader(data.clone())?;
-            let entry = Entry::Evaluate as usize;
+            let entry = Entry::Evaluate.of(&self.program)?;
             let found = run_evaluation(&mut *self.executable, entry, IMAGES, &loader, MISTAKES)?.finish(name);
             self.emit(&Event::Evaluated { evaluation: found.clone() })?;
             evaluation = Some(found);
         }
         Ok(Outcome {
-            weights: self.weights(false)?,
+            weights: self.weights()?,
             evaluation,
             state: self.state,
             stopped,
@@ -427,65 +462,3 @@ impl<'a> Run<'a> {
 
 /// Name of the images' input in networks.
 const IMAGES: &str = "images";
-
-/// Makes (or finds) a run directory, takes its lock and looks whether it fits what is asked for.
-fn open_directory(directory: &Path, resume: bool, storage: Option<Box<dyn Storage>>) -> Result<(Checkpoints, RunLock)> {
-    if resume && !directory.is_dir() {
-        let rule = Rule::new("there is no such run directory").right("the directory of a run that was begun");
-        return Err(Error::new(directory.display().to_string(), rule));
-    }
-    std::fs::create_dir_all(directory).map_err(|e| Error::io(directory, "make the run directory", &e))?;
-    let lock = RunLock::take(directory)?;
-    let checkpoints = Checkpoints::with_storage(directory, storage.unwrap_or(Box::new(Disk)))?;
-    if !resume && checkpoints.exist() {
-        let rule = Rule::new("the directory holds a run already").right("--resume, or another directory");
-        return Err(Error::new(directory.display().to_string(), rule));
-    }
-    Ok((checkpoints, lock))
-}
-
-fn warn_of_changes(saved: &State, now: &State, sink: &mut dyn Sink) -> Result<()> {
-    let changed: Vec<String> = (now.config.iter())
-        .filter(|(k, v)| saved.config.get(*k) != Some(v))
-        .map(|(k, v)| match saved.config.get(k) {
-            // A network's description is a page.
-            Some(old) if old.contains('\n') || v.contains('\n') => format!("another text of {k}"),
-            old => format!("{k} from {} to {v}", old.map_or("nothing", String::as_str)),
-        })
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let text = format!("going on with other settings than the run began with: {}", changed.join(", "));
-    sink.event(&Event::Warning { text })
-}
-
-fn read_weights(path: &Path) -> Result<Weights> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
-    let damaged = |e: gabor_formats::Error| Error::new(format!("{}, {}", path.display(), e.place()), e.rule().clone());
-    Ok(gabor_formats::safetensors::read(&bytes).map_err(damaged)?.0)
-}
-
-/// Takes over weights by name and says which were not.
-fn take_over(weights: &mut Weights, given: &Weights, sink: &mut dyn Sink) -> Result<()> {
-    let mut fresh = Vec::new();
-    let mut taken = 0;
-    for (name, tensor) in &mut weights.0 {
-        match given.get(name) {
-            Some(g) if g.shape() == tensor.shape() && g.dtype() == tensor.dtype() => {
-                *tensor = g.clone();
-                taken += 1;
-            }
-            _ => fresh.push(name.clone()),
-        }
-    }
-    if taken == 0 {
-        let rule = Rule::new(format!("none of {} given tensors fits a parameter by name and shape", given.len()));
-        return Err(Error::new("key `weights`", rule.right("weights of this network")));
-    }
-    if !fresh.is_empty() {
-        let text = format!("{taken} tensors taken over; these begin fresh: {}", fresh.join(", "));
-        sink.event(&Event::Note { text })?;
-    }
-    Ok(())
-}

@@ -2,7 +2,7 @@
 
 use super::{IMAGES, Run, Stop, diagnose};
 use crate::optimiser::{Optimiser, Scalars};
-use crate::step::{Entry, LABELS, SHARE};
+use crate::step::{LABELS, PULL, SHARE, decay_at};
 use crate::{Error, Event, Result};
 use gabor_data::{Batch, Loader};
 use gabor_tensor::{Data, Rule, Tensor};
@@ -18,15 +18,18 @@ pub(super) const KEY: &str = "key";
 pub(super) struct Inputs {
     scalars: Scalars,
     share: Tensor,
+    /// By how much averages move towards the weights, where they are kept.
+    pull: Option<Tensor>,
     key: Tensor,
     has_key: bool,
 }
 
 impl Inputs {
-    pub(super) fn new(optimiser: &dyn Optimiser, has_key: bool) -> Self {
+    pub(super) fn new(optimiser: &dyn Optimiser, has_key: bool, averages: bool) -> Self {
         Inputs {
             scalars: Scalars::new(optimiser),
             share: Tensor::scalar(1.0),
+            pull: averages.then(|| Tensor::scalar(0.0)),
             key: Tensor::zeros(&[4], gabor_tensor::DType::I32),
             has_key,
         }
@@ -42,6 +45,7 @@ impl Inputs {
         }
         if update {
             list.extend(self.scalars.inputs());
+            list.extend(self.pull.iter().map(|t| (PULL, t)));
         }
         list
     }
@@ -49,6 +53,11 @@ impl Inputs {
     pub(super) fn set_key(&mut self, seed: u64, number: u64) {
         if let Data::I32(k) = self.key.data_mut() {
             k.copy_from_slice(&[seed as i32, (seed >> 32) as i32, number as i32, (number >> 32) as i32]);
+        }
+    }
+    fn set_pull(&mut self, pull: f64) {
+        if let Some(Data::F32(p)) = self.pull.as_mut().map(Tensor::data_mut) {
+            p[0] = pull as f32;
         }
     }
     pub(super) fn set_share(&mut self, share: f64) {
@@ -62,10 +71,15 @@ impl Run<'_> {
     /// The steps that are left of the epoch under way.
     pub(super) fn steps(&mut self, loader: &Loader) -> Result<Option<Stop>> {
         let config = &self.setup.config;
-        let (parts, batch, seed) = (config.accumulate as u64, config.batch, config.seed);
-        let (max_steps, save_every) = (config.max_steps, config.save_every);
+        let (parts, batch, seed) = (config.grad_accum as u64, config.batch, config.seed);
+        let (max_steps, max_time, save_every) = (config.max_steps, config.max_time, config.save_every);
+        let (whole, partial) = self.step_entries();
+        let whole = whole.of(&self.program)?;
+        let partial = if parts > 1 { partial.of(&self.program)? } else { whole };
         let samples = self.setup.epoch_samples()?;
-        let mut inputs = Inputs::new(&*self.step_options.optimiser, self.forward.graph.find(KEY).is_some());
+        let ema = self.step_options.ema;
+        let has_key = self.forward.graph.find(KEY).is_some();
+        let mut inputs = Inputs::new(&*self.step_options.optimiser, has_key, ema.is_some());
         let mut batches = loader.epoch(self.state.epoch as u32, (self.state.step_in_epoch * parts) as usize);
         let (mut reported, mut since) = (Instant::now(), 0u64);
         while self.state.step_in_epoch < self.steps_per_epoch {
@@ -75,8 +89,14 @@ impl Run<'_> {
             if max_steps.is_some_and(|m| self.state.step >= m) {
                 return Ok(Some(Stop::MaxSteps));
             }
-            let lr = self.rate.at(self.state.step);
-            inputs.scalars.set(&*self.step_options.optimiser, self.state.step + 1, lr);
+            if max_time.is_some_and(|m| self.seconds() >= m.0 as f64) {
+                return Ok(Some(Stop::MaxTime));
+            }
+            let lr = self.lr(self.state.step);
+            inputs.scalars.set(&*self.step_options.optimiser, self.optimiser_steps() + 1, lr);
+            if let Some(decay) = ema {
+                inputs.set_pull(1.0 - decay_at(decay, self.state.step));
+            }
             let done = self.state.step_in_epoch as usize * batch;
             let count = batch.min(samples - done);
             let (mut loss, mut seen) = (0.0, 0);
@@ -94,8 +114,8 @@ impl Run<'_> {
                 inputs.set_share(share);
                 inputs.set_key(seed, self.state.step * parts + part);
                 let last = seen == count;
-                let entry = if last { Entry::Step } else { Entry::Accumulate };
-                self.executable.run(entry as usize, n, &inputs.list(&images, parts > 1, last))?;
+                let entry = if last { whole } else { partial };
+                self.executable.run(entry, n, &inputs.list(&images, parts > 1, last))?;
                 let part_loss = f64::from(self.executable.output("loss")?.scalar()?);
                 loss += share * part_loss;
                 let norm = if last { self.executable.output("gradient_norm")?.scalar()? } else { 0.0 };
@@ -106,6 +126,9 @@ impl Run<'_> {
                 let labels = images.labels.as_i32().map_err(|r| Error::new(LABELS, r))?;
                 let scores = self.executable.output("logits")?.as_f32()?;
                 self.state.tally.add_batch(scores, labels, part_loss);
+                if last && self.optimiser_steps() == 0 {
+                    self.check_gradients(n, &inputs.list(&images, false, false))?;
+                }
                 batches.recycle(images);
                 part += 1;
             }
@@ -127,6 +150,10 @@ impl Run<'_> {
                 };
                 self.emit(&event)?;
                 (reported, since) = (Instant::now(), 0);
+                if self.state.step_in_epoch == self.steps_per_epoch {
+                    let (step, norms) = (self.state.step, self.gradient_norms()?);
+                    self.emit(&Event::Gradients { step, norms })?;
+                }
             }
             if save_every.is_some_and(|k| self.state.step.is_multiple_of(k))
                 && self.state.step_in_epoch < self.steps_per_epoch
@@ -140,8 +167,8 @@ impl Run<'_> {
     /// The error of a step whose loss or gradients are not finite. Parameters whose own gradients were finite may have
     /// changed if the loss was finite; what is kept is the last checkpoint.
     fn not_finite(&mut self, n: usize, loss: f64, inputs: &[(&str, &Tensor)]) -> Error {
-        let found =
-            diagnose::first_not_finite(self.backend, &*self.executable, &self.forward, &self.step_options, n, inputs);
+        let options = self.step_options.of_entry(&self.forward.graph, self.step_entries().0);
+        let found = diagnose::first_not_finite(self.backend, &*self.executable, &self.forward, &options, n, inputs);
         let found = found.unwrap_or_else(|e| format!("the search for the place failed: {e}"));
         let what = if loss.is_finite() { "the gradients are not finite".into() } else { format!("the loss is {loss}") };
         let (epoch, step) = (self.state.epoch, self.state.step + 1);

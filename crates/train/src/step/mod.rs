@@ -2,20 +2,31 @@
 //!
 //! | entry | runs | outputs |
 //! |---|---|---|
-//! | [`Entry::Step`] | a batch, or the last part of an accumulated one | `loss` `[]`, `logits` `[n, classes]`, `gradient_norm` `[]` |
+//! | [`Entry::Step`] | a batch, or the last part of an accumulated one | `loss` `[]`, `logits` `[n, classes]`, `gradient_norm` `[]`, `gradient_squares` `[trained]` |
 //! | [`Entry::Accumulate`] | a part of a batch; adds its gradients up | `loss`, `logits` |
-//! | [`Entry::Evaluate`] | the network as in prediction | `logits`, `loss` `[n]`, one number per sample |
+//! | [`Entry::Head`], [`Entry::AccumulateHead`] | the same, where the head alone is trained: the backward pass ends there | as those |
+//! | [`Entry::Evaluate`] | the network as in prediction, with averaged weights where they are kept | `logits`, `loss` `[n]`, one number per sample |
 //!
 //! A parameter changes only if the loss and its own gradient are finite (all gradients, where they are scaled by their
 //! joint norm), so a step that goes wrong can be run again to see where.
 
-use crate::error::suggest;
+mod average;
+mod choose;
+mod depth;
+mod rebuild;
+
+pub use average::{PULL, averaged, decay_at};
+pub use depth::{Group, groups};
+pub use rebuild::FreezeNorm;
+
 use crate::optimiser::{Optimiser, PREFIX, Scalars, Update};
 use crate::pattern::matches;
 use crate::{Error, Loss, Result};
 use gabor_compile::{Executable, Program, differentiate};
 use gabor_graph::{Graph, Initializer, Parameter, Phase, ValueId};
 use gabor_tensor::{DType, Dim, Rule, Shape, Tensor, Unary};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A network in a graph, before loss and update.
 #[derive(Clone, Debug)]
@@ -29,12 +40,12 @@ pub struct Forward {
 }
 
 /// What a training step is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StepOptions {
     /// The loss.
     pub loss: Loss,
     /// The optimiser.
-    pub optimiser: Box<dyn Optimiser>,
+    pub optimiser: Arc<dyn Optimiser>,
     /// λ of weight decay: L2 (λw is added to the gradient), or decoupled where the optimiser is AdamW.
     pub weight_decay: f64,
     /// Decays every trainable parameter, as PyTorch does, and not only those that say so (weights, not biases and
@@ -50,6 +61,12 @@ pub struct StepOptions {
     pub clip_value: Option<f64>,
     /// Whether gradients of several parts of a batch are added up.
     pub accumulate: bool,
+    /// Decay of the weights' averages; `None` keeps none.
+    pub ema: Option<f64>,
+    /// Which batch normalisations keep their statistics.
+    pub freeze_norm: FreezeNorm,
+    /// Names of the parameters that are trained in [`Entry::Head`]; empty without such steps.
+    pub head: Vec<String>,
 }
 
 impl StepOptions {
@@ -57,7 +74,7 @@ impl StepOptions {
     pub fn new(optimiser: Box<dyn Optimiser>) -> Self {
         StepOptions {
             loss: Loss::CrossEntropy { smoothing: 0.0 },
-            optimiser,
+            optimiser: optimiser.into(),
             weight_decay: 0.0,
             decay_all: false,
             factors: Vec::new(),
@@ -65,40 +82,114 @@ impl StepOptions {
             clip_norm: None,
             clip_value: None,
             accumulate: false,
+            ema: None,
+            freeze_norm: FreezeNorm::Frozen,
+            head: Vec::new(),
         }
+    }
+    /// What the steps of an entry are made of.
+    pub(crate) fn of_entry(&self, graph: &Graph, entry: Entry) -> Self {
+        match entry {
+            Entry::Head | Entry::AccumulateHead => self.of_head(graph),
+            Entry::Step | Entry::Accumulate | Entry::Evaluate => self.clone(),
+        }
+    }
+    /// The same for steps that train the head alone.
+    fn of_head(&self, graph: &Graph) -> Self {
+        let all = graph.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| graph.value(v).name.clone());
+        let mut freeze = self.freeze.clone();
+        freeze.extend(all.filter(|n| !self.head.contains(n)));
+        StepOptions { freeze, head: Vec::new(), ..self.clone() }
     }
 }
 
-/// The graphs of a training program, by their number.
+/// The graphs of a training program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// One step.
-    Step = 0,
+    Step,
     /// Evaluation.
-    Evaluate = 1,
+    Evaluate,
     /// A part of a batch, where [`StepOptions::accumulate`] is on.
-    Accumulate = 2,
+    Accumulate,
+    /// One step of the head, where [`StepOptions::head`] names parameters.
+    Head,
+    /// A part of a batch in such a step.
+    AccumulateHead,
+}
+
+impl Entry {
+    /// The name in a program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Entry::Step => "step",
+            Entry::Evaluate => "evaluate",
+            Entry::Accumulate => "accumulate",
+            Entry::Head => "head",
+            Entry::AccumulateHead => "head.accumulate",
+        }
+    }
+    /// The number in a program.
+    ///
+    /// # Errors
+    /// A program without this entry.
+    pub fn of(self, program: &Program) -> Result<usize> {
+        let at = program.entries().iter().position(|(name, _)| name == self.name());
+        at.ok_or_else(|| Error::new("program", Rule::new(format!("there is no entry `{}`", self.name()))))
+    }
 }
 
 /// Name of the input of labels, i32 `[n]`.
 pub const LABELS: &str = "labels";
+/// Name of the output with the squared norm of every parameter's gradient, in the order of [`gradients_of`].
+pub const SQUARES: &str = "gradient_squares";
 /// Name of the input of shape `[]` that says which part of the whole batch a part is; 1 for a whole batch. Only where
 /// [`StepOptions::accumulate`] is on.
 pub const SHARE: &str = "optimiser.share";
 
-/// The program of a training: step, evaluation, and accumulation if asked for. `train` is the network as in training,
-/// `evaluate` as in prediction.
+/// The program of a training with the entries that the options ask for. `train` is the network as in training, `evaluate`
+/// as in prediction.
 ///
 /// # Errors
 /// A pattern that fits no parameter, scores of a wrong shape, no parameter left to train.
 pub fn program(train: &Forward, evaluate: &Forward, options: &StepOptions) -> Result<Program> {
-    let mut program = Program::new();
-    program.add("step", step(train.clone(), options)?.validate()?)?;
-    program.add("evaluate", evaluation(evaluate.clone(), options.loss.plain())?.validate()?)?;
+    let mut graphs = vec![(Entry::Step, step(train.clone(), options)?)];
     if options.accumulate {
-        program.add("accumulate", accumulation(train.clone(), options)?.validate()?)?;
+        graphs.push((Entry::Accumulate, accumulation(train.clone(), options)?));
+    }
+    if !options.head.is_empty() {
+        let head = options.of_head(&train.graph);
+        graphs.push((Entry::Head, step(train.clone(), &head)?));
+        if options.accumulate {
+            graphs.push((Entry::AccumulateHead, accumulation(train.clone(), &head)?));
+        }
+    }
+    let prefix = averaged("");
+    let names = graphs.iter().flat_map(|(_, g)| g.parameters().map(|(v, _)| g.value(v).name.clone()));
+    let kept: BTreeSet<String> = names.filter_map(|n| n.strip_prefix(&prefix).map(String::from)).collect();
+    let kept: BTreeSet<&str> = kept.iter().map(String::as_str).collect();
+    let evaluate = if kept.is_empty() { evaluate.clone() } else { rebuild::of_averages(evaluate, &kept)? };
+    graphs.insert(1, (Entry::Evaluate, evaluation(evaluate, options.loss.plain())?));
+    let mut program = Program::new();
+    for (entry, graph) in graphs {
+        program.add(entry.name(), graph.validate()?)?;
     }
     Ok(program)
+}
+
+/// The parameters that a graph of a step trains, in the order of `gradient_squares`, and those that it would train but the
+/// loss does not depend on.
+///
+/// # Errors
+/// As [`program`].
+pub fn gradients_of(train: &Forward, options: &StepOptions, entry: Entry) -> Result<(Vec<String>, Vec<String>)> {
+    let options = &options.of_entry(&train.graph, entry);
+    let (graph, pairs) = backward(train.clone(), options)?;
+    let name = |v: ValueId| graph.value(v).name.clone();
+    let with: Vec<String> = pairs.iter().map(|p| name(p.0)).collect();
+    let all = choose::trained(&train.graph, options)?;
+    let without = all.into_iter().map(|v| train.graph.value(v).name.clone()).filter(|n| !with.contains(n)).collect();
+    Ok((with, without))
 }
 
 /// Names of the optimiser's memory in a program, in the order of the parameters.
@@ -115,7 +206,7 @@ pub fn optimiser_state(program: &Program) -> Vec<String> {
     names
 }
 
-/// Puts the optimiser's memory to what it is before the first step.
+/// Puts the optimiser's memory to what it is before the first step; averages of weights stay as they are.
 ///
 /// # Errors
 /// A program that was not compiled to this executable.
@@ -123,7 +214,7 @@ pub fn reset_optimiser(program: &Program, executable: &mut dyn Executable) -> Re
     for (_, graph) in program.entries() {
         for (v, p) in graph.parameters() {
             let value = graph.value(v);
-            if value.name.starts_with(PREFIX) {
+            if value.name.starts_with(PREFIX) && !value.name.starts_with(&averaged("")) {
                 let start = if let Initializer::Constant(c) = p.initializer { c as f32 } else { 0.0 };
                 let shape = value.ty.shape.at(1);
                 let count = shape.iter().product();
@@ -153,7 +244,9 @@ pub fn evaluation(forward: Forward, loss: Loss) -> Result<Graph> {
 
 /// Adds loss and backward; the gradients come with their parameters.
 pub(crate) fn backward(forward: Forward, options: &StepOptions) -> Result<(Graph, Vec<(ValueId, ValueId)>)> {
-    let Forward { mut graph, logits, auxiliary } = forward;
+    let frozen = |name: &str| options.freeze.iter().any(|p| matches(p, name));
+    let fixed = rebuild::fixed_norms(&forward, &options.freeze_norm, &frozen)?;
+    let Forward { mut graph, logits, auxiliary } = fixed;
     graph.clear_outputs();
     graph.set_phase(Phase::Loss);
     graph.scope("loss");
@@ -168,7 +261,7 @@ pub(crate) fn backward(forward: Forward, options: &StepOptions) -> Result<(Graph
     }
     graph.output("loss", loss);
     graph.output("logits", logits);
-    let wrt = trained(&graph, options)?;
+    let wrt = choose::trained(&graph, options)?;
     let gradients = differentiate(&mut graph, loss, &wrt)?;
     let pairs = wrt.into_iter().zip(gradients).filter_map(|(w, d)| d.map(|d| (w, d))).collect();
     Ok((graph, pairs))
@@ -226,13 +319,22 @@ pub fn step(forward: Forward, options: &StepOptions) -> Result<Graph> {
     let size = g.unary(Unary::Abs, loss)?;
     let infinity = g.number(f64::INFINITY);
     let scalars = Scalars::declare(&*options.optimiser, &mut g)?;
-    for ((w, d), own) in gradients.into_iter().zip(squares) {
+    for (&(w, d), &own) in gradients.iter().zip(&squares) {
         // Where no gradient has to wait for all others, it need not be kept until the last one is made.
         let judged = if options.clip_norm.is_some() { norm } else { own };
         g.scope("finite");
         let sum = g.add(size, judged)?;
         let finite = g.greater(infinity, sum)?;
         update(&mut g, (w, d), finite, &scalars, options)?;
+    }
+    average::add(&mut g, options)?;
+    if !squares.is_empty() {
+        // What nothing waits for comes last, so that it stands in no update's way.
+        g.scope(SQUARES);
+        let one = Shape::fixed(&[1]);
+        let each = squares.iter().map(|&s| g.reshape(s, &one)).collect::<Result<Vec<_>, _>>()?;
+        let all = g.concat(&each, 0)?;
+        g.output(SQUARES, all);
     }
     g.scope("");
     g.set_phase(Phase::Forward);
@@ -262,42 +364,6 @@ fn accumulator(g: &mut Graph, w: ValueId) -> Result<ValueId> {
 fn weighted(g: &mut Graph, sum: ValueId, d: ValueId, share: ValueId) -> Result<ValueId> {
     let part = g.mul(d, share)?;
     Ok(g.add(sum, part)?)
-}
-
-/// The nearest pattern of parameter names, or the nearest name.
-fn nearest<'a>(pattern: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
-    let bare = pattern.trim_end_matches(['*', '.']);
-    // A layer's name without its star; else a layer's name that is like it.
-    if !bare.is_empty() && names.clone().any(|n| n.starts_with(bare)) {
-        return format!("`{bare}*`");
-    }
-    if !pattern.contains(['*', '?']) {
-        return suggest(pattern, names);
-    }
-    let layers = names.flat_map(|n| n.match_indices('.').map(|(at, _)| &n[..at]));
-    let layers: std::collections::BTreeSet<&str> = layers.collect();
-    let near = layers.iter().map(|l| (strsim::jaro_winkler(bare, l), *l)).max_by(|a, b| a.0.total_cmp(&b.0));
-    near.map_or_else(|| "a pattern such as `conv1*`".into(), |(_, layer)| format!("`{layer}*`"))
-}
-
-/// Trainable parameters that no pattern freezes.
-fn trained(g: &Graph, options: &StepOptions) -> Result<Vec<ValueId>> {
-    let all: Vec<ValueId> = g.parameters().filter(|(_, p)| p.trainable).map(|(v, _)| v).collect();
-    let name = |v: ValueId| g.value(v).name.as_str();
-    let factors = options.factors.iter().map(|(p, _)| ("lr_factors", p));
-    for (key, pattern) in options.freeze.iter().map(|p| ("freeze", p)).chain(factors) {
-        if !all.iter().any(|&v| matches(pattern, name(v))) {
-            let right = nearest(pattern, all.iter().map(|&v| name(v)));
-            return Err(Error::new(key, Rule::new(format!("`{pattern}` fits no parameter")).right(right)));
-        }
-    }
-    let left: Vec<ValueId> =
-        all.iter().copied().filter(|&v| !options.freeze.iter().any(|p| matches(p, name(v)))).collect();
-    if left.is_empty() {
-        let rule = Rule::new(format!("none of {} parameters is left to train", all.len()));
-        return Err(Error::new("freeze", rule.right("patterns that leave some")));
-    }
-    Ok(left)
 }
 
 fn update(

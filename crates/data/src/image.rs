@@ -119,7 +119,7 @@ impl<'a> Image<'a> {
 }
 
 /// ITU-R 601 luma of a pixel, rounded to nearest.
-fn luma(p: &[u8; 3]) -> u8 {
+pub(crate) fn luma(p: &[u8; 3]) -> u8 {
     ((u32::from(p[0]) * 19595 + u32::from(p[1]) * 38470 + u32::from(p[2]) * 7471 + 0x8000) >> 16) as u8
 }
 

@@ -26,7 +26,7 @@ mod limits;
 mod preprocess;
 pub mod source;
 
-pub use augment::Augmentation;
+pub use augment::{Augmentation, Operation, OperationPage, Step, Targets};
 pub use batch::{Batch, Epoch, Loader, LoaderOptions, OnBad};
 pub use decode::{decode, decode_file};
 pub use error::Error;

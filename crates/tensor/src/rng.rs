@@ -34,8 +34,10 @@ pub mod op {
     pub const SPLIT: u32 = 3;
     /// Dropout masks inside the graph.
     pub const DROPOUT: u32 = 4;
-    /// Data augmentation; each operation of a pipeline adds its index.
+    /// Data augmentation; each operation of a pipeline adds its number.
     pub const AUGMENT: u32 = 0x100;
+    /// Mixing of the samples of a batch; `sample` is the number of the batch.
+    pub const MIX: u32 = 0xF00;
     /// Test data.
     pub const TEST: u32 = 0x1000;
     /// First number free for users.

@@ -21,7 +21,7 @@ mod trainer;
 mod whiten;
 
 pub use checkpoint::{Checkpoints, RunLock};
-pub use config::{Amount, Auto, Config, InputSize, Key, Setting, Span, parse_augmentation};
+pub use config::{Amount, Auto, Config, InputSize, Key, Pipeline, Setting, Span, parse_augmentation};
 pub use error::{Error, Result};
 pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;

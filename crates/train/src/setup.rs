@@ -1,6 +1,6 @@
 //! From a configuration to data, network and preprocessing: everything `auto` is decided here.
 
-use crate::config::{Amount, Auto, Config, InputSize, normalization, parse_augmentation};
+use crate::config::{Amount, Auto, Config, InputSize, normalization, resolve_augmentation};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
@@ -86,14 +86,7 @@ impl Setup {
             }
             (preprocessing.mean, preprocessing.std) = (mean, std);
         }
-        let augmentation = match &config.augment.0 {
-            Some(text) => parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?,
-            None => {
-                let preset = if config.is_lbfgs() { "none" } else { preset(&*train) };
-                config.augment = Auto(Some(preset.into()));
-                parse_augmentation(preset).map_err(|r| Error::new("key `augment`", r))?
-            }
-        };
+        let augmentation = resolve_augmentation(&mut config, &*train)?;
         config.input = Auto(Some(InputSize([c, h, w])));
         let epochs = config.epochs.0.unwrap_or_else(|| default_epochs(train.len()));
         config.epochs = Auto(Some(epochs));
@@ -132,7 +125,7 @@ impl Setup {
             batch_size: self.part(),
             seed: self.config.seed,
             workers: self.workers(),
-            augmentation: self.augmentation,
+            augmentation: self.augmentation.clone(),
             drop_last: self.drops_last_sample()?,
             ..Default::default()
         };
@@ -200,16 +193,6 @@ fn warm_up(epochs: usize) -> usize {
 /// Epochs without progress after which fine-tuning stops: 30 %, as long as one-cycle needs to its peak, but five at least.
 fn patience(epochs: usize) -> usize {
     (3 * epochs).div_ceil(10).max(5)
-}
-
-/// Grey pictures of one small size are taken for writing, coloured ones for photographs.
-fn preset(data: &dyn Dataset) -> &'static str {
-    match data.shape() {
-        Some([1, h, w]) if h <= 64 && w <= 64 => "handwriting",
-        Some([_, h, w]) if h <= 64 && w <= 64 => "small_photos",
-        Some(_) => "mirror",
-        None => "photos",
-    }
 }
 
 /// The configuration with the text of the `.toml` file that its key `net` names, and that file: so a run keeps the
@@ -304,7 +287,8 @@ mod tests {
         let s = Setup::new(&Config::default()).unwrap();
         assert_eq!(s.config.input.0, Some(InputSize([1, 28, 28])));
         assert_eq!((s.config.lr.0, s.config.weight_decay.0), (Some(s.config.base_lr().unwrap()), Some(0.01)));
-        assert_eq!(s.config.augment.0.as_deref(), Some("handwriting"));
+        let handwriting = gabor_data::Augmentation::handwriting();
+        assert_eq!((&s.augmentation, s.config.augment.0.clone()), (&handwriting, Some(handwriting.to_string())));
         let count = |d: &Option<Arc<dyn Dataset>>| d.as_ref().map_or(0, |d| d.len());
         assert_eq!(count(&s.splits.train) + count(&s.splits.validation) + count(&s.splits.test), 1797);
         assert!((15..20).contains(&default_epochs(54_000)));

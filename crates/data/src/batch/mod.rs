@@ -5,8 +5,8 @@ mod order;
 
 pub use epoch::Epoch;
 
-use crate::augment::{Augmentation, Buffers, Key};
-use crate::{Dataset, Error, Image, Preprocessing, Scratch};
+use crate::augment::{Augmentation, Buffers, Key, Needs};
+use crate::{Color, Dataset, Error, Image, Preprocessing, Scratch};
 use gabor_tensor::{Data, Rule, Tensor};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -126,7 +126,7 @@ struct Worker {
 
 impl Loader {
     /// A loader. Errors: no samples, a batch size of zero or beyond the memory's addresses, `drop_last` that leaves no
-    /// batch, an invalid preprocessing or augmentation, `random_crop` without a crop.
+    /// batch, an invalid preprocessing or augmentation, a pipeline that cannot cut the model's window.
     pub fn new(dataset: Arc<dyn Dataset>, preprocessing: Preprocessing, options: LoaderOptions) -> Result<Self, Error> {
         preprocessing.validate()?;
         options.augmentation.validate()?;
@@ -147,13 +147,13 @@ impl Loader {
                     .right("a smaller batch size, or no drop_last"),
             );
         }
-        let cropped = !options.augmentation.random_crop;
-        if !cropped && preprocessing.crop.is_none() {
-            return fail(
-                Rule::new("random_crop without a crop in the preprocessing").right("a preprocessing with a crop"),
-            );
-        }
-        let direct = dataset.shape().is_some_and(|s| preprocessing.is_identity(s, cropped));
+        let [_, h, w] = preprocessing.input();
+        options.augmentation.check_window([h, w], preprocessing.crop.is_some())?;
+        let direct = dataset.shape().is_some_and(|[c, h, w]| match options.augmentation.needs() {
+            // A set of known extents holds grey or RGB images.
+            Needs::Stored => c == preprocessing.color.channels() && preprocessing.color != Color::Bgr,
+            needs => preprocessing.is_identity([c, h, w], needs == Needs::Window),
+        });
         let cache = if direct { Vec::new() } else { (0..n).map(|_| OnceLock::new()).collect() };
         let cache_left = AtomicU64::new(options.cache_bytes);
         let blocks = if options.shuffle { dataset.blocks() } else { None };
@@ -300,8 +300,10 @@ impl Shared {
         }
         let image = self.dataset.image(i)?;
         let place = |e: Error| Error::new(format!("{}: {}", self.dataset.id(i), e.place()), e.rule().clone());
-        let cropped = !self.options.augmentation.random_crop;
-        let picture = self.preprocessing.resized(&image, cropped, &mut worker.scratch).map_err(place)?;
+        let picture = match self.options.augmentation.needs() {
+            Needs::Stored => self.preprocessing.recolored(&image, &mut worker.scratch),
+            needs => self.preprocessing.resized(&image, needs == Needs::Window, &mut worker.scratch).map_err(place)?,
+        };
         let bytes = picture.data().len() as u64;
         let reserve = |left: u64| left.checked_sub(bytes);
         if self.cache_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok() {
@@ -327,7 +329,8 @@ impl Shared {
             return self.preprocessing.normalise(image.data(), out, &mut worker.table);
         }
         let [_, h, w] = self.preprocessing.input();
-        o.augmentation.apply_into(image, [h, w], Key { seed: o.seed, epoch, sample: i as u32 }, &mut worker.buffers);
+        let key = Key { seed: o.seed, epoch, sample: i as u32 };
+        o.augmentation.apply_into(image, [h, w], self.preprocessing.filter, key, &mut worker.buffers, None);
         self.preprocessing.normalise(&worker.buffers.out, out, &mut worker.table)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The same value prepares training, validation and prediction, and travels as JSON inside the model file.
 
-mod resize;
+pub(crate) mod resize;
 
 use crate::{Color, Dataset, Error, Image, OnBad};
 use gabor_tensor::Rule;
@@ -334,6 +334,12 @@ impl Preprocessing {
             Color::Rgb | Color::Bgr => resize::resize::<3>(src, (h, w), to, window, self.filter, resize, &mut out),
         }
         Ok(Image::trusted(oh, ow, self.color, out))
+    }
+    /// Colour mode alone, for augmentation that resizes by itself. The pixels come out of `scratch.pixels`.
+    pub(crate) fn recolored(&self, image: &Image<'_>, scratch: &mut Scratch) -> Image<'static> {
+        let mut out = std::mem::take(&mut scratch.pixels);
+        image.color_into(self.color, &mut out);
+        Image::trusted(image.height(), image.width(), self.color, out)
     }
     /// Bytes h × w × c to floats c × h × w, by a table of the 256 values of each channel.
     pub(crate) fn normalise(&self, pixels: &[u8], out: &mut [f32], table: &mut Vec<f32>) -> Result<(), Error> {

@@ -88,7 +88,7 @@ impl Taps {
 
 /// Memory that resizing reuses.
 #[derive(Default)]
-pub(super) struct Buffers {
+pub(crate) struct Buffers {
     taps: Taps,
     between: Vec<u8>,
     line: Vec<i32>,
@@ -99,7 +99,7 @@ fn round(sum: i32) -> u8 {
 }
 
 /// Resizes `src` (h × w × C) to `to` = (height, width) and writes rows × columns of `window` into `out`.
-pub(super) fn resize<const C: usize>(
+pub(crate) fn resize<const C: usize>(
     src: &[u8],
     (h, w): (usize, usize),
     to: (usize, usize),

@@ -1,71 +1,144 @@
-//! Augmentation as the text of a setting.
+//! Augmentation as a setting: a preset, a list of words, or a file.
 
-use crate::error::suggest;
-use gabor_data::Augmentation;
+use super::setting::Setting;
+use super::{Auto, Config};
+use crate::{Error, Result};
+use gabor_data::{Augmentation, Dataset};
 use gabor_tensor::Rule;
+use std::path::Path;
 
-const WORDS: &[&str] = &[
-    "none",
-    "handwriting",
-    "small_photos",
-    "photos",
-    "random_crop",
-    "mirror",
-    "shift",
-    "rotate",
-    "scale",
-    "stretch",
-    "shear",
-    "brightness",
-    "contrast",
-    "cutout",
-    "fill",
-];
+/// A description is a page of text.
+const LIMIT: u64 = 1 << 16;
 
-/// An augmentation from text: `none`, a preset (`handwriting`, `small_photos`, `photos`), flags (`mirror`,
-/// `random_crop`) and `NAME:EXTENT`, with commas between; later words change earlier ones.
+/// The text of a pipeline, as a user writes it: a preset's name, words with commas between, or a `.toml` file's name. When
+/// a run begins it is resolved to words that name every parameter, so that the run goes on without the file and under
+/// other defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pipeline(String);
+
+impl Pipeline {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    fn is_file(&self) -> bool {
+        self.0.ends_with(".toml")
+    }
+    /// The pipeline; a file is read.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no pipeline.
+    pub fn resolve(&self) -> Result<Augmentation> {
+        if !self.is_file() {
+            return parse_augmentation(&self.0).map_err(|r| Error::new("key `augment`", r));
+        }
+        let path = Path::new(&self.0);
+        let length = std::fs::metadata(path).map_err(|e| Error::io(path, "read", &e))?.len();
+        if length > LIMIT {
+            let rule = Rule::new(format!("a pipeline of {length} bytes")).right(format!("at most {LIMIT}"));
+            return Err(Error::new(self.0.clone(), rule));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        from_toml(&text, &self.0)
+    }
+}
+
+impl Setting for Pipeline {
+    fn read(text: &str, _what: &str) -> Result<Self, Rule> {
+        let out = Pipeline(text.to_string());
+        if !out.is_file() {
+            parse_augmentation(text)?;
+        }
+        Ok(out)
+    }
+    fn text(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// A pipeline from text: `none`, a preset (`handwriting`, `small_photos`, `photos`, …), and operations with their
+/// parameters and probability, with commas between; later words change earlier ones. See [`Augmentation`].
 ///
 /// ```
-/// let a = gabor_train::parse_augmentation("handwriting,rotate:15").unwrap();
-/// assert_eq!((a.rotate, a.shift), (15.0, 1));
+/// let a = gabor_train::parse_augmentation("handwriting,rotate:15,mirror@0.25").unwrap();
+/// assert_eq!(a.operations.len(), 6);
 /// ```
 ///
 /// # Errors
-/// An unknown word, with the nearest known one; an extent out of bounds.
+/// An unknown word, with the nearest known one; a parameter out of bounds.
 pub fn parse_augmentation(text: &str) -> Result<Augmentation, Rule> {
-    let mut a = Augmentation::default();
-    for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
-        let (name, extent) = word.split_once(':').map_or((word, None), |(n, e)| (n.trim(), Some(e.trim())));
-        let number = || -> Result<f32, Rule> {
-            let missing = || Rule::new(format!("`{word}` has no extent")).right(format!("{name}:NUMBER"));
-            extent.and_then(|e| e.parse().ok()).filter(|v: &f32| v.is_finite() && *v >= 0.0).ok_or_else(missing)
-        };
-        let flag = |value: bool| match extent {
-            None => Ok(value),
-            Some(e) => Err(Rule::new(format!("`{word}`: `{name}` has no extent, given {e}")).right(name.to_string())),
-        };
-        match name {
-            "none" => a = if flag(true)? { Augmentation::default() } else { a },
-            "handwriting" => a = if flag(true)? { Augmentation::handwriting() } else { a },
-            "small_photos" => a = if flag(true)? { Augmentation::small_photos() } else { a },
-            "photos" => a = if flag(true)? { Augmentation::photos() } else { a },
-            "random_crop" => a.random_crop = flag(true)?,
-            "mirror" => a.mirror = flag(true)?,
-            "shift" => a.shift = number()? as u32,
-            "rotate" => a.rotate = number()?,
-            "scale" => a.scale = number()?,
-            "stretch" => a.stretch = number()?,
-            "shear" => a.shear = number()?,
-            "brightness" => a.brightness = number()?,
-            "contrast" => a.contrast = number()?,
-            "cutout" => a.cutout = number()? as u32,
-            "fill" => a.fill = number()?.min(255.0) as u8,
-            _ => {
-                let right = suggest(name, WORDS.iter().copied());
-                return Err(Rule::new(format!("no augmentation is called `{name}`")).right(right));
-            }
-        }
-    }
-    a.validate().map_err(|e| e.rule().clone())?;
+    text.parse()
+}
+
+/// A pipeline from TOML: `fill`, and `[[operation]]` tables.
+fn from_toml(text: &str, place: &str) -> Result<Augmentation> {
+    let a: Augmentation = toml::from_str(text).map_err(|e: toml::de::Error| {
+        let line = e.span().map_or(1, |s| 1 + text.bytes().take(s.start).filter(|&b| b == b'\n').count());
+        Error::new(format!("{place}, line {line}"), Rule::new(e.message().trim().to_string()))
+    })?;
+    a.validate().map_err(|e| Error::new(place, e.rule().clone()))?;
     Ok(a)
+}
+
+/// What the setting says, with what `auto` means for the data; the setting becomes the resolved text.
+pub(crate) fn resolve_augmentation(config: &mut Config, train: &dyn Dataset) -> Result<Augmentation> {
+    let augmentation = match &config.augment.0 {
+        Some(pipeline) => pipeline.resolve()?,
+        None => {
+            let text = if config.is_lbfgs() { "none" } else { usual(train, config.weights.is_some()) };
+            parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?
+        }
+    };
+    config.augment = Auto(Some(Pipeline(augmentation.to_string())));
+    Ok(augmentation)
+}
+
+/// Grey pictures of one small size are taken for writing, coloured ones for photographs. Photographs under weights that
+/// know their features already get the crop that fine-tuning usually gets: boxes of many sizes.
+fn usual(data: &dyn Dataset, fine_tuning: bool) -> &'static str {
+    match data.shape() {
+        Some([1, h, w]) if h <= 64 && w <= 64 => "handwriting",
+        Some([_, h, w]) if h <= 64 && w <= 64 => "small_photos",
+        Some(_) => "mirror",
+        None if fine_tuning => "random_resized_crop,mirror",
+        None => "photos",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_hold_pipelines() {
+        let text = "fill = [124, 116, 104]\n[[operation]]\nname = \"random_resized_crop\"\narea = [0.25, 1]\n\n\
+                    [[operation]]\nname = \"mirror\"\n\n[[operation]]\nname = \"rotate\"\ndegrees = 15\np = 0.5\n";
+        let want = "random_resized_crop:0.25..1,mirror,rotate:15@0.5,fill:124/116/104";
+        assert_eq!(from_toml(text, "p.toml").unwrap(), parse_augmentation(want).unwrap());
+        let e = |text: &str| from_toml(text, "p.toml").unwrap_err().to_string();
+        assert!(e("[[operation]]\nname = \"rotate\"\ndegree = 3").contains("`rotate` has no parameter `degree`"));
+        assert!(e("[[operation]]\nname = \"mirrors\"").contains("`mirror`"));
+        assert!(e("fill = 3").starts_with("p.toml, line 1"));
+        assert!(e("rotate = 3").contains("unknown field `rotate`"));
+        let twice = e("[[operation]]\nname = \"mirror\"\n[[operation]]\nname = \"random_crop\"");
+        assert!(twice.starts_with("p.toml: `random_crop` is operation 2"), "{twice}");
+    }
+
+    #[test]
+    fn a_file_is_resolved_once() {
+        let directory = std::env::temp_dir().join(format!("gabor-augment-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("p.toml");
+        std::fs::write(&path, "[[operation]]\nname = \"shift\"\npixels = 2\n").unwrap();
+        let mut config = Config::default();
+        config.set("augment", path.to_str().unwrap()).unwrap();
+        let digits = gabor_data::digits();
+        let a = resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap();
+        assert_eq!(config.augment.0, Some(Pipeline("shift:2".into())));
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap(), a);
+        config.set("augment", path.to_str().unwrap()).unwrap();
+        let gone = resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap_err().to_string();
+        assert!(gone.contains("p.toml"), "{gone}");
+    }
 }

@@ -6,7 +6,8 @@
 mod augment;
 mod setting;
 
-pub use augment::parse_augmentation;
+pub(crate) use augment::resolve_augmentation;
+pub use augment::{Pipeline, parse_augmentation};
 pub use setting::{Amount, Auto, InputSize, Setting, Span};
 
 use crate::error::suggest;
@@ -146,7 +147,7 @@ keys! {
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
     lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());
     /// Random variation of training images.
-    augment: Auto<String> = Auto(None), "auto (by data), none, handwriting, small_photos, photos, or a list such as shift:2,rotate:10,mirror", |v| v.0.as_deref().is_none_or(|t| parse_augmentation(t).is_ok());
+    augment: Auto<Pipeline> = Auto(None), "auto (by data and weights), none, handwriting, small_photos, photos, a list such as shift:2,rotate:10,mirror@0.5, or a .toml file", any;
     /// Part of the training set that is held out to choose by, where the data has no validation part.
     val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
     /// Averages of the weights over the steps, which are evaluated, kept and exported in place of the weights themselves.
@@ -374,7 +375,7 @@ impl Config {
                 ("ema", self.ema != Amount::Off),
                 ("unfreeze", self.unfreeze.0.is_some_and(|e| e > 0)),
                 ("discriminative", self.discriminative.0.is_some_and(|d| d != Amount::Off)),
-                ("augment", self.augment.0.as_deref().is_some_and(|a| a != "none")),
+                ("augment", self.augment.0.as_ref().is_some_and(|a| a.as_str() != "none")),
                 ("save_every", self.save_every.is_some()),
             ];
             if let Some((name, _)) = refused.iter().find(|(_, given)| *given) {

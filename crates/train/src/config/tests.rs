@@ -105,7 +105,7 @@ fn mistakes_say_where_and_what_is_right() {
         (vec!["loss=crossentropy"], vec!["key `loss`", "`cross_entropy`"]),
         (vec!["loss=l2", "label_smoothing=0.1"], vec!["`l2` with a label smoothing"]),
         (vec!["schedule=cosin"], vec!["argument `schedule=cosin`", "`cosine`"]),
-        (vec!["augment=mirrors"], vec!["out of bounds"]),
+        (vec!["augment=mirrors"], vec!["no augmentation is called `mirrors`", "`mirror`"]),
         (vec!["lr_factors=conv*"], vec!["PATTERN:FACTOR"]),
         (vec!["grad_accum=65"], vec!["a batch of 64 in 65 parts"]),
         (vec!["schedule=plateau", "val=0"], vec!["plateau needs a validation part"]),
@@ -123,6 +123,6 @@ fn mistakes_say_where_and_what_is_right() {
     assert!(e.starts_with("a.toml, key `train`: a date or a table"), "{e}");
     let e = parse_augmentation("mirrors").unwrap_err().to_string();
     assert!(e.contains("`mirror`"), "{e}");
-    assert!(parse_augmentation("rotate:400").is_err() && parse_augmentation("rotate").is_err());
+    assert!(parse_augmentation("rotate:400").is_err() && parse_augmentation("rotate:").is_err());
     assert!(parse_augmentation("mirror:2").is_err() && parse_augmentation("").unwrap().is_off());
 }

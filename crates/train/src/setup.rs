@@ -288,7 +288,8 @@ mod tests {
         assert_eq!(s.config.input.0, Some(InputSize([1, 28, 28])));
         assert_eq!((s.config.lr.0, s.config.weight_decay.0), (Some(s.config.base_lr().unwrap()), Some(0.01)));
         let handwriting = gabor_data::Augmentation::handwriting();
-        assert_eq!((&s.augmentation, s.config.augment.0.clone()), (&handwriting, Some(handwriting.to_string())));
+        assert_eq!(s.augmentation, handwriting);
+        assert_eq!(s.config.augment.0.as_ref().map(|p| p.as_str()), Some(handwriting.to_string().as_str()));
         let count = |d: &Option<Arc<dyn Dataset>>| d.as_ref().map_or(0, |d| d.len());
         assert_eq!(count(&s.splits.train) + count(&s.splits.validation) + count(&s.splits.test), 1797);
         assert!((15..20).contains(&default_epochs(54_000)));

@@ -45,6 +45,6 @@ mod tests {
         codes.sort_unstable();
         assert!(codes.windows(2).all(|w| w[0] < w[1]) && codes.last().is_some_and(|&c| c < STRIDE));
         // The last stream comes before those of batches.
-        assert!(op::AUGMENT + STRIDE * REPEATS <= op::MIX);
+        const { assert!(op::AUGMENT + STRIDE * REPEATS <= op::MIX) };
     }
 }

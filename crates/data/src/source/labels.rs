@@ -12,6 +12,15 @@ pub(super) struct Labels {
     index: HashMap<String, u32>,
 }
 
+/// What a text that is a number means beside a list of class names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A name if there is such a name, else the number of one.
+    Name,
+    /// The number of a name, else a name.
+    Number,
+}
+
 /// Class names, and the class of every text.
 pub(super) type Classes = (Vec<String>, Vec<u32>);
 
@@ -30,17 +39,21 @@ impl Labels {
     pub fn place_of(&self, text: &str) -> Option<String> {
         self.index.get(text).map(|&i| self.texts[i as usize].1.clone())
     }
-    /// The classes: with names, texts are names or numbers of them; without, numbers alone are classes 0 up to the
+    /// The classes: with names, texts are names or numbers of them as `meaning` says; without, numbers alone are classes 0 up to the
     /// largest, and other texts are names, which are sorted.
-    pub fn classes(&self, names: Option<Vec<String>>) -> Result<Classes, Error> {
+    pub fn classes(&self, names: Option<Vec<String>>, meaning: Meaning) -> Result<Classes, Error> {
         // A number with a leading zero is a name.
         let number = |t: &str| t.parse::<u32>().ok().filter(|n| n.to_string() == t);
         if let Some(names) = names {
             let index: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
             let mut of_text = Vec::new();
             for (text, place) in &self.texts {
-                let found = index.get(text.as_str()).copied();
-                let found = found.or(number(text).filter(|&n| (n as usize) < names.len()));
+                let named = index.get(text.as_str()).copied();
+                let numbered = number(text).filter(|&n| (n as usize) < names.len());
+                let found = match meaning {
+                    Meaning::Name => named.or(numbered),
+                    Meaning::Number => numbered.or(named),
+                };
                 of_text.push(found.ok_or_else(|| {
                     Error::new(
                         place.clone(),
@@ -70,5 +83,21 @@ impl Labels {
         let index: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
         let of_text = self.texts.iter().map(|t| index[t.0.as_str()]).collect();
         Ok((names, of_text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_numbers() {
+        let mut labels = Labels::default();
+        for t in ["1", "0", "2"] {
+            labels.add(t, || "here".into());
+        }
+        let names = || Some(["1", "2", "0"].map(String::from).to_vec());
+        assert_eq!(labels.classes(names(), Meaning::Name).unwrap().1, [0, 2, 1]);
+        assert_eq!(labels.classes(names(), Meaning::Number).unwrap().1, [1, 0, 2]);
     }
 }

@@ -1,7 +1,7 @@
 //! A manifest: a table of paths and labels as CSV or TSV, with a column of parts where wanted.
 
 use super::folder::{ending, is_image};
-use super::labels::Labels;
+use super::labels::{Labels, Meaning};
 use super::read::{Contents, Entry, class_names, list};
 use super::split::{Part, Parts};
 use super::{FileDataset, OpenOptions, Splits, store};
@@ -84,7 +84,7 @@ fn read(files: &[(&Path, Option<Part>)], names: Option<Vec<String>>, options: &O
         let contents = Contents::open(path, &options.limits)?.into_reader();
         rows_of(path, contents, part.unwrap_or(Part::Train), &mut rows, &mut texts)?;
     }
-    let (classes, of_text) = texts.classes(names)?;
+    let (classes, of_text) = texts.classes(names, Meaning::Name)?;
     let mut parts = Parts::new("manifest");
     for part in Part::ALL {
         let mut set = FileDataset { files: vec![], labels: vec![], classes: classes.clone(), limits: options.limits };
@@ -238,7 +238,7 @@ fn parse(name: &str, bytes: &[u8], names: Option<Vec<String>>) -> Result<Parsed,
     let (mut rows, mut texts) = (Vec::new(), Labels::default());
     let contents = Contents::new(Path::new(name), bytes)?.into_reader();
     rows_of(Path::new(name), contents, Part::Train, &mut rows, &mut texts)?;
-    let (classes, of_text) = texts.classes(names)?;
+    let (classes, of_text) = texts.classes(names, Meaning::Name)?;
     Ok((rows, classes, of_text))
 }
 

@@ -1,5 +1,5 @@
-//! Where images come from: MNIST's IDX files, CIFAR's binary files, tar shards, a manifest,
-//! a folder per class, the embedded digits.
+//! Where images come from: MNIST's IDX files, CIFAR's binary files, tar shards, Parquet files, a
+//! manifest, a folder per class, the embedded digits.
 //!
 //! [`open`] looks at a directory and says what it is. Every source is a [`Dataset`]: labels and names known up front,
 //! images on demand.
@@ -14,7 +14,10 @@ mod labels;
 mod manifest;
 mod memory;
 mod packed;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod read;
+mod shards;
 mod split;
 mod store;
 mod tar;
@@ -28,6 +31,20 @@ use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;
 use std::borrow::Cow;
 use std::path::Path;
+
+/// Without the feature, files are recognised and refused.
+#[cfg(not(feature = "parquet"))]
+mod parquet {
+    use super::{Error, OpenOptions, Path, Rule, Splits, read::Entry};
+
+    pub(super) fn open(path: &Path, _: &[Entry], _: &OpenOptions) -> Result<Splits, Error> {
+        let rule = Rule::new("this build reads no Parquet files");
+        Err(Error::at(path, rule.right("a build with the feature parquet, which is on unless it was taken out")))
+    }
+    pub(super) fn open_files(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
+        open(path, &[], options)
+    }
+}
 
 /// One labelled image.
 #[derive(Clone, Debug)]
@@ -126,8 +143,10 @@ impl Default for OpenOptions {
 }
 
 /// What a directory may hold beside class folders, for messages.
-const SOURCES: &str =
-    "IDX files (train-images…), CIFAR binary files (data_batch….bin), tar shards, a manifest (train.csv, labels.csv)";
+const SOURCES: &str = "IDX files (train-images…), CIFAR binary files (data_batch….bin), tar shards, Parquet files, a manifest (train.csv, labels.csv)";
+/// Endings of shards.
+const TAR: &str = ".tar";
+const PARQUET: &str = ".parquet";
 
 /// Opens a data set, recognised by what lies in the directory:
 ///
@@ -138,6 +157,8 @@ const SOURCES: &str =
 /// - tar shards (WebDataset): `*.tar` with images and labels side by side, `KEY.jpg` and `KEY.cls`, `.json` or `.txt`, or
 ///   with a folder per class inside; parts by folders `train/`, `val/`, `test/` or by such a word in the names; or the path
 ///   of one shard, or of some as `x-{000000..000009}.tar`. Names of numbered classes from `classes.txt`;
+/// - Parquet files with a column of images (`image.bytes`, or bytes) and one of labels, as the Hugging Face hub has them;
+///   parts as for tar shards, class names from the hub's description inside;
 /// - a manifest: `train.csv`, `val.csv`, `test.csv`, or one of `manifest`, `labels`, `metadata`, `data`, `index` with
 ///   the ending `csv` or `tsv`; or the path of such a file under any name. Columns `path`, `label` and, where wanted,
 ///   `split`, in this order or named by a header; paths are relative to the manifest's folder; labels are names or
@@ -151,7 +172,9 @@ const SOURCES: &str =
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Error> {
     let path = path.as_ref();
     // A pattern of shards is no file, but ends like one.
-    if store::is_file(path) || (path.to_string_lossy().ends_with(".tar") && !path.is_dir()) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let shard = [TAR, PARQUET].iter().any(|e| shards::is_shard(&name, e));
+    if store::is_file(path) || (shard && !path.is_dir()) {
         return open_file(path, options);
     }
     let entries = read::list(path)?;
@@ -161,8 +184,10 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Err
         cifar::open(path, &entries, options)
     } else if digits::is(&entries) {
         digits::open(path, &entries, options)
-    } else if tar::is(&entries)? {
+    } else if shards::are_there(&entries, TAR)? {
         tar::open(path, &entries, options)
+    } else if shards::are_there(&entries, PARQUET)? {
+        parquet::open(path, &entries, options)
     } else if manifest::is(&entries) {
         manifest::open(path, &entries, options)
     } else {
@@ -175,13 +200,17 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
     if manifest::is_table(path) {
         return manifest::open_file(path, options);
     }
-    if path.file_name().is_some_and(|n| tar::is_shard(&n.to_string_lossy())) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if shards::is_shard(&name, TAR) {
         return tar::open_files(path, options);
+    }
+    if shards::is_shard(&name, PARQUET) {
+        return parquet::open_files(path, options);
     }
     Err(Error::at(
         path,
         Rule::new("a data set is a directory")
             .given("a file")
-            .right("the directory that holds it, a manifest (.csv, .tsv) or a shard (.tar)"),
+            .right("the directory that holds it, a manifest (.csv, .tsv) or a shard (.tar, .parquet)"),
     ))
 }

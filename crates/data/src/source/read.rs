@@ -86,7 +86,7 @@ impl<'a> Contents<'a> {
     pub fn open(path: &'a Path, limits: &Limits) -> Result<Self, Error> {
         let file = store::File::open(path)?;
         limits.check_file(file.size()).map_err(|r| Error::at(path, r))?;
-        Contents::new(path, BufReader::with_capacity(1 << 16, store::Cursor::new(file)))
+        Contents::new(path, BufReader::with_capacity(1 << 16, store::Cursor::new(file.into())))
     }
     /// Contents that are already in memory, or any other stream; gzip is recognised by its first two bytes.
     pub fn new(path: &'a Path, mut reader: impl BufRead + 'a) -> Result<Self, Error> {

@@ -131,12 +131,12 @@ fn read_exact_at(file: &std::fs::File, out: &mut [u8], offset: u64) -> std::io::
 
 /// Reads a [`File`] from front to back, and seeks.
 pub(super) struct Cursor {
-    file: File,
+    file: Arc<File>,
     at: u64,
 }
 
 impl Cursor {
-    pub fn new(file: File) -> Self {
+    pub fn new(file: Arc<File>) -> Self {
         Cursor { file, at: 0 }
     }
 }

@@ -7,68 +7,24 @@ mod members;
 
 use self::members::{Member, Members};
 use super::folder::{is_read, is_unread};
-use super::labels::Labels;
+use super::labels::{Labels, Meaning};
 use super::packed::{Names, PackedDataset, Place};
 use super::read::{Entry, class_names, list};
 use super::split::{Part, Parts};
 use super::store::File;
-use super::{OpenOptions, Splits, index_file};
+use super::{OpenOptions, Splits, index_file, shards};
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
 use std::path::{Path, PathBuf};
 
 /// Bytes that the file of a label may have.
 const LABEL_BYTES: u64 = 1 << 16;
-/// Shards that a pattern may stand for.
-const SHARDS: u64 = 1 << 20;
 /// Keys of a JSON label, the first that is there counts.
 const KEYS: [&str; 6] = ["label", "cls", "class", "class_name", "target", "category"];
 
-/// Whether a file's name is a shard's.
-pub(super) fn is_shard(name: &str) -> bool {
-    name.len() > 4 && name.to_ascii_lowercase().ends_with(".tar")
-}
-
-/// The shards of a directory with their parts: by the names of folders, else of files; all are training where no name
-/// says anything.
-fn shards(dir: &Path, entries: &[Entry]) -> Result<Vec<(PathBuf, Part)>, Error> {
-    let mut out = Vec::new();
-    for e in entries.iter().filter(|e| e.is_dir) {
-        let Some(part) = Part::of(&e.name) else { continue };
-        out.extend(list(&e.path)?.into_iter().filter(|e| !e.is_dir && is_shard(&e.name)).map(|e| (e.path, part)));
-    }
-    let loose: Vec<(&Entry, Option<Part>)> =
-        entries.iter().filter(|e| !e.is_dir && is_shard(&e.name)).map(|e| (e, Part::of_file(&e.name))).collect();
-    let unnamed = loose.iter().find(|(_, p)| p.is_none());
-    let named = loose.iter().any(|(_, p)| p.is_some()) || !out.is_empty();
-    if let (Some((e, _)), true) = (unnamed, named) {
-        return Err(Error::at(
-            dir,
-            Rule::new("shards of which some say their part and some do not")
-                .given(e.name.clone())
-                .right("names with train, val or test for all, or for none"),
-        ));
-    }
-    out.extend(loose.into_iter().map(|(e, p)| (e.path.clone(), p.unwrap_or(Part::Train))));
-    Ok(out)
-}
-
-/// Whether the directory holds shards.
-pub(super) fn is(entries: &[Entry]) -> Result<bool, Error> {
-    if entries.iter().any(|e| !e.is_dir && is_shard(&e.name)) {
-        return Ok(true);
-    }
-    for e in entries.iter().filter(|e| e.is_dir && Part::of(&e.name).is_some()) {
-        if list(&e.path)?.iter().any(|e| !e.is_dir && is_shard(&e.name)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Opens the shards of a directory.
 pub(super) fn open(dir: &Path, entries: &[Entry], options: &OpenOptions) -> Result<Splits, Error> {
-    read(shards(dir, entries)?, Some(dir), entries, options)
+    read(shards::find(dir, entries, super::TAR)?, Some(dir), entries, options)
 }
 
 /// Opens the shards that a path names: one, or a pattern such as `x-{000000..000009}.tar`.
@@ -76,27 +32,7 @@ pub(super) fn open_files(path: &Path, options: &OpenOptions) -> Result<Splits, E
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A lone file of the web has no listing beside it.
     let entries = list(dir).unwrap_or_default();
-    read(pattern(path)?.into_iter().map(|p| (p, Part::Train)).collect(), None, &entries, options)
-}
-
-/// The paths that a pattern with one `{first..last}` stands for; the path itself without one.
-pub(super) fn pattern(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let text = path.to_string_lossy();
-    let Some((before, rest)) = text.split_once('{') else { return Ok(vec![path.into()]) };
-    let wrong = |what: &str| {
-        Error::at(path, Rule::new(what).right("one range of numbers of one width, such as x-{000000..000009}.tar"))
-    };
-    let (range, after) = rest.split_once('}').ok_or_else(|| wrong("a pattern without its end"))?;
-    let (first, last) = range.split_once("..").ok_or_else(|| wrong("a pattern that is no range"))?;
-    let number = |t: &str| t.parse::<u64>().ok().filter(|_| t.bytes().all(|b| b.is_ascii_digit()));
-    let (Some(from), Some(to)) = (number(first), number(last)) else {
-        return Err(wrong("a range that is not of numbers"));
-    };
-    if from > to || to - from >= SHARDS || after.contains('{') {
-        return Err(wrong("a range that is empty, too long, or not the only one"));
-    }
-    let width = first.len();
-    Ok((from..=to).map(|n| PathBuf::from(format!("{before}{n:0width$}{after}"))).collect())
+    read(shards::pattern(path)?.into_iter().map(|p| (p, Part::Train)).collect(), None, &entries, options)
 }
 
 /// A sample found in a shard.
@@ -110,12 +46,11 @@ pub(super) struct Found {
 }
 
 fn read(
-    mut shards: Vec<(PathBuf, Part)>,
+    shards: Vec<(PathBuf, Part)>,
     dir: Option<&Path>,
     entries: &[Entry],
     options: &OpenOptions,
 ) -> Result<Splits, Error> {
-    shards.sort();
     let (mut labels, mut folders) = (Labels::default(), Labels::default());
     let mut sets: [Collected; 3] = Default::default();
     let (mut with, mut without) = (false, None);
@@ -158,7 +93,8 @@ fn read(
         return Err(Error::new(place, rule.right("a member KEY.cls, KEY.json or KEY.txt, or CLASS/KEY.jpg")));
     }
     let names = class_names(entries, &options.limits)?;
-    let (classes, of_text) = if with { labels.classes(names)? } else { folders.classes(names)? };
+    let (classes, of_text) =
+        if with { labels.classes(names, Meaning::Number)? } else { folders.classes(names, Meaning::Name)? };
     for (part, mut set) in Part::ALL.into_iter().zip(sets) {
         if set.files.is_empty() {
             continue;

@@ -8,9 +8,16 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(90);
 const WIDTH: usize = 28;
 
+/// Time between two lines where there is no terminal.
+const LINES: Duration = Duration::from_secs(60);
+
 /// Progress through a known number of steps.
 pub struct Progress {
     shown: bool,
+    /// When the last plain line was written, of work that writes some where there is no terminal.
+    lines: Option<Instant>,
+    /// Nothing is drawn before this has passed: short work needs no line.
+    delay: Duration,
     colours: bool,
     total: u64,
     begun: Instant,
@@ -23,11 +30,26 @@ impl Progress {
     pub fn new(first: u64, total: u64) -> Self {
         let shown = stderr().is_terminal();
         let colours = crate::output::colours(shown);
-        Progress { shown, colours, total, begun: Instant::now(), first, last: None }
+        Progress { shown, lines: None, delay: Duration::ZERO, colours, total, begun: Instant::now(), first, last: None }
+    }
+    /// Where standard error is no terminal: a plain line every minute, for logs of long work.
+    #[must_use]
+    pub fn with_lines(self) -> Self {
+        Progress { lines: (!self.shown).then(Instant::now), ..self }
+    }
+    /// Progress through pictures, which is shown if it takes longer than a moment.
+    pub fn late(total: u64) -> Self {
+        Progress { delay: Duration::from_millis(800), ..Progress::new(0, total) }
+    }
+    /// Draws the line after `done` pictures.
+    pub fn draw_images(&mut self, done: u64, text: &str) {
+        let rate = done as f64 / self.begun.elapsed().as_secs_f64().max(1e-3);
+        self.draw(done, rate, &format!("{} of {} images  {text}", count(done), count(self.total)));
     }
     /// Draws the line; `rate` in images a second.
     pub fn draw(&mut self, step: u64, rate: f64, text: &str) {
-        self.line(step, &format!("{text}  {} images/s", count(rate as u64)));
+        let rate = if rate < 10.0 { format!("{rate:.1}") } else { count(rate as u64) };
+        self.line(step, &format!("{text}  {rate} images/s"));
     }
     /// Draws the line of a download; `done` in bytes.
     pub fn draw_bytes(&mut self, done: u64, file: &str) {
@@ -35,7 +57,14 @@ impl Progress {
         self.line(done, &format!("{file}  {} of {}  {}/s", bytes(done), bytes(self.total), bytes(rate as u64)));
     }
     fn line(&mut self, step: u64, text: &str) {
-        if !self.shown || self.last.is_some_and(|t| t.elapsed() < PAUSE) {
+        if self.lines.is_some_and(|l| l.elapsed() >= LINES) {
+            self.lines = Some(Instant::now());
+            let _ = writeln!(stderr(), "{:3.0} %  {text}  {}", bar(step, self.total).0 * 100.0, self.left(step));
+        }
+        if !self.shown
+            || self.last.is_some_and(|t| t.elapsed() < PAUSE)
+            || (self.last.is_none() && self.begun.elapsed() < self.delay)
+        {
             return;
         }
         self.last = Some(Instant::now());
@@ -45,14 +74,13 @@ impl Progress {
         } else {
             format!("{}{}", bar.0, bar.1)
         };
-        let left = remaining(
-            self.begun.elapsed().as_secs_f64(),
-            step.saturating_sub(self.first),
-            self.total.saturating_sub(step),
-        );
-        let line = format!("{bar} {:3.0} %  {text}  {left}", done * 100.0);
+        let line = format!("{bar} {:3.0} %  {text}  {}", done * 100.0, self.left(step));
         let _ = write!(stderr(), "\r\x1b[2K{line}");
         let _ = stderr().flush();
+    }
+    fn left(&self, step: u64) -> String {
+        let (done, left) = (step.saturating_sub(self.first), self.total.saturating_sub(step));
+        remaining(self.begun.elapsed().as_secs_f64(), done, left)
     }
     /// Takes the line away, so that text can be printed.
     pub fn clear(&mut self) {

@@ -236,7 +236,7 @@ impl<'a> Run<'a> {
             (Some((checkpoints, lock)), Some(directory)) => {
                 crate::checkpoint::replace(&directory.join("config.toml"), config.to_toml().as_bytes())?;
                 let jsonl = Jsonl::open(&directory.join("metrics.jsonl"), state.step)?;
-                let tensorboard = TensorBoard::create(&directory)?;
+                let tensorboard = TensorBoard::create(&directory, state.step)?;
                 Some(Files { directory, checkpoints, jsonl, tensorboard, _lock: lock })
             }
             _ => None,

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod commands;
+mod ensemble;
 mod failure;
 mod output;
 mod progress;

@@ -49,7 +49,11 @@ fn evaluation_is_that_of_the_training() {
     let one = p.done(&["eval", "model/model.onnx", "--json", "--threads", "1", "--batch", "7"]);
     assert_eq!(json(&one)["confusion"], e["confusion"]);
     assert!(p.done(&["eval", "model/model.onnx", "--split", "train"]).contains("train accuracy"));
-    assert!(p.fails(1, &["eval", "model/model.onnx", "--split", "validation"]).contains("no validation part"));
+    // The part that was held out while training is drawn again; another training without one knows of none.
+    let held = json(&p.done(&["eval", "model/model.onnx", "--split", "validation", "--json"]));
+    assert_eq!((&held["split"], held["count"].as_u64().unwrap() > 50), (&"validation".into(), true));
+    p.done(&["train", "--net", "mlp", "--out", "whole", "max_steps=1", "val=0"]);
+    assert!(p.fails(1, &["eval", "whole/model.onnx", "--split", "validation"]).contains("no validation part"));
     let page = String::from_utf8(common::read(&p.path("model/report.html"))).unwrap();
     assert!(page.contains("<svg") && page.contains("class=\"matrix\"") && page.contains("data:image/png"));
     assert!(!page.contains("http") && !page.contains("<script"));

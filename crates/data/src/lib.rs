@@ -25,6 +25,7 @@ mod image;
 mod limits;
 mod preprocess;
 pub mod source;
+mod views;
 
 pub use augment::{Augmentation, Operation, OperationPage, Step, Targets};
 pub use batch::{Batch, Epoch, Loader, LoaderOptions, OnBad};
@@ -34,3 +35,4 @@ pub use image::{Color, Image};
 pub use limits::Limits;
 pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
 pub use source::{Blocks, Dataset, MemoryDataset, OpenOptions, Part, Sample, Splits, digits, open, stratified};
+pub use views::{ViewDataset, Views};

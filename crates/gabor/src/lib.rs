@@ -43,6 +43,7 @@
 //! |---|---|
 //! | `define` | a residual network of one's own, its table, the same from the lectures' notation |
 //! | `train` | training on the digits with own settings, events as they come, a model file |
+//! | `listener` | listeners of one's own to the events of a training |
 //! | `predict` | a model file names pictures |
 //! | `gradient` | the gradient of anything by anything, and its gradient again |
 //! | `custom_operation` | an operation by the `operation!` macro, and a kernel of one's own for it |
@@ -62,10 +63,12 @@ pub use gabor_train as train;
 
 mod card;
 mod diagram;
+mod ensemble;
 mod error;
 mod evaluate;
 mod files;
 mod forecast;
+mod judged;
 mod load;
 mod model;
 mod page;
@@ -74,23 +77,25 @@ mod run;
 
 pub use card::published_preprocessing;
 pub use diagram::diagram;
+pub use ensemble::Ensemble;
 pub use error::{Error, Result};
-pub use evaluate::EvaluateOptions;
+pub use evaluate::{EvaluateOptions, Evaluated};
 pub use files::{read_limited, write_aside};
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;
+pub use judged::{EvaluationPage, confusion};
 pub use load::{
     Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, format_of,
     hub_name, load, load_with, writer,
 };
 pub use model::{Bound, Model, Prediction};
-pub use page::{confusion, page};
+pub use page::page;
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::{EvaluateOptions, Model, Prediction, train_run};
+    pub use crate::{Ensemble, EvaluateOptions, Model, Prediction, train_run};
     pub use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate, differentiate_with};
     pub use gabor_cpu::{CpuBackend, CpuOptions};
     pub use gabor_data::{Dataset, Image, Preprocessing};

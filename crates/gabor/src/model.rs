@@ -188,6 +188,40 @@ impl Model {
         self.metrics = metrics;
         self
     }
+    /// The model with its scores divided by a temperature, as [`Scores::temperature`](gabor_train::Scores::temperature)
+    /// fits it. The division is a node of the graph, so every runtime that opens the file gives the same probabilities; the
+    /// order of classes does not change. Its notes name the temperature, the product of all if there are several.
+    ///
+    /// # Errors
+    /// A temperature that is not positive, a model that gives no scores.
+    pub fn calibrated(mut self, temperature: f64) -> Result<Self> {
+        if !(temperature.is_finite() && temperature > 0.0) {
+            let rule = Rule::new(format!("a temperature of {temperature}")).right("a positive number");
+            return Err(Error::new(&self.graph.name, rule));
+        }
+        let scores = self.scores()?;
+        let outputs = self.graph.outputs().to_vec();
+        let scaled = self.graph.scale(scores, 1.0 / temperature)?;
+        self.graph.clear_outputs();
+        for (name, v) in outputs {
+            let softmax = self.graph.producer(v).is_some_and(|n| n.op::<Softmax>().is_some() && n.inputs[0] == scores);
+            let v = match v {
+                v if v == scores => scaled,
+                _ if softmax => self.graph.softmax(scaled, 1)?,
+                v => v,
+            };
+            self.graph.output(name, v);
+        }
+        let mut notes = self.metrics.as_deref().and_then(|m| serde_json::from_str(m).ok());
+        let notes: &mut serde_json::Value = notes.get_or_insert_with(|| serde_json::json!({}));
+        if let Some(map) = notes.as_object_mut() {
+            let earlier = map.get("temperature").and_then(serde_json::Value::as_f64).unwrap_or(1.0);
+            map.insert("temperature".into(), (earlier * temperature).into());
+        }
+        self.metrics = Some(notes.to_string());
+        self.compiled = None;
+        Ok(self)
+    }
     /// The graph; its parameters carry the names of the weights.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -245,12 +279,15 @@ impl Model {
         let input = preprocessing.apply(image)?;
         let [c, h, w] = preprocessing.input();
         let logits = self.logits(&Tensor::f32(&[1, c, h, w], input)?)?;
-        let probabilities = softmax(logits.as_f32()?);
+        Ok(self.predictions(softmax(logits.as_f32()?)))
+    }
+    /// Classes with these probabilities, the most probable first.
+    pub(crate) fn predictions(&self, probabilities: impl IntoIterator<Item = f32>) -> Vec<Prediction> {
         let mut all: Vec<Prediction> = (probabilities.into_iter().enumerate())
             .map(|(index, probability)| Prediction { class: self.class(index), index, probability })
             .collect();
         all.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.index.cmp(&b.index)));
-        Ok(all)
+        all
     }
     /// The `k` most probable classes, the most probable first.
     ///

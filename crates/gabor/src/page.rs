@@ -1,32 +1,25 @@
 //! What a report says of a run.
 
+use crate::judged::{as_people_see_it, judged};
 use crate::{Model, Result};
-use gabor_data::{Color, Dataset};
+use gabor_data::Image;
 use gabor_graph::Source;
 use gabor_graph::ops::Conv;
 use gabor_nets::summary;
-use gabor_report::{
-    Confusion, Curve, Figure, LayerRow, Mistake, Picture, Report, bytes, count, duration, filters, percent,
-};
-use gabor_train::{Evaluation, Event, Outcome, Setup};
+use gabor_report::{Curve, Figure, LayerRow, Picture, Report, Seen, bytes, count, duration, filters};
+use gabor_train::{Event, Outcome, Setup};
 use std::path::Path;
 
-/// How many of the hardest images are shown.
-const SHOWN: usize = 16;
-/// Evaluation sets of more images are not searched for them.
-const MOST_IMAGES: usize = 2000;
-
-/// The confusion matrix of an evaluation.
-pub fn confusion(e: &Evaluation) -> Confusion {
-    Confusion { classes: e.classes.iter().map(|c| c.class.clone()).collect(), counts: e.confusion.clone() }
-}
+/// How many training images are shown as the network saw them.
+const SEEN: usize = 12;
 
 /// The report of a run, from what it trained, its model, how it ended and its events.
 ///
 /// # Errors
-/// Images of mistakes that cannot be read again.
-pub fn page(setup: &Setup, model: &mut Model, outcome: &Outcome, events: &[Event], directory: &Path) -> Result<Report> {
+/// Images that cannot be read again.
+pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], directory: &Path) -> Result<Report> {
     let mut r = Report {
+        kind: "training report".into(),
         title: directory.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned()),
         subtitle: subtitle(setup),
         learning_rate: Curve::new("", learning_rate(events)),
@@ -39,19 +32,10 @@ pub fn page(setup: &Setup, model: &mut Model, outcome: &Outcome, events: &[Event
     };
     curves(&mut r, events);
     layers(&mut r, model);
-    if let Some(e) = &outcome.evaluation {
-        r.confusion = Some(confusion(e));
-        r.evaluated_on = e.split.clone();
-        let right = (e.top1 * e.count as f64).round() as u64;
-        let of = format!("{} of {}", count(right), count(e.count));
-        r.figures.push(Figure::new(format!("{} accuracy", e.split), percent(e.top1), of));
-        if e.classes.len() > 10 {
-            r.figures.push(Figure::new("top-5 accuracy", percent(e.top5), ""));
-        }
-        r.figures.push(Figure::new(format!("{} loss", e.split), format!("{:.4}", e.loss), "cross-entropy"));
-        r.mistakes = mistakes(setup, model, e)?;
-        r.hardest = hardest(setup, model, r.mistakes.len())?;
+    if let (Some(e), Ok((_, data))) = (&outcome.evaluation, setup.splits.evaluation()) {
+        judged(&mut r, e, None, &**data, &setup.preprocessing)?;
     }
+    r.seen = seen(setup)?;
     let parameters = summary(model.graph()).parameters;
     r.figures.push(Figure::new("parameters", count(parameters), bytes(parameters * 4)));
     let steps = format!("{} steps of {}", count(outcome.state.step), setup.config.batch);
@@ -160,46 +144,32 @@ fn first_filters(model: &Model) -> Option<(String, Vec<Picture>)> {
     Some((node.name.clone(), pictures)).filter(|f| !f.1.is_empty())
 }
 
-/// Mistakes as the network saw them, with the probability that the true class got.
-fn mistakes(setup: &Setup, model: &mut Model, e: &Evaluation) -> Result<Vec<Mistake>> {
-    let Ok((_, data)) = setup.splits.evaluation() else { return Ok(Vec::new()) };
-    let all = e.mistakes.iter().map(|m| shown(setup, model, &**data, m.index));
-    Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
-/// Where mistakes are few and images not many: right predictions of which the network is least certain.
-fn hardest(setup: &Setup, model: &mut Model, mistakes: usize) -> Result<Vec<Mistake>> {
-    let Ok((_, data)) = setup.splits.evaluation() else { return Ok(Vec::new()) };
-    if mistakes >= SHOWN / 2 || data.len() > MOST_IMAGES {
-        return Ok(Vec::new());
+/// Some training images of the first epoch after augmentation, taken back from what the network got.
+fn seen(setup: &Setup) -> Result<Vec<Seen>> {
+    let data = setup.splits.train()?;
+    let Some(batch) = setup.training_loader()?.epoch(0, 0).next() else { return Ok(Vec::new()) };
+    let batch = batch?;
+    let p = &setup.preprocessing;
+    let [c, h, w] = p.input();
+    let mut out = Vec::new();
+    for (floats, &index) in batch.images.as_f32()?.chunks_exact(c * h * w).zip(&batch.indices).take(SEEN) {
+        let byte = |(i, &v): (usize, &f32)| {
+            let channel = i / (h * w);
+            ((v * p.std[channel] + p.mean[channel]) * p.divisor).round().clamp(0.0, 255.0) as u8
+        };
+        let planes: Vec<u8> = floats.iter().enumerate().map(byte).collect();
+        let pixels: Vec<u8> =
+            (0..h * w).flat_map(|i| (0..c).map(move |k| (i, k))).map(|(i, k)| planes[k * h * w + i]).collect();
+        let index = index as usize;
+        let class = data.labels().get(index).and_then(|&l| data.classes().get(l as usize));
+        let picture = Image::new(h, w, p.color, pixels).ok().and_then(|image| as_people_see_it(&image));
+        out.extend(picture.map(|picture| Seen {
+            picture,
+            class: class.cloned().unwrap_or_default(),
+            id: data.id(index),
+        }));
     }
-    let mut all = Vec::new();
-    for (i, &label) in data.labels().iter().enumerate() {
-        let best = model.top(&data.image(i)?, 1)?;
-        all.extend(best.iter().filter(|p| p.index == label as usize).map(|p| (p.probability, i)));
-    }
-    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let all = all.iter().take(SHOWN).map(|&(_, i)| shown(setup, model, &**data, i));
-    Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
-/// An image as the network saw it, and what it made of it.
-fn shown(setup: &Setup, model: &mut Model, data: &dyn Dataset, index: usize) -> Result<Option<Mistake>> {
-    let sample = data.sample(index)?;
-    let seen = setup.preprocessing.prepared(&sample.image)?;
-    // People look at red, green and blue in that order, whatever the network does.
-    let seen = if seen.color() == Color::Bgr { seen.to_color(Color::Rgb) } else { seen.view() };
-    let picture = Picture::new(seen.width(), seen.height(), seen.channels(), seen.data().to_vec());
-    let all = model.predict(&sample.image)?;
-    let truth = all.iter().find(|p| p.index == sample.label as usize);
-    Ok(picture.zip(all.first()).map(|(picture, best)| Mistake {
-        picture,
-        id: sample.id.clone(),
-        predicted: best.class.clone(),
-        probability: f64::from(best.probability),
-        truth: truth.map_or_else(|| sample.label.to_string(), |t| t.class.clone()),
-        truth_probability: truth.map(|t| f64::from(t.probability)),
-    }))
+    Ok(out)
 }
 
 /// The settings as `key = value`, without their pages.
@@ -234,7 +204,10 @@ fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
     let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
     vec![
         (format!("gabor predict {run}/model.onnx {run}/sample.png"), "name a picture".into()),
-        (format!("gabor eval {run}/model.onnx{data}"), "measure it again".into()),
+        (
+            format!("gabor eval {run}/model.onnx{data} --tta flip --calibrate --report eval.html"),
+            "measure it closely".into(),
+        ),
         (format!("gabor summary {run}/model.onnx"), "see its layers".into()),
         (format!("gabor train --resume {run} epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)), "train on".into()),
     ]

@@ -58,7 +58,7 @@ pub fn train_run(
         files::write_aside(&path, &bytes)?;
         let events = read_events(&directory)?;
         let report = directory.join("report.html");
-        let shown = page::page(setup, &mut model, &outcome, &events, &directory)?;
+        let shown = page::page(setup, &model, &outcome, &events, &directory)?;
         files::write_aside(&report, shown.to_html().as_bytes())?;
         write_sample(setup, &directory)?;
         (model_file, report_file) = (Some(path), Some(report));

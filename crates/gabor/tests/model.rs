@@ -62,7 +62,7 @@ fn what_a_model_lacks_is_said() {
     assert!(e.contains("9 names for 10 classes"), "{e}");
     let mut other = names();
     other.swap(3, 4);
-    let model = Model::of_network(&net, weights, p, other).unwrap();
+    let mut model = Model::of_network(&net, weights, p, other).unwrap();
     let splits = digits();
     let test = splits.evaluation().unwrap().1.clone();
     let e = model.eval(test, &EvaluateOptions::default()).unwrap_err().to_string();

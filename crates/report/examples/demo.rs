@@ -1,10 +1,26 @@
 //! Writes a page of made-up numbers, for work on its looks: `cargo run -p gabor-report --example demo -- demo.html`.
 
-use gabor_report::{Confusion, Curve, Figure, LayerRow, Mistake, Picture, Report, filters};
+use gabor_report::{
+    Confusion, Curve, Figure, LayerRow, Mistake, Picture, Reliability, ReliabilityBin, Report, Seen, Table, filters,
+};
 
 fn noise(i: u64) -> f64 {
     let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1u64 << 24) as f64
+}
+
+fn reliability(name: &str, honest: f64) -> Reliability {
+    let bin = |i: u64| {
+        let (lower, upper) = (i as f64 / 15.0, (i + 1) as f64 / 15.0);
+        let confidence = (lower + upper) / 2.0;
+        ReliabilityBin { range: (lower, upper), count: i * i * i, confidence, accuracy: confidence * honest }
+    };
+    let figures = [("expected calibration error", "3.10 %"), ("largest calibration error", "8.91 %")];
+    Reliability {
+        name: name.into(),
+        bins: (0..15).map(bin).collect(),
+        figures: figures.map(|(a, b)| (a.to_string(), b.to_string())).to_vec(),
+    }
 }
 
 fn main() -> std::io::Result<()> {
@@ -34,9 +50,11 @@ fn main() -> std::io::Result<()> {
         probability: 0.6,
         truth: "9".into(),
         truth_probability: Some(0.6),
+        loss: 0.51,
     };
     let report = Report {
         hardest: vec![hardest],
+        kind: "training report".into(),
         title: "lenet5-digits-1".into(),
         subtitle: "LeNet-5 on digits: 1,437 training and 360 test images of 1 × 8 × 8, 10 classes.".into(),
         figures: vec![
@@ -55,6 +73,19 @@ fn main() -> std::io::Result<()> {
         best_epoch: Some(24.0),
         confusion: Some(confusion),
         evaluated_on: "test".into(),
+        scores: vec![("top-2".into(), "99.44 %".into()), ("mean F\u{2081}".into(), "0.986".into())],
+        models: Table {
+            head: ["model", "accuracy", "loss"].map(String::from).to_vec(),
+            rows: vec![
+                ["a.onnx", "97.2 %", "0.09"].map(String::from).to_vec(),
+                ["b.onnx", "97.5 %", "0.08"].map(String::from).to_vec(),
+                ["together", "98.6 %", "0.05"].map(String::from).to_vec(),
+            ],
+        },
+        calibration: vec![reliability("before", 0.85), reliability("at temperature 1.6", 0.99)],
+        seen: (20..28)
+            .map(|i| Seen { picture: picture(i), class: (i % 10).to_string(), id: format!("digits[{i}]") })
+            .collect(),
         mistakes: (0..5)
             .map(|i| Mistake {
                 picture: picture(i),
@@ -63,6 +94,7 @@ fn main() -> std::io::Result<()> {
                 probability: 0.98 - 0.1 * i as f64,
                 truth: format!("{i}"),
                 truth_probability: Some(0.001 + 0.05 * i as f64),
+                loss: 6.9 - i as f64,
             })
             .collect(),
         filters: Some(("conv1".into(), filters(&weights, [6, 1, 5, 5]))),

@@ -1,6 +1,6 @@
 //! What a report is made from.
 
-use crate::{Confusion, Picture};
+use crate::{Confusion, Picture, Reliability};
 
 /// A number that stands at the head of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +51,28 @@ pub struct Mistake {
     pub truth: String,
     /// The probability that the true class got, 0 to 1, where it is known.
     pub truth_probability: Option<f64>,
+    /// The loss.
+    pub loss: f64,
+}
+
+/// A training sample as the network saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// After augmentation.
+    pub picture: Picture,
+    /// Its class.
+    pub class: String,
+    /// The sample's name.
+    pub id: String,
+}
+
+/// A table of text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// Heads of the columns; the first column names the rows.
+    pub head: Vec<String>,
+    /// The rows; a shorter one leaves cells empty.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// A row of the table of layers.
@@ -63,6 +85,8 @@ pub struct LayerRow {
 /// What is known of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// What the page is, above its title: `training report`.
+    pub kind: String,
     /// The run's name.
     pub title: String,
     /// A sentence: which network on which data.
@@ -81,6 +105,14 @@ pub struct Report {
     pub confusion: Option<Confusion>,
     /// What the evaluation set is called: `test`, `validation`.
     pub evaluated_on: String,
+    /// Models that were measured together, the last row for all of them.
+    pub models: Table,
+    /// Figures about the predictions beside the confusion matrix: top-k accuracy, mean F1.
+    pub scores: Vec<(String, String)>,
+    /// How far probabilities can be believed; several to compare.
+    pub calibration: Vec<Reliability>,
+    /// Training samples as the network saw them.
+    pub seen: Vec<Seen>,
     /// The worst mistakes, worst first.
     pub mistakes: Vec<Mistake>,
     /// Right predictions of which the network was least certain, least certain first; for runs with few mistakes.

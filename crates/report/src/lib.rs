@@ -12,12 +12,14 @@ mod diagram;
 mod icicle;
 mod page;
 mod picture;
+mod reliability;
 mod sections;
 mod text;
 
 pub use confusion::{ClassScore, Confusion};
-pub use data::{Curve, Figure, LayerRow, Mistake, Report};
+pub use data::{Curve, Figure, LayerRow, Mistake, Report, Seen, Table};
 pub use diagram::{Block, BlockKind, Diagram};
 pub use icicle::{Icicle, Leaf};
 pub use picture::{Picture, filters};
+pub use reliability::{Reliability, ReliabilityBin};
 pub use text::{bytes, count, duration, percent, table};

@@ -2,7 +2,7 @@
 
 use crate::Report;
 use crate::chart::escape;
-use crate::sections;
+use crate::{reliability, sections};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -23,8 +23,11 @@ impl Report {
         );
         out += &sections::head(self);
         out += &sections::curves(self);
+        out += &sections::models(self);
         out += &sections::confusion(self);
+        out += &reliability::section(&self.calibration);
         out += &sections::mistakes(self);
+        out += &sections::seen(self);
         out += &sections::filters(self);
         out += &sections::layers(self);
         out += &sections::origin(self);

@@ -12,7 +12,8 @@ const MOST_FILTERS: usize = 128;
 /// Title, a sentence, and the numbers that matter.
 pub(crate) fn head(r: &Report) -> String {
     let mut out = format!(
-        "<header>\n<p class=\"eyebrow\">gabor · training report</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        "<header>\n<p class=\"eyebrow\">gabor · {}</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        escape(if r.kind.is_empty() { "report" } else { &r.kind }),
         escape(&r.title),
         escape(&r.subtitle)
     );
@@ -57,8 +58,16 @@ pub(crate) fn confusion(r: &Report) -> String {
     let Some(c) = r.confusion.as_ref().filter(|c| c.total() > 0) else { return String::new() };
     let on = if r.evaluated_on.is_empty() { String::new() } else { format!(" on the {} images", r.evaluated_on) };
     let matrix = if c.classes.len() <= MOST_CELLS { cells(c) } else { heat_map(c) };
+    let mut facts = String::new();
+    if !r.scores.is_empty() {
+        facts += "<dl class=\"facts\">\n";
+        for (k, v) in &r.scores {
+            let _ = writeln!(facts, "<div><dt>{}</dt><dd>{}</dd></div>", escape(k), escape(v));
+        }
+        facts += "</dl>\n";
+    }
     format!(
-        "<section>\n<h2>Confusion{}</h2>\n<div class=\"split\">\n<div>{matrix}</div>\n<div>{}</div>\n</div>\n</section>\n",
+        "<section>\n<h2>Confusion{}</h2>\n{facts}<div class=\"split\">\n<div>{matrix}</div>\n<div>{}</div>\n</div>\n</section>\n",
         escape(&on),
         scores(c)
     )
@@ -136,50 +145,108 @@ fn heat_map(c: &Confusion) -> String {
         );
     }
     out += "<table><thead><tr><th>true</th><th>taken for</th><th class=\"num\">times</th></tr></thead><tbody>\n";
-    for (t, p, count) in c.worst_pairs(12) {
+    for (t, p, count) in c.worst_pairs(16) {
         let (t, p) = (escape(&c.classes[t]), escape(&c.classes[p]));
         let _ = writeln!(out, "<tr><td>{t}</td><td>{p}</td><td class=\"num\">{count}</td></tr>");
     }
     out + "</tbody></table>\n"
 }
 
+/// More classes than this are sorted, the worst first.
+const MOST_UNSORTED: usize = 12;
+
 fn scores(c: &Confusion) -> String {
     let mut out = "<div class=\"scroll tall\"><table class=\"scores\"><thead><tr><th scope=\"col\">class</th><th scope=\"col\" class=\"num\">images</th>\
-                   <th scope=\"col\">precision</th><th scope=\"col\">recall</th></tr></thead>\n<tbody>\n"
+                   <th scope=\"col\">precision</th><th scope=\"col\">recall</th><th scope=\"col\" class=\"num\">F\u{2081}</th></tr></thead>\n<tbody>\n"
         .to_string();
     let bar = |v: Option<f64>| match v {
         Some(v) => format!("<td class=\"bar\" style=\"--v:{:.1}%\"><span>{:.1} %</span></td>", v * 100.0, v * 100.0),
         None => "<td class=\"bar\" style=\"--v:0%\"><span>\u{2013}</span></td>".to_string(),
     };
-    for s in c.scores() {
+    let mut all = c.scores();
+    let sorted = all.len() > MOST_UNSORTED;
+    if sorted {
+        // Classes of which nothing is known come last.
+        all.sort_by(|a, b| a.f1.unwrap_or(2.0).total_cmp(&b.f1.unwrap_or(2.0)).then(b.count.cmp(&a.count)));
+    }
+    for s in all {
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td>{}{}</tr>",
+            "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td>{}{}<td class=\"num\">{}</td></tr>",
             escape(&s.class),
             s.count,
             bar(s.precision),
-            bar(s.recall)
+            bar(s.recall),
+            s.f1.map_or("\u{2013}".into(), |f| format!("{f:.3}"))
         );
     }
-    out + "</tbody></table></div>\n"
+    out += "</tbody></table></div>\n";
+    if sorted {
+        out += "<p class=\"note\">Each class against all others, the worst first.</p>\n";
+    }
+    out
+}
+
+/// Models that were measured together.
+pub(crate) fn models(r: &Report) -> String {
+    let t = &r.models;
+    if t.rows.is_empty() {
+        return String::new();
+    }
+    let class = |c: usize| if c == 0 { "" } else { " class=\"num\"" };
+    let mut out = "<section>\n<h2>Models</h2>\n<div class=\"scroll\"><table class=\"models\"><thead><tr>".to_string();
+    for (c, head) in t.head.iter().enumerate() {
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(c), escape(head));
+    }
+    out += "</tr></thead>\n<tbody>\n";
+    for row in &t.rows {
+        out += "<tr>";
+        for c in 0..t.head.len() {
+            let _ = write!(out, "<td{}>{}</td>", class(c), escape(row.get(c).map_or("", String::as_str)));
+        }
+        out += "</tr>\n";
+    }
+    out + "</tbody></table></div>\n</section>\n"
+}
+
+/// Training samples as the network saw them.
+pub(crate) fn seen(r: &Report) -> String {
+    if r.seen.is_empty() {
+        return String::new();
+    }
+    let mut out =
+        "<section>\n<h2>What the network saw</h2>\n<p class=\"note\">Training images of the first epoch, after \
+                   augmentation.</p>\n<ul class=\"mistakes\">\n"
+            .to_string();
+    for s in &r.seen {
+        let _ = writeln!(
+            out,
+            "<li title=\"{}\">{}<p><b>{}</b></p></li>",
+            escape(&s.id),
+            image(&s.picture, &s.id),
+            escape(&s.class)
+        );
+    }
+    out + "</ul>\n</section>\n"
 }
 
 /// The worst mistakes as pictures, and the hardest images where there are few mistakes.
 pub(crate) fn mistakes(r: &Report) -> String {
     let mut out = String::new();
     if !r.mistakes.is_empty() {
-        out += "<section>\n<h2>Worst mistakes</h2>\n<p class=\"note\">Wrong predictions, those first that gave the true class \
+        out += "<section>\n<h2>Top losses</h2>\n<p class=\"note\">Wrong predictions, those first that gave the true class \
                 the least probability: <b class=\"wrong\">predicted</b> above <b>true</b> class.</p>\n<ul class=\"mistakes\">\n";
         for m in &r.mistakes {
             let _ = writeln!(
                 out,
-                "<li title=\"{}\">{}<p><b class=\"wrong\">{}</b><span>{}</span></p><p><b>{}</b><span>{}</span></p></li>",
+                "<li title=\"{}\">{}<p><b class=\"wrong\">{}</b><span>{}</span></p><p><b>{}</b><span>{}</span></p><p class=\"loss\"><span>loss</span><span>{}</span></p></li>",
                 escape(&m.id),
                 image(&m.picture, &m.id),
                 escape(&m.predicted),
                 small_percent(m.probability),
                 escape(&m.truth),
-                m.truth_probability.map_or(String::new(), small_percent)
+                m.truth_probability.map_or(String::new(), small_percent),
+                short_loss(m.loss)
             );
         }
         out += "</ul>\n</section>\n";
@@ -197,16 +264,21 @@ pub(crate) fn mistakes(r: &Report) -> String {
         for m in &r.hardest {
             let _ = writeln!(
                 out,
-                "<li title=\"{}\">{}<p><b>{}</b><span>{}</span></p></li>",
+                "<li title=\"{}\">{}<p><b>{}</b><span>{}</span></p><p class=\"loss\"><span>loss</span><span>{}</span></p></li>",
                 escape(&m.id),
                 image(&m.picture, &m.id),
                 escape(&m.truth),
-                small_percent(m.probability)
+                small_percent(m.probability),
+                short_loss(m.loss)
             );
         }
         out += "</ul>\n</section>\n";
     }
     out
+}
+
+fn short_loss(loss: f64) -> String {
+    if loss >= 1e6 { "\u{221e}".into() } else { format!("{loss:.3}") }
 }
 
 fn small_percent(p: f64) -> String {
@@ -320,7 +392,11 @@ mod tests {
                 probability: 0.9,
                 truth: nasty.clone(),
                 truth_probability: Some(1e-4),
+                loss: 9.2,
             }],
+            seen: vec![Seen { picture: picture.clone(), class: nasty.clone(), id: nasty.clone() }],
+            models: Table { head: vec![nasty.clone(); 2], rows: vec![vec![nasty.clone()]] },
+            scores: vec![(nasty.clone(), nasty.clone())],
             filters: Some((nasty.clone(), vec![picture])),
             layer_columns: vec![nasty.clone()],
             layers: vec![LayerRow { cells: vec![nasty.clone()] }],
@@ -343,7 +419,10 @@ mod tests {
     fn many_classes_are_a_picture() {
         let mut c = Confusion::new((0..30).map(|i| format!("c{i}")).collect());
         c.add(3, 4);
+        c.add(5, 5);
         let page = Report { confusion: Some(c), ..Default::default() }.to_html();
         assert!(page.contains("class=\"heat pixels\"") && page.contains("<td>c3</td><td>c4</td>"));
+        let at = |class: &str| page.find(&format!("<th scope=\"row\">{class}</th>")).unwrap();
+        assert!(at("c3") < at("c5") && at("c5") < at("c0"), "worst first, unknown last");
     }
 }

@@ -4,6 +4,7 @@
 //! feeds it batches and reports [`Event`]s, plain data that files, terminal and pages read alike.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod checkpoint;
 mod checksum;
 mod config;
@@ -20,12 +21,13 @@ pub mod step;
 mod trainer;
 mod whiten;
 
+pub use calibration::{Calibration, Calibrator, Scores};
 pub use checkpoint::{Checkpoints, RunLock};
 pub use config::{Amount, Auto, Config, InputSize, Key, Pipeline, Setting, Span, parse_augmentation};
 pub use error::{Error, Result};
 pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;
-pub use metrics::{ClassMetrics, Evaluation, Evaluator, Mistake, Tally};
+pub use metrics::{ClassMetrics, Evaluation, Evaluator, SampleScore, Tally, Verdict};
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
 pub use setup::{Setup, open_data};
 pub use sink::{Jsonl, TensorBoard};

@@ -1,30 +1,45 @@
-//! `gabor eval`: how good a model is.
+//! `gabor eval`: how good a model is, or several together.
 
 use crate::arguments::{Compute, Format, Given};
+use crate::ensemble::{Averaged, Opened};
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::progress::Progress;
 use clap::{Args, ValueEnum};
-use gabor::data::Dataset;
+use gabor::data::{Dataset, Splits, Views};
 use gabor::report::{count, percent, table};
-use gabor::train::{Evaluation, open_data};
-use gabor::{EvaluateOptions, Model};
+use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data};
+use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Measure a model on labelled pictures
 ///
-/// Without --data the model is measured on the data that it was trained with, which its file names.
+/// Without --data the model is measured on the data that it was trained with, which its file names. Several models are
+/// measured together, their probabilities averaged, and each alone.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   gabor eval runs/digits-lenet5-1/model.onnx
-  gabor eval model.onnx --data photos --split validation
-  gabor eval --net resnet20 --weights resnet20.th --data cifar10
+  gabor eval model.onnx --data photos --split validation --report eval.html
+  gabor eval model.onnx --tta tencrop
+  gabor eval --ensemble a.onnx b.onnx c.onnx --data photos
+  gabor eval model.onnx --calibrate --output calibrated.onnx
+  gabor eval --net resnet20 --weights resnet20.th --data cifar10 --predictions out.csv
   gabor eval model.onnx --json | jq .top1
 
-JSON: `split`, `count`, `loss`, `top1`, `top5`, `confusion`, `classes` (`class`, `count`, `precision`, `recall`, `f1`),
-`mistakes`.")]
+Calibration: a model that is 90 % sure should be right nine times out of ten. The expected calibration error is the mean
+distance from that over 15 bins of equal width. --calibrate divides the scores by the temperature that fits the validation
+part best, which changes probabilities but no prediction.
+
+JSON: `models`, `tta`, `temperature`, `split`, `count`, `loss`, `top1`, `top5`, `top` (for k = 1, 2, …), `balanced_accuracy`,
+`macro_f1`, `calibration` (`ece`, `mce`, `brier`, `nll`, `bins`), `confusion`, `classes` (`class`, `count`, `predicted`,
+`precision`, `recall`, `f1`), `mistakes` and `hardest` (`id`, `label`, `predicted`, `probability`, `truth_probability`,
+`loss`); with --ensemble `members`, each the same; with --calibrate `before`, the same without the temperature.")]
 pub struct Arguments {
-    /// The model: an .onnx file, or weights with --net
+    /// The model: an .onnx file, weights with --net, or a name of the hub
     model: Option<String>,
     /// The data: `digits` or a directory (MNIST, CIFAR-10, or a folder per class)
     #[arg(long, value_name = "PATH")]
@@ -32,7 +47,21 @@ pub struct Arguments {
     /// Which part of the data (default: test, else validation)
     #[arg(long, value_name = "PART")]
     split: Option<Split>,
-    /// Pictures that are run at once
+    #[command(flatten)]
+    averaged: Averaged,
+    /// Fit a temperature on the validation part, and measure before and after
+    #[arg(long)]
+    calibrate: bool,
+    /// With --calibrate: write the model with the temperature in it
+    #[arg(long, value_name = "FILE.onnx", requires = "calibrate")]
+    output: Option<PathBuf>,
+    /// Write a page with figures, confusion, calibration and the pictures of the highest losses
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Write a line for every sample: id, label, prediction, probability, loss
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
+    /// Pictures that are run at once; views count one by one
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
@@ -54,75 +83,274 @@ enum Split {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let (model, name) = a.given.open(a.model.as_deref())?;
-    let mut model = model.on(a.compute.backend()?);
-    if let Some(how) = &a.preprocessing {
-        model = model.with_preprocessing(super::predict::preprocessing(how)?);
+    let mut opened = a.averaged.open(&a.given, a.model.as_deref(), &a.compute, a.preprocessing.as_deref())?;
+    let name = opened.name();
+    if let Some(path) = a.output.as_ref().filter(|_| opened.names.len() > 1 || a.averaged.tta != Views::One) {
+        let text = format!("--output {}: a temperature of several models or views belongs to none", path.display());
+        return Err(Failure::Usage(text + "; right would be: one model, without --tta"));
     }
-    let data = match a.data.clone().or_else(|| trained_with(&model)) {
+    let first = &opened.ensemble.models()[0];
+    let data = match a.data.clone().or_else(|| noted(first, "data")) {
         Some(data) => data,
         None => {
             let text = format!("{name}: the file does not say what it was trained with; right would be: --data PATH");
             return Err(Failure::Usage(text));
         }
     };
-    let (split, dataset) = part(&data, a.split)?;
-    let options = EvaluateOptions { batch: a.batch as usize, split, ..Default::default() };
-    let e = model.eval(dataset, &options).map_err(|e| e.inside(&name))?;
-    if a.format.json {
-        return output::json(&serde_json::to_value(&e).unwrap_or_default());
+    let splits = splits(&data, first)?;
+    let (split, dataset) = part(&data, &splits, a.split)?;
+    let mut options = EvaluateOptions { batch: a.batch as usize, split, views: a.averaged.tta, ..Default::default() };
+    if a.calibrate {
+        options.temperature = Some(fit(&mut opened, &data, &splits, &options)?);
     }
-    output::text(&format!("{name} on {data}\n\n{}", describe(&e)))
+    let (e, rows) = measure(&mut opened, dataset.clone(), &options, a.predictions.is_some())?;
+    if let Some(path) = &a.predictions {
+        gabor::write_aside(path, rows.as_bytes())?;
+    }
+    if let (Some(path), Some(page)) = (&a.report, page(a, &opened, &data, &*dataset, &options)) {
+        gabor::write_aside(path, page.report(&e)?.to_html().as_bytes())?;
+    }
+    let Opened { ensemble, names } = opened;
+    if let (Some(path), Some(t)) = (&a.output, options.temperature) {
+        for model in ensemble.into_models() {
+            model.calibrated(t)?.save(path)?;
+        }
+    }
+    if a.format.json {
+        return output::json(&to_json(&e, &names, &options));
+    }
+    let mut text = format!("{name} on {data}\n\n{}", describe_all(&e, &names, &options));
+    for (what, path) in [("model", &a.output), ("report", &a.report), ("predictions", &a.predictions)] {
+        if let Some(path) = path {
+            let _ = write!(text, "\n{what:12}{}", path.display());
+        }
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    output::text(&text)
 }
 
-/// The data that the model's file says it was trained with.
-fn trained_with(model: &Model) -> Option<String> {
-    let notes: serde_json::Value = serde_json::from_str(model.provenance()?).ok()?;
-    notes["config"]["data"].as_str().map(String::from)
+/// A setting of the training that the model's file tells of.
+fn noted(model: &Model, key: &str) -> Option<String> {
+    let notes: Value = serde_json::from_str(model.provenance()?).ok()?;
+    notes["config"][key].as_str().map(String::from)
 }
 
-fn part(data: &str, split: Option<Split>) -> Result<(String, Arc<dyn Dataset>)> {
+/// The parts of the data, with the validation part that was held out of the training.
+fn splits(data: &str, model: &Model) -> Result<Splits> {
     let splits = open_data(data)?;
+    let number = |key: &str| noted(model, key);
+    let (fraction, seed) = (number("val").and_then(|v| v.parse::<f64>().ok()), number("seed"));
+    match (fraction.filter(|&f| f > 0.0), seed.and_then(|s| s.parse().ok())) {
+        (Some(f), Some(seed)) if splits.validation.is_none() && splits.train.is_some() => Ok(splits.hold_out(f, seed)?),
+        _ => Ok(splits),
+    }
+}
+
+fn part(data: &str, splits: &Splits, split: Option<Split>) -> Result<(String, Arc<dyn Dataset>)> {
     let (name, found) = match split {
         None => {
             let (name, set) = splits.evaluation()?;
             return Ok((name.to_string(), set.clone()));
         }
-        Some(Split::Train) => ("train", splits.train),
-        Some(Split::Validation) => ("validation", splits.validation),
-        Some(Split::Test) => ("test", splits.test),
+        Some(Split::Train) => ("train", &splits.train),
+        Some(Split::Validation) => ("validation", &splits.validation),
+        Some(Split::Test) => ("test", &splits.test),
     };
     match found {
-        Some(set) => Ok((name.to_string(), set)),
+        Some(set) => Ok((name.to_string(), set.clone())),
         None => Err(Failure::Failed(format!("{data}: the data have no {name} part"))),
     }
 }
 
-/// The numbers of an evaluation as text.
+/// The temperature that fits the validation part best.
+fn fit(opened: &mut Opened, data: &str, splits: &Splits, options: &EvaluateOptions) -> Result<f64> {
+    let (_, validation) = part(data, splits, Some(Split::Validation))?;
+    let mut line = Progress::late(validation.len() as u64);
+    let scores = opened.ensemble.scores(validation, options, &mut |done| line.draw_images(done as u64, "calibrating"));
+    line.clear();
+    let scores = scores.map_err(|e| e.inside(opened.name()))?;
+    let t = scores.temperature();
+    if t <= TEMPERATURES.0 || t >= TEMPERATURES.1 {
+        let rule = if t < 1.0 { "every prediction is right" } else { "no prediction is better than a guess" };
+        output::warning(&format!("no temperature fits the {} images of the validation part: {rule}", scores.len()));
+    }
+    if options.split == "validation" {
+        output::note("the temperature is fitted on the part that is measured, which flatters the figures after it");
+    }
+    Ok(t)
+}
+
+/// The evaluation, and the lines of --predictions where they are wanted.
+fn measure(
+    opened: &mut Opened,
+    dataset: Arc<dyn Dataset>,
+    options: &EvaluateOptions,
+    wanted: bool,
+) -> Result<(Evaluated, String)> {
+    let classes = dataset.classes().to_vec();
+    let class = |i: usize| classes.get(i).map_or_else(|| i.to_string(), |c| quoted(c));
+    let mut rows = if wanted { "id,label,prediction,probability,loss\n".to_string() } else { String::new() };
+    let mut line = Progress::late(dataset.len() as u64);
+    let (mut done, mut right) = (0u64, 0u64);
+    let e = opened.ensemble.eval_with(dataset, options, &mut |s: &SampleScore| {
+        done += 1;
+        right += u64::from(s.verdict.predicted == s.label);
+        line.draw_images(done, &format!("accuracy {}", percent(right as f64 / done as f64)));
+        if wanted {
+            let v = &s.verdict;
+            let (label, predicted) = (class(s.label), class(v.predicted));
+            let _ = writeln!(rows, "{},{label},{predicted},{:.6},{:.6}", quoted(&s.id), v.probability, v.loss);
+        }
+    });
+    line.clear();
+    Ok((e.map_err(|e| e.inside(opened.name()))?, rows))
+}
+
+/// A field of a CSV file (RFC 4180).
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}
+
+fn page<'a>(
+    a: &Arguments,
+    opened: &'a Opened,
+    data: &str,
+    dataset: &'a dyn Dataset,
+    options: &EvaluateOptions,
+) -> Option<EvaluationPage<'a>> {
+    let models = opened.ensemble.models();
+    // Without it there would be no evaluation.
+    let preprocessing = models.first()?.preprocessing()?;
+    let several = opened.names.len() > 1;
+    let on = std::path::Path::new(data).file_name().map_or(data.into(), |n| n.to_string_lossy());
+    let who = if several { format!("{} models together", models.len()) } else { opened.name() };
+    let images = count(dataset.len() as u64);
+    let mut commands = Vec::new();
+    let words = |more: &str| format!("gabor eval {} --data {data} {more}", opened.names.join(" "));
+    if !several {
+        let model = &opened.names[0];
+        if a.output.is_none() {
+            commands.push((words("--calibrate --output calibrated.onnx"), "mend its probabilities".into()));
+        }
+        commands.push((format!("gabor predict {model} PICTURE"), "name a picture".into()));
+        commands.push((format!("gabor summary {model}"), "see its layers".into()));
+    }
+    Some(EvaluationPage {
+        title: if several { format!("{} models", models.len()) } else { models[0].graph().name.clone() },
+        subtitle: format!(
+            "{who} on the {images} {} images of {on}, {} classes.",
+            options.split,
+            dataset.classes().len()
+        ),
+        models: &opened.names,
+        dataset,
+        preprocessing,
+        views: options.views,
+        temperature: options.temperature,
+        commands,
+    })
+}
+
+fn to_json(e: &Evaluated, names: &[String], options: &EvaluateOptions) -> Value {
+    let value = |e: &Evaluation| serde_json::to_value(e).unwrap_or_default();
+    let mut out = value(&e.evaluation);
+    out["models"] = json!(names);
+    out["tta"] = options.views.name().into();
+    out["temperature"] = json!(options.temperature);
+    if !e.members.is_empty() {
+        out["members"] = e.members.iter().map(value).collect();
+    }
+    if let Some(before) = &e.before {
+        out["before"] = value(before);
+    }
+    out
+}
+
+/// Most classes that are listed one by one.
+const LISTED: usize = 20;
+
+/// The numbers of one evaluation as text.
 pub fn describe(e: &Evaluation) -> String {
     let top5 = if e.classes.len() > 5 { format!("   top-5 {}", percent(e.top5)) } else { String::new() };
     let mut out = format!(
-        "{} accuracy {} of {} images{top5}   loss {:.4}\n\n{}",
+        "{} accuracy {} of {} images{top5}   loss {:.4}\n",
         e.split,
         output::bold(&percent(e.top1)),
         count(e.count),
         e.loss,
-        gabor::confusion(e).to_text()
     );
-    if e.classes.len() <= 20 {
-        let rows: Vec<Vec<String>> = (e.classes.iter())
-            .map(|c| {
-                vec![
-                    c.class.clone(),
-                    c.count.to_string(),
-                    percent(c.precision),
-                    percent(c.recall),
-                    format!("{:.4}", c.f1),
-                ]
-            })
-            .collect();
-        out += "\n";
-        out += &table(&["class", "images", "precision", "recall", "F1"], &[false, true, true, true, true], &rows);
+    if e.is_uneven() {
+        let _ = writeln!(
+            out,
+            "the classes are uneven: balanced accuracy {}   mean F1 {:.4}",
+            percent(e.balanced_accuracy),
+            e.macro_f1
+        );
     }
+    let _ = write!(out, "\n{}", gabor::confusion(e).to_text());
+    let mut order = e.worst_first();
+    let all = order.len() <= LISTED;
+    if all {
+        order.sort_unstable();
+    }
+    order.truncate(LISTED);
+    let cells = |&i: &usize| {
+        let c = &e.classes[i];
+        let f1 = format!("{:.4}", c.f1);
+        vec![c.class.clone(), count(c.count), percent(c.precision), percent(c.recall), f1]
+    };
+    let rows: Vec<Vec<String>> = order.iter().map(cells).collect();
+    let head = ["class", "images", "precision", "recall", "F1"];
+    if !all {
+        let _ = write!(out, "\nthe {LISTED} worst of {} classes\n", e.classes.len());
+    }
+    let _ = write!(out, "\n{}", table(&head, &[false, true, true, true, true], &rows));
+    out
+}
+
+/// All numbers as text: each model, the temperature, and how far probabilities can be believed.
+fn describe_all(e: &Evaluated, names: &[String], options: &EvaluateOptions) -> String {
+    let mut out = String::new();
+    if options.views != Views::One {
+        let _ = writeln!(out, "{} views of each picture ({})", options.views.count(), options.views.name());
+    }
+    if !e.members.is_empty() {
+        let row = |name: &str, e: &Evaluation| {
+            let loss = format!("{:.4}", e.loss);
+            vec![name.to_string(), percent(e.top1), percent(e.top5), loss, percent(e.calibration.ece)]
+        };
+        let mut rows: Vec<Vec<String>> = names.iter().zip(&e.members).map(|(n, e)| row(n, e)).collect();
+        rows.push(row("together", e.before.as_ref().unwrap_or(&e.evaluation)));
+        let head = ["model", "accuracy", "top-5", "loss", "calibration error"];
+        let _ = writeln!(out, "{}", table(&head, &[false, true, true, true, true], &rows));
+    }
+    out += &describe(&e.evaluation);
+    let now = &e.evaluation.calibration;
+    let head = |name: &str| name.to_string();
+    let mut columns: Vec<(String, &Calibration)> = Vec::new();
+    match (&e.before, options.temperature) {
+        (Some(before), Some(t)) => {
+            columns.push((head("before"), &before.calibration));
+            columns.push((format!("temperature {t:.3}"), now));
+        }
+        _ => columns.push((head("value"), now)),
+    }
+    let figure = |name: &str, f: &dyn Fn(&Calibration) -> String| {
+        let mut row = vec![name.to_string()];
+        row.extend(columns.iter().map(|c| f(c.1)));
+        row
+    };
+    let rows = [
+        figure("expected calibration error", &|c| percent(c.ece)),
+        figure("largest error of a bin", &|c| percent(c.mce)),
+        figure("Brier score", &|c| format!("{:.4}", c.brier)),
+        figure("negative log likelihood", &|c| format!("{:.4}", c.nll)),
+    ];
+    let mut names = vec!["calibration"];
+    names.extend(columns.iter().map(|c| c.0.as_str()));
+    let right: Vec<bool> = (0..names.len()).map(|c| c > 0).collect();
+    let _ = write!(out, "\n{}", table(&names, &right, &rows));
     out
 }

@@ -1,12 +1,15 @@
 //! `gabor predict`: what pictures show.
 
 use crate::arguments::{Compute, Format, Given};
+use crate::ensemble::Averaged;
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::progress::Progress;
 use clap::Args;
 use gabor::Prediction;
 use gabor::data::{Limits, Preprocessing, decode_file};
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Name what pictures show
@@ -20,6 +23,7 @@ Examples:
   gabor predict model.onnx *.png --top 1
   gabor predict --net resnet18 --weights resnet18.pth cat.jpg
   gabor predict timm/resnet18.a1_in1k cat.jpg
+  gabor predict a.onnx cat.jpg dog.png --ensemble b.onnx c.onnx --tta flip
   gabor predict model.onnx cat.jpg --json | jq '.[0].top[0].class'
 
 JSON: a list with an entry per file: `file`, `top` (`class`, `index`, `probability`), or `file`, `error`.")]
@@ -30,6 +34,8 @@ pub struct Arguments {
     /// How many classes to show
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    #[command(flatten)]
+    averaged: Averaged,
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
     #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
@@ -50,11 +56,10 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Err(Failure::Usage("no pictures; right would be: gabor predict MODEL IMAGE…".into()));
     }
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-    let (model, name) = a.given.open(model)?;
-    let mut model = model.on(a.compute.backend()?);
-    if let Some(how) = &a.preprocessing {
-        model = model.with_preprocessing(preprocessing(how)?);
-    }
+    let mut opened = a.averaged.open(&a.given, model, &a.compute, a.preprocessing.as_deref())?;
+    let name = opened.name();
+    let mut line = Progress::late(images.len() as u64);
+    let stdout_is_aside = a.format.json || !std::io::stdout().is_terminal();
     let mut entries = Vec::new();
     let mut failed = 0;
     for (i, path) in images.iter().enumerate() {
@@ -64,18 +69,27 @@ pub fn run(a: &Arguments) -> Result<()> {
             Ok(image) => image,
             Err(e) => {
                 failed += 1;
+                line.clear();
                 output::error(&e.to_string());
                 entries.push(json!({ "file": path.display().to_string(), "error": e.to_string() }));
                 continue;
             }
         };
-        let top = model.top(&image, a.top as usize).map_err(|e| e.inside(&name))?;
+        let top = opened.ensemble.top(&image, a.averaged.tta, a.top as usize).map_err(|e| {
+            line.clear();
+            e.inside(&name)
+        })?;
+        // Where both are a terminal, the pictures' own lines are progress enough.
+        if stdout_is_aside {
+            line.draw_images(i as u64 + 1, "");
+        }
         if a.format.json {
             entries.push(json!({ "file": path.display().to_string(), "top": to_json(&top) }));
         } else {
             output::text(&table(path, &top, i > 0))?;
         }
     }
+    line.clear();
     if a.format.json {
         output::json(&Value::from(entries))?;
     }

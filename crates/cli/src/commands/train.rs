@@ -293,11 +293,16 @@ impl Printer {
                 }
                 text += "\nepoch   training loss  accuracy   validation loss  accuracy        lr     time\n";
                 self.epochs = *epochs;
-                self.progress = Some(Progress::new(*resumed_from, epochs * steps_per_epoch));
+                self.progress = Some(Progress::new(*resumed_from, epochs * steps_per_epoch).with_lines());
                 self.print(&text);
             }
-            Event::Step { epoch, step, loss, images_per_second, .. } => {
-                let text = format!("epoch {}/{}  loss {loss:.3}", epoch + 1, self.epochs);
+            Event::Step { epoch, step, loss, top1, lr, images_per_second, .. } => {
+                let text = format!(
+                    "epoch {}/{}  loss {loss:.3}  accuracy {:.1} %  lr {lr:.1e}",
+                    epoch + 1,
+                    self.epochs,
+                    top1 * 100.0
+                );
                 if let Some(p) = &mut self.progress {
                     p.draw(*step, *images_per_second, &text);
                 }

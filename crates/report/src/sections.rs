@@ -216,8 +216,9 @@ pub(crate) fn seen(r: &Report) -> String {
     }
     let mut out =
         "<section>\n<h2>What the network saw</h2>\n<p class=\"note\">Training images of the first epoch, after \
-                   augmentation.</p>\n<ul class=\"mistakes\">\n"
+                   augmentation.</p>\n"
             .to_string();
+    out += &list(r.seen.first().map(|s| &s.picture));
     for s in &r.seen {
         let _ = writeln!(
             out,
@@ -235,7 +236,8 @@ pub(crate) fn mistakes(r: &Report) -> String {
     let mut out = String::new();
     if !r.mistakes.is_empty() {
         out += "<section>\n<h2>Top losses</h2>\n<p class=\"note\">Wrong predictions, those first that gave the true class \
-                the least probability: <b class=\"wrong\">predicted</b> above <b>true</b> class.</p>\n<ul class=\"mistakes\">\n";
+                the least probability: <b class=\"wrong\">predicted</b> above <b>true</b> class.</p>\n";
+        out += &list(r.mistakes.first().map(|m| &m.picture));
         for m in &r.mistakes {
             let _ = writeln!(
                 out,
@@ -259,8 +261,9 @@ pub(crate) fn mistakes(r: &Report) -> String {
         let _ = writeln!(
             out,
             "<section>\n<h2>Hardest images</h2>\n<p class=\"note\">{none}Right predictions of which the network was least \
-             certain.</p>\n<ul class=\"mistakes\">"
+             certain.</p>"
         );
+        out += &list(r.hardest.first().map(|m| &m.picture));
         for m in &r.hardest {
             let _ = writeln!(
                 out,
@@ -283,6 +286,12 @@ fn short_loss(loss: f64) -> String {
 
 fn small_percent(p: f64) -> String {
     if p > 0.0 && p < 0.005 { "< 1 %".replace('<', "&lt;") } else { format!("{:.0} %", p * 100.0) }
+}
+
+/// The beginning of a list of pictures like this one: photographs get more room than digits.
+fn list(first: Option<&Picture>) -> String {
+    let large = first.is_some_and(|p| p.width.max(p.height) >= 96);
+    format!("<ul class=\"mistakes{}\">\n", if large { " large" } else { "" })
 }
 
 /// Small pictures are enlarged pixel by pixel, large ones smoothly.

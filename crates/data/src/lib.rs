@@ -27,8 +27,8 @@ mod preprocess;
 pub mod source;
 mod views;
 
-pub use augment::{Augmentation, Operation, OperationPage, Step, Targets};
-pub use batch::{Batch, Epoch, Loader, LoaderOptions, OnBad};
+pub use augment::{Augmentation, Operation, OperationPage, Step, Style, Targets};
+pub use batch::{Batch, Epoch, Loader, LoaderOptions, Mix, Mixing, OnBad};
 pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};

@@ -74,6 +74,7 @@ mod model;
 mod page;
 mod raw;
 mod run;
+mod show;
 
 pub use card::published_preprocessing;
 pub use diagram::diagram;
@@ -92,6 +93,7 @@ pub use model::{Bound, Model, Prediction};
 pub use page::page;
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};
+pub use show::{Show, ShowOptions, ShownBatch, ShownSample, show};
 
 /// What most programs need.
 pub mod prelude {

@@ -10,6 +10,7 @@ mod confusion;
 mod data;
 mod diagram;
 mod icicle;
+mod lettering;
 mod page;
 mod picture;
 mod reliability;

@@ -58,9 +58,7 @@ impl Operation {
                 canvas.buffers.map.lens(Lens { k: symmetric(s, strength), centre, unit });
             }
             Operation::Elastic { alpha, sigma } => canvas.buffers.map.field().fill(canvas.size, alpha, sigma, s),
-            Operation::Brightness { .. } | Operation::Contrast { .. } | Operation::Cutout { .. } => {
-                self.run_on_pixels(canvas, s);
-            }
+            _ => self.run_on_pixels(canvas, s),
         }
     }
 }

@@ -5,20 +5,26 @@
 //! ([`Targets`]). Every draw comes from a stream keyed by (seed, epoch, sample, kind of operation), so results depend
 //! neither on threads nor on what else the pipeline holds.
 
+mod blur;
+mod components;
 mod draw;
+mod erase;
 mod field;
 mod geometry;
 mod map;
 mod operation;
 mod parameter;
 mod pixels;
+mod policy;
 mod targets;
 pub(crate) mod text;
+mod tone;
 mod view;
 mod warp;
 
 pub(crate) use draw::Key;
 pub use operation::{Operation, OperationPage};
+pub use policy::Style;
 pub use targets::Targets;
 
 use crate::preprocess::resize;
@@ -117,6 +123,7 @@ pub(crate) struct Buffers {
     spare: Vec<u8>,
     map: Map,
     resize: resize::Buffers,
+    blur: blur::Buffers,
 }
 
 fn fail(rule: Rule) -> Error {
@@ -159,8 +166,19 @@ impl Augmentation {
             _ => Needs::Window,
         }
     }
-    /// What stands against cutting windows of `size` = [h, w] from images whose resize is followed by a crop or not.
-    pub(crate) fn check_window(&self, size: [usize; 2], cropped: bool) -> Result<(), Error> {
+    /// What stands against making windows of `size` = [h, w] from images of so many channels, whose resize is followed by a
+    /// crop or not.
+    pub(crate) fn check(&self, size: [usize; 2], channels: usize, cropped: bool) -> Result<(), Error> {
+        for step in &self.operations {
+            if let Operation::PcaNoise { values, vectors, .. } = &step.operation
+                && (values.len() != channels || vectors.len() != channels * channels)
+            {
+                let given =
+                    format!("pca_noise of {} and {} numbers for {channels} channels", values.len(), vectors.len());
+                let right = format!("{channels} values and {} vectors, or components of the data", channels * channels);
+                return Err(fail(Rule::new(given).right(right)));
+            }
+        }
         match self.operations.first().map(|s| &s.operation) {
             Some(Operation::RandomCrop {}) if !cropped => Err(fail(
                 Rule::new("random_crop without a crop in the preprocessing")
@@ -197,7 +215,7 @@ impl Augmentation {
         sample: u32,
     ) -> Result<Image<'static>, Error> {
         self.validate()?;
-        self.check_window(size, true)?;
+        self.check(size, image.channels(), true)?;
         let smaller = size[0] > image.height() || size[1] > image.width();
         if size.contains(&0) || (smaller && self.needs() != Needs::Stored) {
             return Err(fail(

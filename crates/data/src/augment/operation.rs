@@ -3,6 +3,7 @@
 //! One declaration gives the enum, its page for people, and its form as data (`{"name": "rotate", "degrees": 10}`).
 
 use super::parameter::Parameter;
+use super::policy::Style;
 use gabor_tensor::Rule;
 use serde_json::{Map, Value};
 
@@ -181,9 +182,86 @@ operations! {
         /// Largest change of the factor.
         by: f64 = 0.2, "a number from 0 to 10", |v| to(*v, 10.0);
     }
+    /// Brightness, contrast, saturation and hue in random order (torchvision's ColorJitter). Grey pictures have no saturation and no hue.
+    18 "color_jitter" ColorJitter (1.0) {
+        /// Brightness is multiplied by a factor in [1 − brightness, 1 + brightness].
+        brightness: f64 = 0.4, "a number from 0 to 10", |v| to(*v, 10.0);
+        /// Contrast likewise, about the image's mean luma.
+        contrast: f64 = 0.4, "a number from 0 to 10", |v| to(*v, 10.0);
+        /// Saturation likewise, about each pixel's luma.
+        saturation: f64 = 0.4, "a number from 0 to 10", |v| to(*v, 10.0);
+        /// Largest turn of the hue to either side, in parts of the whole circle.
+        hue: f64 = 0.1, "a number from 0 to 0.5", |v| to(*v, 0.5);
+    }
+    /// Takes the colour away.
+    19 "grey" Grey (0.1) {}
+    /// Adds the principal components of the data's colours, each times its variance and a normal number of standard deviation `std` (Krizhevsky, Sutskever and Hinton 2012). The components are computed from the training images when a run begins, and written down.
+    20 "pca_noise" PcaNoise (1.0) {
+        /// Standard deviation of the factors.
+        std: f64 = 0.1, "a number from 0 to 10", |v| to(*v, 10.0);
+        /// Variances along the components, for values in [0, 1]; one for grey pictures, three for coloured ones.
+        values: Vec<f64> = Vec::new(), "none (computed from the data), 1 or 3 numbers", |v| matches!(v.len(), 0 | 1 | 3);
+        /// The components, one after the other, each as red, green and blue.
+        vectors: Vec<f64> = Vec::new(), "none (computed from the data), 1 or 9 numbers", |v| matches!(v.len(), 0 | 1 | 9);
+    }
+    /// Keeps the highest bits of every value.
+    21 "posterize" Posterize (0.5) {
+        /// Bits that are kept.
+        bits: u32 = 4, "a whole number from 0 to 8", |v| *v <= 8;
+    }
+    /// Inverts values from a threshold on.
+    22 "solarize" Solarize (0.5) {
+        /// The smallest value that is inverted.
+        threshold: f64 = 128.0, "a number from 0 to 256", |v| to(*v, 256.0);
+    }
+    /// The negative.
+    23 "invert" Invert (0.5) {}
+    /// Stretches every channel to the whole range.
+    24 "autocontrast" Autocontrast (0.5) {}
+    /// Equalises every channel's histogram.
+    25 "equalize" Equalize (0.5) {}
+    /// Multiplies the distance from a smoothed picture by a factor: below 1 blurs, above 1 sharpens.
+    26 "sharpness" Sharpness (0.5) {
+        /// Smallest and largest factor.
+        factor: [f64; 2] = [0.5, 2.0], "LOW..HIGH from 0 to 100", |v| range(v, 0.0, 100.0);
+    }
+    /// Gaussian blur (torchvision's GaussianBlur).
+    27 "blur" Blur (1.0) {
+        /// Smallest and largest standard deviation, pixels.
+        sigma: [f64; 2] = [0.1, 2.0], "LOW..HIGH from 0.01 to 100", |v| range(v, 0.01, 100.0);
+        /// Pixels to either side that count, (kernel size − 1) / 2; 0 for three standard deviations.
+        radius: u32 = 0, "a whole number from 0 to 300", |v| *v <= 300;
+    }
+    /// Adds normal noise to every value.
+    28 "noise" Noise (1.0) {
+        /// Standard deviation, in parts of 255.
+        std: f64 = 0.05, "a number from 0 to 1", |v| to(*v, 1.0);
+    }
     /// Overwrites a square with the fill colour (DeVries and Taylor 2017); it may reach over the edge.
     32 "cutout" Cutout (1.0) {
         /// Side in pixels.
         side: u32 = 8, "a whole number from 0 to 16384", |v| *v <= 16384;
     }
+    /// Overwrites a box with the fill colour or with noise (Zhong et al. 2017; torchvision's RandomErasing).
+    33 "erase" Erase (0.5) {
+        /// Smallest and largest part of the image's area.
+        area: [f64; 2] = [0.02, 0.33], "LOW..HIGH in (0, 1]", |v| range(v, 1e-6, 1.0);
+        /// Smallest and largest ratio of height to width.
+        ratio: [f64; 2] = [0.3, 3.3], "LOW..HIGH from 0.01 to 100", |v| range(v, 0.01, 100.0);
+        /// Random bytes instead of the fill colour.
+        noise: bool = false, "true or false", |_| true;
+    }
+    /// RandAugment (Cubuk et al. 2019): operations chosen anew for every image, all of one magnitude.
+    40 "randaugment" Randaugment (1.0) {
+        /// Operations an image.
+        ops: u32 = 2, "a whole number from 1 to 16", |v| (1..=16).contains(v);
+        /// Their magnitude: 0 to 30 as in torchvision, 0 to 10 as in timm.
+        magnitude: f64 = 9.0, "a number from 0 to 30", |v| to(*v, 30.0);
+        /// Standard deviation of the magnitude.
+        std: f64 = 0.0, "a number from 0 to 10", |v| to(*v, 10.0);
+        /// Whose operations.
+        style: Style = Style::Torchvision, "torchvision or timm", |_| true;
+    }
+    /// TrivialAugment, wide (Müller and Hutter 2021): one operation of any magnitude.
+    41 "trivialaugment" Trivialaugment (1.0) {}
 }

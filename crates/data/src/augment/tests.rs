@@ -53,6 +53,8 @@ fn texts_and_data_read_back_to_the_same() {
         "none",
         "handwriting,rotate:15",
         "mirror@0.25,random_resized_crop:0.25..1:ratio=1,fill:1/2/3",
+        "alexnet",
+        "pca_noise:0.1:0.2/0.1/0.05:1/0/0/0/1/0/0/0/1,randaugment:style=timm,trivialaugment",
         "rotate,+rotate:3@0.5,translate:y=0,fill:7",
     ] {
         let a = of(text);
@@ -99,6 +101,115 @@ fn mistakes_are_answered() {
     assert!(json("{\"operation\":[{\"degrees\":3}]}").contains("without a name"));
     assert!(Augmentation::default().apply(&ramp(4, 4), [5, 4], 0, 0, 0).is_err());
     assert!(of("short_side:10").apply(&ramp(4, 4), [12, 4], 0, 0, 0).unwrap_err().to_string().contains("at least 12"));
+}
+
+/// `goldens.txt`, by `make_goldens.py`: what torchvision and Pillow make of a picture with the same parameters. Levels
+/// differ by at most one, by two where several roundings meet.
+#[test]
+fn pixels_are_torchvisions() {
+    use super::map::{about, inverse, product, quadrilateral};
+    use super::pixels::Act;
+    let goldens: std::collections::BTreeMap<&str, (usize, usize, usize, Vec<u8>)> = include_str!("goldens.txt")
+        .lines()
+        .map(|line| {
+            let f: Vec<&str> = line.split(' ').collect();
+            let n = |i: usize| f[i].parse::<usize>().unwrap();
+            let bytes = (0..f[4].len() / 2).map(|i| u8::from_str_radix(&f[4][2 * i..2 * i + 2], 16).unwrap());
+            (f[0], (n(1), n(2), n(3), bytes.collect()))
+        })
+        .collect();
+    let (h, w, _, picture) = goldens["picture"].clone();
+    let grey = &goldens["grey_picture"].3;
+    let centre = (w as f64 / 2.0, h as f64 / 2.0);
+    let turn = |degrees: f64| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        about([cos, -sin, sin, cos], centre)
+    };
+    // torchvision: place = shift · rotation · shear · scale of a place about the centre, angles with the clock.
+    let forward = |m: [f64; 4]| about(m, centre);
+    let affine = product(
+        &[1.0, 0.0, 2.0, 0.0, 1.0, -1.0, 0.0, 0.0, 1.0],
+        &product(
+            &turn(-20.0),
+            &product(&forward([1.0, -10f64.to_radians().tan(), 0.0, 1.0]), &forward([1.3, 0.0, 0.0, 1.3])),
+        ),
+    );
+    let moved = [(1.0, 2.0), (11.5, 0.5), (12.0, 10.0), (0.5, 9.0)];
+    let perspective = quadrilateral((w as f64, h as f64), moved).unwrap();
+    let of = |name: &str| match name {
+        "brightness" => Act::Brightness(1.4),
+        "darkness" => Act::Brightness(0.35),
+        "contrast" => Act::Contrast(1.7),
+        "posterize" => Act::Posterize(3),
+        "solarize" => Act::Solarize(110.0),
+        "invert" => Act::Invert,
+        "autocontrast" => Act::Autocontrast,
+        "equalize" => Act::Equalize,
+        "sharp" => Act::Sharpness(1.9),
+        "soft" => Act::Sharpness(0.2),
+        "blur" => Act::Blur { sigma: 1.3, radius: 3 },
+        "saturation" => Act::Saturation(1.8),
+        "desaturation" => Act::Saturation(0.3),
+        "hue" => Act::Hue(0.2),
+        "hue_back" => Act::Hue(-0.37),
+        "grey" => Act::Grey,
+        "rotate" => Act::Warp(inverse(&turn(-25.0)).unwrap()),
+        "affine" => Act::Warp(inverse(&affine).unwrap()),
+        "perspective" => Act::Warp(inverse(&perspective).unwrap()),
+        _ => panic!("{name}"),
+    };
+    let mut wrong = Vec::new();
+    for (name, (gh, gw, gc, want)) in goldens.iter().filter(|g| !g.0.ends_with("picture")) {
+        let mut picture = if *gc == 1 { grey.clone() } else { picture.clone() };
+        if *gh == 2 * h {
+            // Four times the picture: two rows of two.
+            let rows: Vec<u8> = picture.chunks(w * gc).flat_map(|r| [r, r].concat()).collect();
+            picture = [&rows[..], &rows[..]].concat();
+        }
+        let colors: &[Color] = if *gc == 1 { &[Color::Grey] } else { &[Color::Rgb, Color::Bgr] };
+        for &color in colors {
+            let image = Image::new(*gh, *gw, if *gc == 1 { Color::Grey } else { Color::Rgb }, picture.clone()).unwrap();
+            let image = image.to_color(color).into_owned();
+            let mut buffers = Buffers::default();
+            let fill = if matches!(*name, "perspective") { [0; 3] } else { [9; 3] };
+            let mut canvas = Canvas {
+                source: Some(&image),
+                size: [*gh, *gw],
+                color,
+                fill,
+                filter: Filter::Bilinear,
+                buffers: &mut buffers,
+                targets: None,
+            };
+            canvas.open(None, Key { seed: 0, epoch: 0, sample: 0 });
+            canvas.act(of(name.strip_prefix("grey_").unwrap_or(name)));
+            canvas.settle();
+            let out = Image::new(*gh, *gw, color, buffers.out).unwrap();
+            let out = if color == Color::Bgr { out.to_color(Color::Rgb).into_owned() } else { out };
+            let map = match of(name.strip_prefix("grey_").unwrap_or(name)) {
+                Act::Warp(m) => Some(m),
+                _ => None,
+            };
+            let mut worst = 0;
+            for (i, (a, b)) in out.data().iter().zip(want).enumerate() {
+                // Pillow cuts half of the outermost pixels off, torchvision darkens them twice; ours fade into the fill.
+                let at_edge = map.is_some_and(|m| {
+                    let (x, y) = ((i / gc % gw) as f64 + 0.5, (i / gc / gw) as f64 + 0.5);
+                    let z = m[6] * x + m[7] * y + m[8];
+                    let (u, v) = ((m[0] * x + m[1] * y + m[2]) / z, (m[3] * x + m[4] * y + m[5]) / z);
+                    !(0.5..=w as f64 - 0.5).contains(&u) || !(0.5..=h as f64 - 0.5).contains(&v)
+                });
+                if !at_edge {
+                    worst = worst.max(a.abs_diff(*b));
+                }
+            }
+            let most = if map.is_some() || name.contains("hue") { 2 } else { 1 };
+            if worst > most {
+                wrong.push(format!("{name} {color:?}: {worst} levels"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// Every geometric operation takes a painted dot to where it takes the dot's point, and a label picture to where it

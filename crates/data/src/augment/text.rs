@@ -12,6 +12,21 @@ pub(crate) const PRESETS: &[(&str, &str, &str)] = &[
     ("handwriting", "scale:0.1,stretch:0.05,shear:5,rotate:10,shift:1", "mild: digits and letters stay what they are"),
     ("small_photos", "shift:4,mirror", "32 × 32 photographs: pad 4, crop, mirror (He et al. 2015, section 4.2)"),
     ("photos", "random_crop,mirror", "photographs: a random crop of the resized image, mirror"),
+    (
+        "alexnet",
+        "random_crop,mirror,pca_noise:0.1",
+        "a random crop of the resized image, mirror, colour noise (Krizhevsky, Sutskever and Hinton 2012)",
+    ),
+    (
+        "inception",
+        "random_resized_crop,mirror,color_jitter:0.125:0.5:0.5:0.2",
+        "boxes of many sizes, mirror, colour jitter (Szegedy et al. 2015)",
+    ),
+    (
+        "timm-ra",
+        "random_resized_crop,mirror,randaugment:2:9:0.5:timm,erase:0.02..0.3333333333333333:noise=true@0.25,fill:124/116/104",
+        "boxes of many sizes, mirror, RandAugment rand-m9-mstd0.5-inc1, random erasing (timm)",
+    ),
 ];
 
 impl Augmentation {
@@ -176,7 +191,8 @@ impl fmt::Display for Augmentation {
             let again = if self.repeat(i) > 0 { "+" } else { "" };
             let mut word = format!("{again}{}", step.operation.page().name);
             let values = step.operation.values();
-            for (key, value) in &values {
+            // An empty list is what a list is without a word.
+            for (key, value) in values.iter().filter(|(_, v)| v.as_array().is_none_or(|l| !l.is_empty())) {
                 let name = if values.len() > 1 { format!("{key}=") } else { String::new() };
                 word += &format!(":{name}{}", written(value));
             }

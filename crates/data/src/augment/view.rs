@@ -56,7 +56,7 @@ impl Canvas<'_> {
     /// Brings a region of the image to `to` rows and columns and keeps a window of them.
     fn resize(&mut self, image: &Image<'_>, r: Region, to: (usize, usize), window: (Range<usize>, Range<usize>)) {
         let c = self.channels();
-        let super::Buffers { out, spare, map, resize: buffers } = &mut *self.buffers;
+        let super::Buffers { out, spare, map, resize: buffers, .. } = &mut *self.buffers;
         let whole = r.height == image.height() && r.width == image.width();
         let src = if whole {
             image.data()

@@ -45,7 +45,7 @@ impl Work {
         let size = self.shared.options.batch_size;
         let first = b * size;
         let samples = &self.order[first..(first + size).min(self.order.len())];
-        self.shared.batch(samples, self.epoch, worker)
+        self.shared.batch(samples, (self.epoch, b), worker)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Batches: order of an epoch, workers, buffers that are used again.
 
 mod epoch;
+mod mix;
 mod order;
 
 pub use epoch::Epoch;
+pub use mix::{Mix, Mixing};
 
 use crate::augment::{Augmentation, Buffers, Key, Needs};
 use crate::{Color, Dataset, Error, Image, Preprocessing, Scratch};
@@ -22,6 +24,8 @@ pub struct Batch {
     pub labels: Tensor,
     /// The samples, as indices into the data set.
     pub indices: Vec<u32>,
+    /// How the images were mixed with each other, where [`LoaderOptions::mixing`] is on; `labels` are the samples' own.
+    pub mix: Option<Mix>,
     /// Samples that belong here and could not be read, with the reasons, in order; always none under [`OnBad::Fail`].
     pub bad: Vec<(u32, Error)>,
 }
@@ -60,6 +64,8 @@ pub struct LoaderOptions {
     pub mix_bytes: u64,
     /// What to do about samples that cannot be read (default: fail).
     pub bad: OnBad,
+    /// Mixing of the samples of a batch with each other, after normalisation (default none).
+    pub mixing: Mixing,
     /// Bytes of decoded and resized images that are kept for later epochs (default 1 GiB). Images that a data set in
     /// memory already holds at the model's size are not kept twice.
     pub cache_bytes: u64,
@@ -74,6 +80,7 @@ impl Default for LoaderOptions {
             drop_last: false,
             shuffle: true,
             augmentation: Augmentation::default(),
+            mixing: Mixing::default(),
             mix_bytes: 256 << 20,
             bad: OnBad::Fail,
             cache_bytes: 1 << 30,
@@ -122,6 +129,7 @@ struct Worker {
     scratch: Scratch,
     buffers: Buffers,
     table: Vec<f32>,
+    mixing: mix::Buffers,
 }
 
 impl Loader {
@@ -130,6 +138,7 @@ impl Loader {
     pub fn new(dataset: Arc<dyn Dataset>, preprocessing: Preprocessing, options: LoaderOptions) -> Result<Self, Error> {
         preprocessing.validate()?;
         options.augmentation.validate()?;
+        options.mixing.validate()?;
         let fail = |rule: Rule| Err(Error::new("loader", rule));
         let (n, b) = (dataset.len(), options.batch_size);
         if n == 0 || n > u32::MAX as usize {
@@ -147,8 +156,8 @@ impl Loader {
                     .right("a smaller batch size, or no drop_last"),
             );
         }
-        let [_, h, w] = preprocessing.input();
-        options.augmentation.check_window([h, w], preprocessing.crop.is_some())?;
+        let [c, h, w] = preprocessing.input();
+        options.augmentation.check([h, w], c, preprocessing.crop.is_some())?;
         let direct = dataset.shape().is_some_and(|[c, h, w]| match options.augmentation.needs() {
             // A set of known extents holds grey or RGB images.
             Needs::Stored => c == preprocessing.color.channels() && preprocessing.color != Color::Bgr,
@@ -214,6 +223,16 @@ impl Loader {
     pub fn epoch(&self, epoch: u32, start: usize) -> Epoch {
         Epoch::new(self.shared.clone(), self.order(epoch), epoch, start, self.batches())
     }
+    /// Sample `i` as `epoch` sees it: decoded, varied and normalised, c × h × w, before any mixing. Errors: a sample that
+    /// cannot be read.
+    pub fn sample(&self, i: usize, epoch: u32) -> Result<Vec<f32>, Error> {
+        if i >= self.shared.dataset.len() {
+            return Err(crate::source::out_of_range(i, self.shared.dataset.len()));
+        }
+        let mut out = vec![0.0; self.shared.preprocessing.input().iter().product()];
+        self.shared.sample(i, epoch, &mut out, &mut Worker::default())?;
+        Ok(out)
+    }
     /// Gives the memory of a batch back for later batches. Optional.
     pub fn recycle(&self, batch: Batch) {
         self.shared.recycle(batch);
@@ -229,8 +248,8 @@ impl Shared {
             pool.push((images, labels, batch.indices));
         }
     }
-    /// Prepares the batch of `samples`.
-    fn batch(&self, samples: &[u32], epoch: u32, worker: &mut Worker) -> Result<Batch, Error> {
+    /// Prepares the batch of `samples`, by its number in the epoch.
+    fn batch(&self, samples: &[u32], (epoch, number): (u32, usize), worker: &mut Worker) -> Result<Batch, Error> {
         let [c, h, w] = self.preprocessing.input();
         let size = c * h * w;
         let buffer = self.pool.lock().ok().and_then(|mut p| p.pop());
@@ -252,10 +271,19 @@ impl Shared {
         }
         images.truncate(indices.len() * size);
         let broken = |r: Rule| Error::new("loader", r);
+        let o = &self.options;
+        let mix = match o.mixing.is_off() || indices.is_empty() {
+            true => None,
+            false => {
+                let key = (o.seed, epoch, number);
+                Some(o.mixing.apply(&mut images, [c, h, w], &labels, key, &mut worker.mixing).map_err(broken)?)
+            }
+        };
         Ok(Batch {
             images: Tensor::f32(&[indices.len(), c, h, w], images).map_err(broken)?,
             labels: Tensor::i32(&[indices.len()], labels).map_err(broken)?,
             indices,
+            mix,
             bad,
         })
     }

@@ -335,6 +335,23 @@ impl Preprocessing {
         }
         Ok(Image::trusted(oh, ow, self.color, out))
     }
+    /// The picture of floats c × h × w as [`Preprocessing::apply`] makes them: `v · std + mean`, times the divisor, rounded.
+    /// Errors: another number of floats than [`Preprocessing::input`] says.
+    pub fn picture(&self, floats: &[f32]) -> Result<Image<'static>, Error> {
+        self.validate()?;
+        let [c, h, w] = self.input();
+        if floats.len() != c * h * w {
+            let rule = Rule::new(format!("{} floats for a picture of {c} × {h} × {w}", floats.len()));
+            return Err(fail(rule.right(format!("{} floats", c * h * w))));
+        }
+        let mut out = vec![0; floats.len()];
+        for (channel, plane) in floats.chunks_exact(h * w).enumerate() {
+            for (o, v) in out[channel..].iter_mut().step_by(c).zip(plane) {
+                *o = ((v * self.std[channel] + self.mean[channel]) * self.divisor + 0.5) as u8;
+            }
+        }
+        Ok(Image::trusted(h, w, self.color, out))
+    }
     /// Colour mode alone, for augmentation that resizes by itself. The pixels come out of `scratch.pixels`.
     pub(crate) fn recolored(&self, image: &Image<'_>, scratch: &mut Scratch) -> Image<'static> {
         let mut out = std::mem::take(&mut scratch.pixels);

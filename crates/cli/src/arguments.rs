@@ -1,6 +1,6 @@
 //! The command line: the list of commands and the options that several of them share.
 
-use crate::commands::{bench, compile, convert, eval, predict, run, summary, train};
+use crate::commands::{bench, compile, convert, data, eval, predict, run, summary, train};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
@@ -36,6 +36,7 @@ pub enum Command {
     Run(run::Arguments),
     Compile(compile::Arguments),
     Convert(convert::Arguments),
+    Data(data::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -48,7 +49,7 @@ impl Command {
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
-            Command::Train(_) | Command::Summary(_) | Command::Convert(_) => None,
+            Command::Train(_) | Command::Summary(_) | Command::Convert(_) | Command::Data(_) => None,
         }
     }
     pub fn run(&self) -> Result<()> {
@@ -64,6 +65,7 @@ impl Command {
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),
             Command::Convert(a) => convert::run(a),
+            Command::Data(a) => data::run(a),
             Command::Bench(a) => bench::run(a),
         }
     }

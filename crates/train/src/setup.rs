@@ -3,7 +3,7 @@
 use crate::config::{Amount, Auto, Config, InputSize, normalization, resolve_augmentation};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
-use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, OpenOptions, Preprocessing, Splits};
+use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, Mixing, OpenOptions, Preprocessing, Splits};
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
 use std::path::Path;
@@ -86,7 +86,7 @@ impl Setup {
             }
             (preprocessing.mean, preprocessing.std) = (mean, std);
         }
-        let augmentation = resolve_augmentation(&mut config, &*train)?;
+        let augmentation = resolve_augmentation(&mut config, &*train, &preprocessing)?;
         config.input = Auto(Some(InputSize([c, h, w])));
         let epochs = config.epochs.0.unwrap_or_else(|| default_epochs(train.len()));
         config.epochs = Auto(Some(epochs));
@@ -126,6 +126,7 @@ impl Setup {
             seed: self.config.seed,
             workers: self.workers(),
             augmentation: self.augmentation.clone(),
+            mixing: Mixing { mixup: self.config.mixup, cutmix: self.config.cutmix },
             drop_last: self.drops_last_sample()?,
             ..Default::default()
         };

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod compile;
 pub mod convert;
+pub mod data;
 pub mod eval;
 pub mod predict;
 pub mod run;

@@ -3,7 +3,7 @@
 use super::setting::Setting;
 use super::{Auto, Config};
 use crate::{Error, Result};
-use gabor_data::{Augmentation, Dataset};
+use gabor_data::{Augmentation, Dataset, Operation, Preprocessing, Step, Style};
 use gabor_tensor::Rule;
 use std::path::Path;
 
@@ -80,15 +80,44 @@ fn from_toml(text: &str, place: &str) -> Result<Augmentation> {
     Ok(a)
 }
 
-/// What the setting says, with what `auto` means for the data; the setting becomes the resolved text.
-pub(crate) fn resolve_augmentation(config: &mut Config, train: &dyn Dataset) -> Result<Augmentation> {
-    let augmentation = match &config.augment.0 {
+/// RandAugment from `OPS,MAGNITUDE`, as torchvision counts them.
+pub(super) fn rand_augment(text: &str) -> Option<Operation> {
+    let (ops, magnitude) = text.split_once(',')?;
+    let (ops, magnitude) = (ops.trim().parse().ok()?, magnitude.trim().parse().ok()?);
+    let fits = (1..=16).contains(&ops) && (0.0..=30.0).contains(&magnitude);
+    fits.then_some(Operation::Randaugment { ops, magnitude, std: 0.0, style: Style::Torchvision })
+}
+
+/// Puts RandAugment where it belongs: in its old place, before what is cut out of the picture, else last.
+fn with_rand_augment(augmentation: &mut Augmentation, operation: Operation) {
+    let is = |s: &Step| matches!(s.operation, Operation::Randaugment { .. });
+    let cuts = |s: &Step| matches!(s.operation, Operation::Cutout { .. } | Operation::Erase { .. });
+    let operations = &mut augmentation.operations;
+    let step = Step::new(operation);
+    match operations.iter().position(is) {
+        Some(i) => operations[i] = step,
+        None => operations.insert(operations.iter().position(cuts).unwrap_or(operations.len()), step),
+    }
+}
+
+/// What the settings say, with what `auto` means for the data and what is computed from these; `augment` becomes the
+/// resolved text, in which `randaugment` has gone in.
+pub(crate) fn resolve_augmentation(
+    config: &mut Config,
+    train: &dyn Dataset,
+    preprocessing: &Preprocessing,
+) -> Result<Augmentation> {
+    let mut augmentation = match &config.augment.0 {
         Some(pipeline) => pipeline.resolve()?,
         None => {
             let text = if config.is_lbfgs() { "none" } else { usual(train, config.weights.is_some()) };
             parse_augmentation(text).map_err(|r| Error::new("key `augment`", r))?
         }
     };
+    if let Some(operation) = config.randaugment.take().as_deref().and_then(rand_augment) {
+        with_rand_augment(&mut augmentation, operation);
+    }
+    let augmentation = augmentation.with_components_of(train, preprocessing)?;
     config.augment = Auto(Some(Pipeline(augmentation.to_string())));
     Ok(augmentation)
 }
@@ -133,12 +162,40 @@ mod tests {
         let mut config = Config::default();
         config.set("augment", path.to_str().unwrap()).unwrap();
         let digits = gabor_data::digits();
-        let a = resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap();
+        let train = &**digits.train().unwrap();
+        let p = Preprocessing::exact([1, 8, 8]).unwrap();
+        let a = resolve_augmentation(&mut config, train, &p).unwrap();
         assert_eq!(config.augment.0, Some(Pipeline("shift:2".into())));
         std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap(), a);
+        assert_eq!(resolve_augmentation(&mut config, train, &p).unwrap(), a);
         config.set("augment", path.to_str().unwrap()).unwrap();
-        let gone = resolve_augmentation(&mut config, &**digits.train().unwrap()).unwrap_err().to_string();
+        let gone = resolve_augmentation(&mut config, train, &p).unwrap_err().to_string();
         assert!(gone.contains("p.toml"), "{gone}");
+    }
+
+    #[test]
+    fn what_is_computed_is_written_down() {
+        let digits = gabor_data::digits();
+        let train = &**digits.train().unwrap();
+        let p = Preprocessing::exact([1, 8, 8]).unwrap();
+        let resolved = |words: &[&str]| {
+            let mut config = Config::load(None, [], words).unwrap();
+            let a = resolve_augmentation(&mut config, train, &p).unwrap();
+            // A resolved configuration resolves to itself.
+            let again = config.clone();
+            assert_eq!((resolve_augmentation(&mut config, train, &p).unwrap(), config.clone()), (a, again));
+            (config.augment.0.unwrap().0, config.randaugment)
+        };
+        let (text, rand) = resolved(&["augment=mirror,cutout:3", "randaugment=2,9"]);
+        assert_eq!(text, "mirror@0.5,randaugment:ops=2:magnitude=9:std=0:style=torchvision,cutout:3");
+        assert_eq!(rand, None);
+        let (text, _) = resolved(&["augment=timm-ra", "randaugment=1,5"]);
+        assert!(text.contains("randaugment:ops=1:magnitude=5:std=0:style=torchvision,erase"), "{text}");
+        let (text, _) = resolved(&["augment=pca_noise"]);
+        assert!(text.starts_with("pca_noise:std=0.1:values=0.1") && text.ends_with(":vectors=1"), "{text}");
+        let e = Config::load(None, [], &["randaugment=2"]).unwrap_err().to_string();
+        assert!(e.contains("OPS,MAGNITUDE"), "{e}");
+        let e = Config::load(None, [], &["optimiser=lbfgs", "mixup=0.2"]).unwrap().validate().unwrap_err().to_string();
+        assert!(e.contains("lbfgs has no use for mixup"), "{e}");
     }
 }

@@ -147,7 +147,13 @@ keys! {
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
     lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());
     /// Random variation of training images.
-    augment: Auto<Pipeline> = Auto(None), "auto (by data and weights), none, handwriting, small_photos, photos, a list such as shift:2,rotate:10,mirror@0.5, or a .toml file", any;
+    augment: Auto<Pipeline> = Auto(None), "auto (by data and weights), none, handwriting, small_photos, photos, alexnet, inception, timm-ra, a list such as shift:2,rotate:10,mirror@0.5, or a .toml file", any;
+    /// RandAugment in the pipeline, before anything is cut out: operations an image and their magnitude.
+    randaugment: Option<String> = None, "none or OPS,MAGNITUDE with magnitudes of 0 to 30, such as 2,9", |v| v.as_ref().is_none_or(|t| augment::rand_augment(t).is_some());
+    /// Mixup: alpha of the Beta distribution by which pairs of training images and their labels are mixed. With cutmix, each batch is mixed by one of them.
+    mixup: f64 = 0.0, "a number from 0 (off) to 100; 0.2 is usual", |v| within(*v, 0.0, 100.0);
+    /// CutMix: the same for boxes that are cut out of one image into another.
+    cutmix: f64 = 0.0, "a number from 0 (off) to 100; 1 is usual", |v| within(*v, 0.0, 100.0);
     /// Part of the training set that is held out to choose by, where the data has no validation part.
     val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
     /// Averages of the weights over the steps, which are evaluated, kept and exported in place of the weights themselves.
@@ -376,6 +382,9 @@ impl Config {
                 ("unfreeze", self.unfreeze.0.is_some_and(|e| e > 0)),
                 ("discriminative", self.discriminative.0.is_some_and(|d| d != Amount::Off)),
                 ("augment", self.augment.0.as_ref().is_some_and(|a| a.as_str() != "none")),
+                ("randaugment", self.randaugment.is_some()),
+                ("mixup", self.mixup > 0.0),
+                ("cutmix", self.cutmix > 0.0),
                 ("save_every", self.save_every.is_some()),
             ];
             if let Some((name, _)) = refused.iter().find(|(_, given)| *given) {
@@ -448,6 +457,7 @@ impl Config {
             clip_norm: self.clip,
             clip_value: self.clip_value,
             accumulate: self.grad_accum > 1 || self.is_lbfgs(),
+            mixed: self.mixup > 0.0 || self.cutmix > 0.0,
             ema: self.ema.or(EMA_DECAY),
             freeze_norm: freeze_norm(&self.freeze_norm),
             head: Vec::new(),

@@ -13,10 +13,12 @@
 mod average;
 mod choose;
 mod depth;
+mod mixed;
 mod rebuild;
 
 pub use average::{PULL, averaged, decay_at};
 pub use depth::{Group, groups};
+pub use mixed::{OWN_SHARE, PARTNERS};
 pub use rebuild::FreezeNorm;
 
 use crate::optimiser::{Optimiser, PREFIX, Scalars, Update};
@@ -25,6 +27,7 @@ use crate::{Error, Loss, Result};
 use gabor_compile::{Executable, Program, differentiate};
 use gabor_graph::{Graph, Initializer, Parameter, Phase, ValueId};
 use gabor_tensor::{DType, Dim, Rule, Shape, Tensor, Unary};
+use mixed::Labels;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -61,6 +64,8 @@ pub struct StepOptions {
     pub clip_value: Option<f64>,
     /// Whether gradients of several parts of a batch are added up.
     pub accumulate: bool,
+    /// Whether samples are mixed of two, with a second label each ([`PARTNERS`], [`OWN_SHARE`]).
+    pub mixed: bool,
     /// Decay of the weights' averages; `None` keeps none.
     pub ema: Option<f64>,
     /// Which batch normalisations keep their statistics.
@@ -82,6 +87,7 @@ impl StepOptions {
             clip_norm: None,
             clip_value: None,
             accumulate: false,
+            mixed: false,
             ema: None,
             freeze_norm: FreezeNorm::Frozen,
             head: Vec::new(),
@@ -250,12 +256,10 @@ pub(crate) fn backward(forward: Forward, options: &StepOptions) -> Result<(Graph
     graph.clear_outputs();
     graph.set_phase(Phase::Loss);
     graph.scope("loss");
-    let labels = graph.input(LABELS, Shape(vec![Dim::Batch(1)]), DType::I32)?;
-    let per_sample = options.loss.per_sample(&mut graph, logits, labels)?;
-    let mut loss = graph.mean_all(per_sample)?;
+    let labels = Labels::declare(&mut graph, options.mixed)?;
+    let mut loss = labels.mean_loss(&mut graph, options.loss, logits)?;
     for (scores, weight) in auxiliary {
-        let per_sample = options.loss.per_sample(&mut graph, scores, labels)?;
-        let mean = graph.mean_all(per_sample)?;
+        let mean = labels.mean_loss(&mut graph, options.loss, scores)?;
         let part = graph.scale(mean, weight)?;
         loss = graph.add(loss, part)?;
     }

@@ -2,7 +2,7 @@
 
 use super::{IMAGES, Run, Stop, diagnose};
 use crate::optimiser::{Optimiser, Scalars};
-use crate::step::{LABELS, PULL, SHARE, decay_at};
+use crate::step::{LABELS, OWN_SHARE, PARTNERS, PULL, SHARE, decay_at};
 use crate::{Error, Event, Result};
 use gabor_data::{Batch, Loader};
 use gabor_tensor::{Data, Rule, Tensor};
@@ -37,6 +37,9 @@ impl Inputs {
     /// What a run of the graph wants: images, labels, and what the entry has besides.
     pub(super) fn list<'a>(&'a self, batch: &'a Batch, accumulate: bool, update: bool) -> Vec<(&'a str, &'a Tensor)> {
         let mut list: Vec<(&str, &Tensor)> = vec![(IMAGES, &batch.images), (LABELS, &batch.labels)];
+        if let Some(mix) = &batch.mix {
+            list.extend([(PARTNERS, &mix.labels), (OWN_SHARE, &mix.share)]);
+        }
         if self.has_key {
             list.push((KEY, &self.key));
         }
@@ -123,7 +126,10 @@ impl Run<'_> {
                     let list = inputs.list(&images, false, false);
                     return Err(self.not_finite(n, part_loss, &list));
                 }
-                let labels = images.labels.as_i32().map_err(|r| Error::new(LABELS, r))?;
+                // A mixed sample counts as right where the network says the label of its larger part, as torchvision's
+                // reference training counts.
+                let labels = images.mix.as_ref().filter(|m| m.lambda < 0.5).map_or(&images.labels, |m| &m.labels);
+                let labels = labels.as_i32().map_err(|r| Error::new(LABELS, r))?;
                 let scores = self.executable.output("logits")?.as_f32()?;
                 self.state.tally.add_batch(scores, labels, part_loss);
                 if last && self.optimiser_steps() == 0 {

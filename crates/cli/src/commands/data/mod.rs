@@ -1,0 +1,25 @@
+//! `gabor data`: data sets before a training.
+
+pub mod show;
+
+use crate::failure::Result;
+use clap::Subcommand;
+
+/// Look at data sets
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Show(show::Arguments),
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    match &a.command {
+        Command::Show(a) => show::run(a),
+    }
+}

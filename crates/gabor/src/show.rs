@@ -73,7 +73,7 @@ const LINE: usize = 26;
 const GAP: usize = 8;
 const MARGIN: usize = 20;
 /// Cells are at least so wide, so that captions have room; small pictures are enlarged by whole factors up to it.
-const CELL: usize = 144;
+const CELL: usize = 168;
 /// Larger pictures are refused.
 const MOST_PIXELS: usize = 1 << 28;
 
@@ -279,7 +279,7 @@ impl Sheet {
                 match (&batch.mix, partner) {
                     (Some(mix), Some(partner)) => {
                         for (share, i) in [(mix.lambda, own), (1.0 - mix.lambda, partner)] {
-                            self.text(column, &format!("{:3.0} % {}", 100.0 * share, class(i)), INK, fits);
+                            self.text(column, &format!("{:2.0}% {}", 100.0 * share, class(i)), INK, fits);
                             self.y += LINE;
                         }
                     }

@@ -114,7 +114,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
     let file = is_run.then_some(settings);
     let of_words = |e: &gabor::train::Error| e.place().starts_with("argument");
     let config = Config::load(file.as_deref(), [], &words);
-    Ok(config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })?)
+    config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })
 }
 
 /// What stands above the picture.

@@ -42,7 +42,8 @@ fn rate(set: &Arc<MemoryDataset>, input: [usize; 3], text: &str) -> Result<f64, 
 
 fn noisy(h: usize, w: usize, color: Color, count: usize) -> Result<Arc<MemoryDataset>, Box<dyn std::error::Error>> {
     let size = h * w * color.channels();
-    let data = (0..count * size).map(|i| (i * 2654435761 % 4294967296 >> 24) as u8 / 2 + (i / 7 % 128) as u8).collect();
+    let data =
+        (0..count * size).map(|i| ((i * 2654435761 % 4294967296) >> 24) as u8 / 2 + (i / 7 % 128) as u8).collect();
     let set = MemoryDataset::new("noise", h, w, color, data, vec![0; count], vec!["a".into()])?;
     Ok(Arc::new(set))
 }

@@ -90,7 +90,12 @@ fn most_wrong(c: &Confusion) -> u64 {
 }
 
 fn cells(c: &Confusion) -> String {
-    let mut out = "<div class=\"scroll\"><table class=\"matrix\">\n<thead><tr><th class=\"corner\" scope=\"col\">true \u{2193}<br>predicted \u{2192}</th>".to_string();
+    // Long names stand upright, so that columns stay narrow and of one width.
+    let longest = c.classes.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    let upright = if c.classes.len() > 4 && longest > 5 { " upright" } else { "" };
+    let mut out = format!(
+        "<div class=\"scroll\"><table class=\"matrix{upright}\">\n<thead><tr><th class=\"corner\" scope=\"col\">true \u{2193}<br>predicted \u{2192}</th>"
+    );
     for name in &c.classes {
         let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(name));
     }
@@ -429,6 +434,12 @@ mod tests {
         let mut c = Confusion::new((0..30).map(|i| format!("c{i}")).collect());
         c.add(3, 4);
         c.add(5, 5);
+        let wide = |names: [&str; 5]| {
+            let mut c = Confusion::new(names.map(String::from).to_vec());
+            c.add(0, 1);
+            Report { confusion: Some(c), ..Default::default() }.to_html().contains("class=\"matrix upright\"")
+        };
+        assert!(wide(["automobile", "b", "c", "d", "e"]) && !wide(["a", "b", "c", "d", "e"]));
         let page = Report { confusion: Some(c), ..Default::default() }.to_html();
         assert!(page.contains("class=\"heat pixels\"") && page.contains("<td>c3</td><td>c4</td>"));
         let at = |class: &str| page.find(&format!("<th scope=\"row\">{class}</th>")).unwrap();

@@ -173,8 +173,9 @@ fn fit(opened: &mut Opened, data: &str, splits: &Splits, options: &EvaluateOptio
     let scores = scores.map_err(|e| e.inside(opened.name()))?;
     let t = scores.temperature();
     if t <= TEMPERATURES.0 || t >= TEMPERATURES.1 {
-        let rule = if t < 1.0 { "every prediction is right" } else { "no prediction is better than a guess" };
-        output::warning(&format!("no temperature fits the {} images of the validation part: {rule}", scores.len()));
+        let why = if t < 1.0 { "every prediction is right there" } else { "probabilities tell next to nothing there" };
+        let images = count(scores.len() as u64);
+        output::warning(&format!("the temperature ends at {t}: on the {images} images of the validation part {why}"));
     }
     if options.split == "validation" {
         output::note("the temperature is fitted on the part that is measured, which flatters the figures after it");

@@ -28,12 +28,27 @@ impl Color {
 
 /// An image of bytes: row-major, channels interleaved, `data[(y · width + x) · channels + c]`; 1 channel (grey) or
 /// 3 (red, green, blue, or the other way round). The pixels are borrowed from the data set or owned.
+///
+/// An image that was decoded at a fraction of its size ([`crate::decode::decode_at_least`]) knows its original extents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
     height: usize,
     width: usize,
     color: Color,
     data: Cow<'a, [u8]>,
+    reduction: Option<Reduction>,
+}
+
+/// What an image was before it was decoded at a fraction of its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reduction {
+    /// A pixel stands for `by` × `by` original ones.
+    pub by: usize,
+    /// Original rows and columns.
+    pub original: [usize; 2],
+    /// Original rows and columns that the first pixels stand for but that do not exist: fewer than `by`, and 0 unless
+    /// the image was turned.
+    pub before: [usize; 2],
 }
 
 impl<'a> Image<'a> {
@@ -49,13 +64,32 @@ impl<'a> Image<'a> {
             ))
             .right(want.filter(|&w| w > 0).map_or("extents of at least 1".into(), |w| format!("{w} bytes"))));
         }
-        Ok(Image { height, width, color, data })
+        Ok(Image { height, width, color, data, reduction: None })
     }
     /// For callers that have computed `data` from the extents themselves.
     pub(crate) fn trusted(height: usize, width: usize, color: Color, data: impl Into<Cow<'a, [u8]>>) -> Self {
         let data = data.into();
         debug_assert_eq!(data.len(), height * width * color.channels());
-        Image { height, width, color, data }
+        Image { height, width, color, data, reduction: None }
+    }
+    /// The same pixels, as a reduction of a larger picture.
+    pub(crate) fn reduced(self, reduction: Option<Reduction>) -> Self {
+        Image { reduction, ..self }
+    }
+    pub(crate) fn reduction(&self) -> Option<Reduction> {
+        self.reduction
+    }
+    /// Rows and columns of the file that this image was decoded from: larger than its own where it was decoded at a
+    /// fraction of its size. Preprocessing goes by these.
+    pub fn original(&self) -> [usize; 2] {
+        self.reduction.map_or([self.height, self.width], |r| r.original)
+    }
+    /// Where the original begins and how long it is, in pixels of this image, along rows and columns.
+    pub(crate) fn part(&self) -> [[f64; 2]; 2] {
+        match self.reduction {
+            None => [[0.0, self.height as f64], [0.0, self.width as f64]],
+            Some(r) => [0, 1].map(|i| [r.before[i] as f64 / r.by as f64, r.original[i] as f64 / r.by as f64]),
+        }
     }
     /// Rows.
     pub fn height(&self) -> usize {
@@ -83,11 +117,13 @@ impl<'a> Image<'a> {
     }
     /// The same image, borrowing the pixels.
     pub fn view(&self) -> Image<'_> {
-        Image { height: self.height, width: self.width, color: self.color, data: Cow::Borrowed(&self.data) }
+        let Image { height, width, color, reduction, ref data } = *self;
+        Image { height, width, color, reduction, data: Cow::Borrowed(data) }
     }
     /// The same image, owning its pixels.
     pub fn into_owned(self) -> Image<'static> {
-        Image { height: self.height, width: self.width, color: self.color, data: Cow::Owned(self.data.into_owned()) }
+        let Image { height, width, color, reduction, data } = self;
+        Image { height, width, color, reduction, data: Cow::Owned(data.into_owned()) }
     }
     /// The image in another colour mode: luma is ITU-R 601 (0.299 R + 0.587 G + 0.114 B, 16-bit fixed point as in
     /// Pillow), grey to RGB repeats the channel.
@@ -97,7 +133,7 @@ impl<'a> Image<'a> {
         }
         let mut out = Vec::new();
         self.color_into(color, &mut out);
-        Image::trusted(self.height, self.width, color, out)
+        Image::trusted(self.height, self.width, color, out).reduced(self.reduction)
     }
     /// Writes the pixels in another colour mode into `out`, reusing its memory.
     pub(crate) fn color_into(&self, color: Color, out: &mut Vec<u8>) {

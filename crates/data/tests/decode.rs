@@ -194,9 +194,9 @@ fn folders_without_a_clear_meaning_are_errors() {
         message()
     );
     fs::remove_dir_all(dir.join("val")).unwrap();
-    put("train/cat/3.tiff", b"x");
-    assert!(message().contains("images of type tiff are not read"), "{}", message());
-    fs::remove_file(dir.join("train/cat/3.tiff")).unwrap();
+    put("train/cat/3.heic", b"x");
+    assert!(message().contains("images of type heic are not read"), "{}", message());
+    fs::remove_file(dir.join("train/cat/3.heic")).unwrap();
     fs::create_dir_all(dir.join("train/empty")).unwrap();
     assert!(message().contains("empty: a class folder without images"), "{}", message());
     fs::remove_dir_all(dir.join("train/empty")).unwrap();

@@ -16,14 +16,21 @@ def pixel(x, y, c):
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
 
+# Both smaller, both larger, one of each, one axis alone, far smaller (many taps), ties of the box filter.
+SIZES = [((13, 17), (7, 5)), ((13, 17), (20, 31)), ((24, 18), (8, 40)), ((28, 28), (28, 11)), ((9, 40), (30, 40))]
+SIZES += [((211, 307), (4, 9)), ((60, 80), (15, 20)), ((30, 41), (17, 23)), ((41, 30), (16, 11)), ((1, 7), (3, 2)), ((5, 5), (13, 11))]
+SIZES += [((32, 24), (16, 12)), ((97, 101), (7, 9)), ((8, 12), (12, 18))]
+
 print(f"# Pillow {PIL.__version__}")
 for mode, channels in (("L", 1), ("RGB", 3)):
-    for (h, w), (oh, ow) in (((13, 17), (7, 5)), ((13, 17), (20, 31)), ((24, 18), (8, 40)), ((28, 28), (28, 11)), ((9, 40), (30, 40))):
+    for (h, w), (oh, ow) in SIZES:
         data = bytes(pixel(x, y, c) for y in range(h) for x in range(w) for c in range(channels))
         image = Image.frombytes(mode, (w, h), data)
         for name, f in FILTERS.items():

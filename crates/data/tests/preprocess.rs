@@ -23,24 +23,27 @@ fn exact(color: Color, height: usize, width: usize, filter: Filter) -> Preproces
 
 #[test]
 fn resize_agrees_with_pillow() {
-    let (mut count, mut different) = (0, 0);
+    let (mut count, mut different, mut levels) = (0, 0, 0);
     for line in include_str!("resize_goldens.txt").lines().filter(|l| !l.starts_with('#')) {
         let f: Vec<&str> = line.split(' ').collect();
         let n = |i: usize| f[i].parse::<usize>().unwrap();
         let color = if f[0] == "L" { Color::Grey } else { Color::Rgb };
-        let filter = serde_json::from_str(&format!("\"{}\"", f[5])).unwrap();
+        let filter: Filter = serde_json::from_str(&format!("\"{}\"", f[5])).unwrap();
         let got = exact(color, n(3), n(4), filter).prepared(&picture(n(1), n(2), color)).unwrap();
         let want: Vec<u8> =
             (0..f[6].len()).step_by(2).map(|i| u8::from_str_radix(&f[6][i..i + 2], 16).unwrap()).collect();
         assert_eq!(got.data().len(), want.len());
         for (g, w) in got.data().iter().zip(&want) {
-            assert!(g.abs_diff(*w) <= 1, "{} {g} {w}", &line[..30]);
+            let bound = u8::from(!matches!(filter, Filter::Nearest | Filter::Box));
+            assert!(g.abs_diff(*w) <= bound, "{} {g} {w}", &line[..30]);
             different += usize::from(g != w);
+            levels += 1;
         }
         count += 1;
     }
-    assert_eq!(count, 40);
-    assert_eq!(different, 0, "levels that differ by one");
+    assert_eq!(count, 168);
+    // Coefficients of 15 bits move a level by one now and then.
+    assert!(different * 5 < levels, "{different} of {levels} levels differ by one");
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn json_is_strict() {
     for (from, to, message) in [
         ("\"filter\"", "\"fliter\"", "unknown field `fliter`"),
         ("{\"to\":256}", "{\"to\":256,\"too\":1}", "unknown field `too`"),
-        ("bilinear", "box", "unknown variant `box`"),
+        ("bilinear", "mitchell", "unknown variant `mitchell`"),
         ("\"to\":256", "\"to\":0", "a resized height of 0"),
         ("\"to\":256", "\"to\":99999999", "right would be: 1 to 16384"),
         ("\"to\":256", "\"to\":200", "a crop of 224 × 224 from 200 × 200"),
@@ -130,7 +133,7 @@ fn fields_set_by_hand_are_checked_at_use() {
 #[test]
 fn a_picture_of_the_wanted_size_is_only_cut() {
     let image = picture(6, 5, Color::Rgb);
-    for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+    for filter in [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
         let whole = exact(Color::Rgb, 6, 5, filter);
         let cut = Preprocessing { crop: Some([2, 3]), ..whole.clone() }.prepared(&image).unwrap();
         let rows = (2..4).flat_map(|y| image.data()[(y * 5 + 1) * 3..(y * 5 + 4) * 3].to_vec());

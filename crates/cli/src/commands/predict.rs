@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Name what pictures show
 ///
-/// Pictures may have any size and be grey or coloured (PNG, JPEG, BMP, GIF, WebP): the model file says how they become
+/// Pictures may have any size and be grey or coloured (PNG, JPEG, BMP, GIF, WebP, TIFF): the model file says how they become
 /// the network's input.
 #[derive(Args)]
 #[command(after_help = "\
@@ -58,12 +58,21 @@ pub fn run(a: &Arguments) -> Result<()> {
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
     let mut opened = a.averaged.open(&a.given, model, &a.compute, a.preprocessing.as_deref())?;
     let name = opened.name();
+    // As in training and validation, large photographs are decoded at the size that the model needs; whole where several
+    // models need different sizes.
+    let models = opened.ensemble.models();
+    let first = models.first().and_then(|m| m.preprocessing());
+    let prepared = first.filter(|p| models.iter().all(|m| m.preprocessing() == Some(p))).cloned();
     let mut line = Progress::late(images.len() as u64);
     let stdout_is_aside = a.format.json || !std::io::stdout().is_terminal();
     let mut entries = Vec::new();
     let mut failed = 0;
     for (i, path) in images.iter().enumerate() {
-        let found = decode_file(path, &Limits::default()).map_err(gabor::Error::from);
+        let found = match &prepared {
+            Some(p) => p.decode_file(path, &Limits::default()),
+            None => decode_file(path, &Limits::default()),
+        };
+        let found = found.map_err(gabor::Error::from);
         // What a picture is to blame for must not keep the others from being named; the model's faults end it all.
         let image = match found {
             Ok(image) => image,

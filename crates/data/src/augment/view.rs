@@ -3,7 +3,7 @@
 use super::draw::{Key, within};
 use super::{Canvas, Operation};
 use crate::Image;
-use crate::preprocess::resize;
+use crate::preprocess::resize::{self, Axis};
 use gabor_tensor::Stream;
 use std::ops::Range;
 
@@ -68,10 +68,11 @@ impl Canvas<'_> {
             spare
         };
         let (top, left) = (window.0.start as f64, window.1.start as f64);
-        let size = (r.height, r.width);
+        let rows = Axis::whole(r.height, to.0, window.0);
+        let columns = Axis::whole(r.width, to.1, window.1);
         match c {
-            1 => resize::resize::<1>(src, size, to, window, self.filter, buffers, out),
-            _ => resize::resize::<3>(src, size, to, window, self.filter, buffers, out),
+            1 => resize::resize::<1>(src, &rows, &columns, self.filter, buffers, out),
+            _ => resize::resize::<3>(src, &rows, &columns, self.filter, buffers, out),
         }
         self.source = None;
         if let Some(targets) = &mut self.targets {

@@ -326,10 +326,14 @@ impl Shared {
         if let Some(p) = self.cache[i].get() {
             return self.finish(&Image::trusted(p.height, p.width, color, &*p.pixels), i, epoch, out, worker);
         }
-        let image = self.dataset.image(i)?;
+        let needs = self.options.augmentation.needs();
+        let image = match needs {
+            Needs::Stored => self.dataset.image(i)?,
+            _ => self.dataset.image_at_least(i, &|whole| self.preprocessing.enough(whole))?,
+        };
         let place = |e: Error| Error::new(format!("{}: {}", self.dataset.id(i), e.place()), e.rule().clone());
-        let picture = match self.options.augmentation.needs() {
-            Needs::Stored => self.preprocessing.recolored(&image, &mut worker.scratch),
+        let picture = match needs {
+            Needs::Stored => self.preprocessing.recolored(image, &mut worker.scratch),
             needs => self.preprocessing.resized(&image, needs == Needs::Window, &mut worker.scratch).map_err(place)?,
         };
         let bytes = picture.data().len() as u64;

@@ -1,18 +1,22 @@
-//! Image files to bytes: PNG, JPEG, BMP, GIF (first frame) and WebP (first frame), recognised by their contents.
+//! Image files to bytes: PNG, JPEG, BMP, GIF (first frame), WebP (first frame) and TIFF (first page), recognised by
+//! their contents.
 //!
 //! The result is grey where the file is grey and RGB otherwise. Palettes are expanded; 16-bit channels keep their high
-//! byte; transparency is laid over white; the EXIF orientation is applied. Colour profiles are not. Extents are checked
-//! against [`Limits`] before pixels are decoded.
+//! byte; transparency is laid over white; CMYK becomes RGB as Pillow converts it; the EXIF orientation is applied. Colour
+//! profiles are not. Extents are checked against [`Limits`] before pixels are decoded.
 
 mod bmp;
 mod exif;
+mod gif;
 mod jpeg;
+mod png;
+mod tiff;
+mod webp;
 
 use crate::{Color, Error, Image, Limits};
 use gabor_tensor::Rule;
 use std::fmt::Display;
-use std::io::{Cursor, Read};
-use std::num::NonZeroU64;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -29,6 +33,8 @@ pub enum Format {
     Gif,
     /// WebP, lossy and lossless, first frame.
     Webp,
+    /// TIFF, first page.
+    Tiff,
 }
 
 impl Format {
@@ -45,6 +51,7 @@ impl Format {
             [b'B', b'M', ..] => Some(Format::Bmp),
             [b'G', b'I', b'F', b'8', ..] => Some(Format::Gif),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::Webp),
+            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(Format::Tiff),
             _ => None,
         }
     }
@@ -63,7 +70,8 @@ pub(crate) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> 
         return Err(Error::at(path, Rule::new("a directory where an image is wanted").right("an image file")));
     }
     limits.check_file(meta.len()).map_err(|r| Error::at(path, r))?;
-    let mut bytes = Vec::new();
+    // One more than the length says, so that the end is seen without growing.
+    let mut bytes = Vec::with_capacity(meta.len() as usize + 1);
     file.take(limits.file_bytes).read_to_end(&mut bytes).map_err(|e| Error::io(path, &e))?;
     Ok(bytes)
 }
@@ -72,9 +80,22 @@ pub(crate) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> 
 ///
 /// ```
 /// let e = gabor_data::decode(b"hello", &Default::default()).unwrap_err();
-/// assert_eq!(e.to_string(), "not an image that is read; given: a file that begins with 68 65 6c 6c 6f; right would be: PNG, JPEG, BMP, GIF or WebP");
+/// assert_eq!(e.to_string(), "not an image that is read; given: a file that begins with 68 65 6c 6c 6f; right would be: PNG, JPEG, BMP, GIF, WebP or TIFF");
 /// ```
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
+    decode_at_least(bytes, limits, |whole| whole)
+}
+
+/// Decodes an image file held in memory to a size that is enough, which is cheaper for large JPEGs.
+///
+/// `want` is given the upright extents `[h, w]` that the header declares and answers with those that are needed. The
+/// image has at least those, and [`Image::original`] tells the whole ones; it is whole unless a quarter or an eighth of
+/// a JPEG is enough. A reduced picture differs by little from the whole one reduced by averages.
+pub fn decode_at_least(
+    bytes: &[u8],
+    limits: &Limits,
+    want: impl FnOnce([usize; 2]) -> [usize; 2],
+) -> Result<Image<'static>, Rule> {
     let Some(format) = Format::of(bytes) else {
         let given = match bytes {
             [] => "an empty file".into(),
@@ -83,14 +104,15 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
                 format!("a file that begins with {}", first.join(" "))
             }
         };
-        return Err(Rule::new("not an image that is read").given(given).right("PNG, JPEG, BMP, GIF or WebP"));
+        return Err(Rule::new("not an image that is read").given(given).right("PNG, JPEG, BMP, GIF, WebP or TIFF"));
     };
     let run = || match format {
-        Format::Png => png(bytes, limits),
-        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Png => png::decode(bytes, limits),
+        Format::Jpeg => jpeg::decode(bytes, limits, want),
         Format::Bmp => bmp::decode(bytes, limits),
-        Format::Gif => gif(bytes, limits),
-        Format::Webp => webp(bytes, limits),
+        Format::Gif => gif::decode(bytes, limits),
+        Format::Webp => webp::decode(bytes, limits),
+        Format::Tiff => tiff::decode(bytes, limits),
     };
     // A decoder that breaks one of its own assertions on a damaged file must not end a training run.
     match catch_unwind(AssertUnwindSafe(run)) {
@@ -128,68 +150,11 @@ fn over_white(v: u8, alpha: u8) -> u8 {
     ((u32::from(v) * u32::from(alpha) + 255 * u32::from(255 - alpha) + 127) / 255) as u8
 }
 
-fn png(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
-    let fail = |e: png::DecodingError| damaged(Format::Png, e);
-    let bound = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: bound });
-    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    let header = decoder.read_header_info().map_err(fail)?;
-    limits.check_image(header.height.into(), header.width.into(), 8)?;
-    let mut reader = decoder.read_info().map_err(fail)?;
-    let size =
-        reader.output_buffer_size().ok_or_else(|| damaged(Format::Png, "more bytes than memory has addresses"))?;
-    limits.check_memory(size as u64)?;
-    let mut data = vec![0; size];
-    let info = reader.next_frame(&mut data).map_err(fail)?;
-    data.truncate(info.buffer_size());
-    let orientation = reader.info().exif_metadata.as_deref().map_or(1, exif::orientation);
-    let image = from_channels(info.height as usize, info.width as usize, info.color_type.samples(), data)?;
-    Ok(exif::orient(image, orientation))
-}
-
-fn gif(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
-    let fail = |e: gif::DecodingError| damaged(Format::Gif, e);
-    let mut options = gif::DecodeOptions::new();
-    options.set_color_output(gif::ColorOutput::RGBA);
-    if let Some(bound) = NonZeroU64::new(limits.memory) {
-        options.set_memory_limit(gif::MemoryLimit::Bytes(bound));
-    }
-    let mut decoder = options.read_info(bytes).map_err(fail)?;
-    let (height, width) = (usize::from(decoder.height()), usize::from(decoder.width()));
-    limits.check_image(height as u64, width as u64, 8)?;
-    let (top, left, h, w) = match decoder.next_frame_info().map_err(fail)? {
-        Some(f) => (usize::from(f.top), usize::from(f.left), usize::from(f.height), usize::from(f.width)),
-        None => return Err(damaged(Format::Gif, "no frame")),
-    };
-    limits.check_image(h as u64, w as u64, 8)?;
-    let mut frame = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut frame).map_err(fail)?;
-    // The frame may cover only part of the canvas; the rest is transparent.
-    let mut canvas = vec![0; height * width * 4];
-    let visible = w.min(width.saturating_sub(left));
-    let rows = if visible == 0 { 0 } else { h.min(height.saturating_sub(top)) };
-    for y in 0..rows {
-        let to = ((top + y) * width + left) * 4;
-        let from = y * w * 4;
-        canvas[to..to + visible * 4].copy_from_slice(&frame[from..from + visible * 4]);
-    }
-    from_channels(height, width, 4, canvas)
-}
-
-fn webp(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
-    let fail = |e: image_webp::DecodingError| damaged(Format::Webp, e);
-    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).map_err(fail)?;
-    decoder.set_memory_limit(usize::try_from(limits.memory).unwrap_or(usize::MAX));
-    let (width, height) = decoder.dimensions();
-    limits.check_image(height.into(), width.into(), 8)?;
-    let size =
-        decoder.output_buffer_size().ok_or_else(|| damaged(Format::Webp, "more bytes than memory has addresses"))?;
-    limits.check_memory(size as u64)?;
-    let mut data = vec![0; size];
-    decoder.read_image(&mut data).map_err(fail)?;
-    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |e| exif::orientation(&e));
-    let channels = if decoder.has_alpha() { 4 } else { 3 };
-    Ok(exif::orient(from_channels(height as usize, width as usize, channels, data)?, orientation))
+/// Ink (255 is full) to light, without a colour profile, as Pillow's `convert("RGB")`.
+fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let light = 255 - k;
+    [c, m, y].map(|ink| {
+        let t = u32::from(ink) * u32::from(light) + 128;
+        light - (((t >> 8) + t) >> 8) as u8
+    })
 }

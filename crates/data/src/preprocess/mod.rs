@@ -4,9 +4,12 @@
 
 pub(crate) mod resize;
 
-use crate::{Color, Dataset, Error, Image, OnBad};
+use crate::decode::{decode_at_least, read_file};
+use crate::{Color, Dataset, Error, Image, Limits, OnBad};
 use gabor_tensor::Rule;
+use resize::Axis;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// The largest extent that preprocessing may produce.
 const MAX_SIDE: usize = 1 << 14;
@@ -17,8 +20,12 @@ const MAX_SIDE: usize = 1 << 14;
 pub enum Filter {
     /// The nearest pixel.
     Nearest,
+    /// The mean of the pixels that an output pixel covers.
+    Box,
     /// Triangle, reach 1.
     Bilinear,
+    /// Hamming-windowed sinc, reach 1: sharper than bilinear at the same cost.
+    Hamming,
     /// Keys' cubic with a = −1/2, reach 2.
     Bicubic,
     /// Windowed sinc, reach 3.
@@ -158,7 +165,8 @@ impl Preprocessing {
         let mut scratch = Scratch::default();
         let mut pixels = 0u64;
         for k in 0..count {
-            let image = match dataset.image((k as u128 * dataset.len() as u128 / count as u128) as usize) {
+            let i = (k as u128 * dataset.len() as u128 / count as u128) as usize;
+            let image = match dataset.image_at_least(i, &|whole| self.enough(whole)) {
                 Ok(image) => image,
                 Err(e) if bad == OnBad::Fail || (k + 1 == count && pixels == 0) => return Err(e),
                 Err(_) => continue,
@@ -276,6 +284,23 @@ impl Preprocessing {
         Ok(self.prepare(image, &mut Scratch::default())?.into_owned())
     }
 
+    /// Rows and columns that are enough of a picture of `[h, w]`: twice what the resize makes of it. A large JPEG is
+    /// decoded at a quarter or an eighth of its size where that leaves so much; by the filters' own averages the result is
+    /// that of the whole picture but for a level here and there (Pillow's `reducing_gap=2` is the same rule).
+    pub fn enough(&self, [h, w]: [usize; 2]) -> [usize; 2] {
+        let to = self.resized_size(h.max(1), w.max(1));
+        [to.0.saturating_mul(2), to.1.saturating_mul(2)]
+    }
+    /// Decodes an image file in memory at a size that is [`enough`](Self::enough). Training, validation and prediction all
+    /// decode so, and therefore see the same pixels.
+    pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
+        decode_at_least(bytes, limits, |whole| self.enough(whole))
+    }
+    /// The same with the file at `path`. The error names the file.
+    pub fn decode_file(&self, path: &Path, limits: &Limits) -> Result<Image<'static>, Error> {
+        self.decode(&read_file(path, limits)?, limits).map_err(|r| Error::at(path, r))
+    }
+
     /// The size after the resize.
     fn resized_size(&self, h: usize, w: usize) -> (usize, usize) {
         match self.resize {
@@ -305,7 +330,7 @@ impl Preprocessing {
     ) -> Result<Image<'static>, Error> {
         // The fields are public, so they are checked at every use; that costs less than a row of pixels.
         self.validate()?;
-        let (h, w) = (image.height(), image.width());
+        let [h, w] = image.original();
         let to = self.resized_size(h, w);
         if to.0.saturating_mul(to.1) > MAX_SIDE * MAX_SIDE {
             return Err(fail(
@@ -313,27 +338,41 @@ impl Preprocessing {
                     .right("a less extreme aspect ratio"),
             ));
         }
-        let window = match self.crop {
-            Some([ch, cw]) if crop => {
-                let (top, left) = (centre(to.0, ch), centre(to.1, cw));
-                (top..top + ch, left..left + cw)
-            }
-            _ => (0..to.0, 0..to.1),
+        let window = |output: usize, part: Option<usize>| match part {
+            Some(part) if crop => (centre(output, part), part),
+            _ => (0, output),
         };
-        let (oh, ow) = (window.0.len(), window.1.len());
+        let [rows, columns] = image.part();
+        let axis = |input: usize, [from, extent]: [f64; 2], output: usize, part: Option<usize>| {
+            let (first, count) = window(output, part);
+            Axis { input, from, extent, output, wanted: first..first + count }
+        };
+        let rows = axis(image.height(), rows, to.0, self.crop.map(|c| c[0]));
+        let columns = axis(image.width(), columns, to.1, self.crop.map(|c| c[1]));
         let Scratch { color, pixels, resize, .. } = scratch;
         let mut out = std::mem::take(pixels);
-        let src = if image.color() == self.color {
+        // Filters treat channels alike, so what only copies channels is done to the few pixels that come out.
+        let late = image.color() == Color::Grey || self.color != Color::Grey;
+        let src = if late {
             image.data()
         } else {
             image.color_into(self.color, color);
-            color
+            &**color
         };
-        match self.color {
-            Color::Grey => resize::resize::<1>(src, (h, w), to, window, self.filter, resize, &mut out),
-            Color::Rgb | Color::Bgr => resize::resize::<3>(src, (h, w), to, window, self.filter, resize, &mut out),
+        let channels = if late { image.color() } else { self.color };
+        match channels {
+            Color::Grey => resize::resize::<1>(src, &rows, &columns, self.filter, resize, &mut out),
+            Color::Rgb | Color::Bgr => resize::resize::<3>(src, &rows, &columns, self.filter, resize, &mut out),
         }
-        Ok(Image::trusted(oh, ow, self.color, out))
+        let out = Image::trusted(rows.wanted.len(), columns.wanted.len(), channels, out);
+        if channels == self.color {
+            return Ok(out);
+        }
+        out.color_into(self.color, color);
+        let size = (out.height(), out.width());
+        *pixels = out.into_data();
+        std::mem::swap(pixels, color);
+        Ok(Image::trusted(size.0, size.1, self.color, std::mem::take(pixels)))
     }
     /// The picture of floats c × h × w as [`Preprocessing::apply`] makes them: `v · std + mean`, times the divisor, rounded.
     /// Errors: another number of floats than [`Preprocessing::input`] says.
@@ -352,8 +391,11 @@ impl Preprocessing {
         }
         Ok(Image::trusted(h, w, self.color, out))
     }
-    /// Colour mode alone, for augmentation that resizes by itself. The pixels come out of `scratch.pixels`.
-    pub(crate) fn recolored(&self, image: &Image<'_>, scratch: &mut Scratch) -> Image<'static> {
+    /// Colour mode alone, for augmentation that resizes by itself.
+    pub(crate) fn recolored(&self, image: Image<'_>, scratch: &mut Scratch) -> Image<'static> {
+        if image.color() == self.color {
+            return image.into_owned();
+        }
         let mut out = std::mem::take(&mut scratch.pixels);
         image.color_into(self.color, &mut out);
         Image::trusted(image.height(), image.width(), self.color, out)
@@ -367,16 +409,22 @@ impl Preprocessing {
                     .right("as many floats as bytes"),
             ));
         }
-        let plane = out.len() / c;
-        for channel in 0..c {
-            table.clear();
-            table.extend((0..256).map(|v| (v as f32 / self.divisor - self.mean[channel]) / self.std[channel]));
-            let table: &[f32; 256] =
-                table.as_slice().try_into().map_err(|_| fail(Rule::new("a table of 256 values")))?;
-            let bytes = pixels[channel..].iter().step_by(c);
-            for (o, &v) in out[channel * plane..][..plane].iter_mut().zip(bytes) {
-                *o = table[usize::from(v)];
+        let value = |v: usize, k: usize| (v as f32 / self.divisor - self.mean[k]) / self.std[k];
+        table.clear();
+        table.extend((0..c).flat_map(|k| (0..256).map(move |v| value(v, k))));
+        match table.as_chunks::<256>().0 {
+            [red, green, blue] => {
+                // One way through the pixels writes three planes.
+                let (r, rest) = out.split_at_mut(out.len() / 3);
+                let (g, b) = rest.split_at_mut(rest.len() / 2);
+                for (((p, r), g), b) in pixels.as_chunks::<3>().0.iter().zip(r).zip(g).zip(b) {
+                    *r = red[usize::from(p[0])];
+                    *g = green[usize::from(p[1])];
+                    *b = blue[usize::from(p[2])];
+                }
             }
+            [grey, ..] => out.iter_mut().zip(pixels).for_each(|(o, &v)| *o = grey[usize::from(v)]),
+            [] => {}
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Image files, one a sample, read when they are asked for.
 
 use super::{Dataset, out_of_range, store};
-use crate::{Error, Image, Limits, decode};
+use crate::decode::decode_at_least;
+use crate::{Error, Image, Limits};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +36,12 @@ impl Dataset for FileDataset {
         self.files.get(i).map_or_else(|| format!("[{i}]"), |f| f.display().to_string())
     }
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
+        self.image_at_least(i, &|whole| whole)
+    }
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
         let file = self.file(i)?;
         let bytes = store::read_all(file, &self.limits)?;
-        decode(&bytes, &self.limits).map_err(|r| Error::at(file, r))
+        decode_at_least(&bytes, &self.limits, enough).map_err(|r| Error::at(file, r))
     }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         store::read_all(self.file(i)?, &self.limits).map(|bytes| Some(bytes.into()))

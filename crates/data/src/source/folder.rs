@@ -8,13 +8,12 @@ use gabor_tensor::Rule;
 use std::path::{Path, PathBuf};
 
 /// File name endings that are read; the contents decide the decoder.
-const READ: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "jfif"];
+const READ: [&str; 9] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "jfif", "tif", "tiff"];
 /// Endings of images that are not read: an error, not a silent omission.
-const UNREAD: [&str; 16] = [
-    "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "j2k", "svg", "ico", "psd", "tga", "exr", "hdr", "dng", "raw",
-];
+const UNREAD: [&str; 14] =
+    ["heic", "heif", "avif", "jxl", "jp2", "j2k", "svg", "ico", "psd", "tga", "exr", "hdr", "dng", "raw"];
 /// The types that are read, for messages.
-pub(super) const IMAGES: &str = "PNG, JPEG, BMP, GIF or WebP";
+pub(super) const IMAGES: &str = "PNG, JPEG, BMP, GIF, WebP or TIFF";
 /// Folders inside a class folder are searched to this depth, which also ends a cycle of links.
 const DEPTH: usize = 8;
 

@@ -67,6 +67,12 @@ pub trait Dataset: Send + Sync {
     fn id(&self, i: usize) -> String;
     /// The pixels of sample `i`; an error if it cannot be decoded or `i` is out of range.
     fn image(&self, i: usize) -> Result<Image<'_>, Error>;
+    /// The pixels of sample `i` where not all are needed: `enough` is given the extents [h, w] and says which are. Larger
+    /// JPEGs are decoded at a fraction of their size (see [`crate::decode::decode_at_least`]).
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
+        let _ = enough;
+        self.image(i)
+    }
     /// The image file of sample `i` as it is stored, undecoded; `None` where samples are no image files. So a loader can
     /// decode to the size that it needs, and a conversion can copy without loss. An error if it cannot be read.
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {

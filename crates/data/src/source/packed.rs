@@ -2,7 +2,8 @@
 
 use super::store::Pool;
 use super::{Blocks, Dataset, out_of_range};
-use crate::{Error, Image, Limits, decode};
+use crate::decode::decode_at_least;
+use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -100,7 +101,10 @@ impl Dataset for PackedDataset {
         }
     }
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
-        decode(&self.read(i)?, &self.limits).map_err(|r: Rule| Error::new(self.id(i), r))
+        self.image_at_least(i, &|whole| whole)
+    }
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
+        decode_at_least(&self.read(i)?, &self.limits, enough).map_err(|r: Rule| Error::new(self.id(i), r))
     }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         self.read(i).map(|bytes| Some(bytes.into()))

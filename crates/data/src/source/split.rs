@@ -233,6 +233,9 @@ impl Dataset for Subset {
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
         self.base.image(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?)
     }
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
+        self.base.image_at_least(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?, enough)
+    }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         self.base.encoded(*self.indices.get(i).ok_or_else(|| out_of_range(i, self.indices.len()))?)
     }

@@ -27,10 +27,24 @@ fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
+/// While this is held, nothing else of the process is measured.
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What comes of `f`, and the bytes of memory that it took at most. Hold [`alone`].
+#[allow(dead_code, reason = "some crates damage files only")]
+pub fn peak_of<T>(f: impl FnOnce() -> T) -> (T, usize) {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let out = f();
+    (out, MEMORY.peak_usage().saturating_sub(before))
+}
+
 /// Reads the file whole, cut at many lengths, and changed at random. `others` are files of the same kind, of which parts
 /// are mixed in.
 pub fn damage(reader: &Reader, name: &str, bytes: &[u8], others: &[Vec<u8>]) {
-    let lock = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = alone();
     let started = Instant::now();
     let most = Duration::from_secs(setting("GABOR_FUZZ_SECONDS", 4).into());
     let watch = Watch { reader, name, limit: reader.free + reader.memory * bytes.len() };

@@ -1,6 +1,6 @@
 //! Elastic distortion (Simard, Steinkraus and Platt 2003): random displacements, smoothed by a Gaussian.
 
-use gabor_tensor::{Stream, rng};
+use gabor_tensor::Stream;
 
 /// A displacement in pixels for every pixel of a window.
 #[derive(Default)]
@@ -8,28 +8,38 @@ pub(super) struct Field {
     size: [usize; 2],
     dx: Vec<f32>,
     dy: Vec<f32>,
+    /// The Gaussian of standard deviation `sigma`.
     kernel: Vec<f32>,
+    sigma: f64,
     line: Vec<f32>,
     between: Vec<f32>,
 }
 
 impl Field {
-    /// Draws displacements uniform in ± 1, first along x and then along y, row by row; smooths them with a Gaussian of
+    /// Draws displacements uniform in ± 1, row by row, the one along x from the lower half of a random word and the one along
+    /// y from the upper: sixteen bits are plenty for what is smoothed. Smooths them with a Gaussian of
     /// standard deviation `sigma` (zero beyond the edges, cut at 4 σ as SciPy's `gaussian_filter` does) and multiplies by
     /// `alpha`.
     pub fn fill(&mut self, size: [usize; 2], alpha: f64, sigma: f64, s: &mut Stream) {
         self.size = size;
         let count = size[0] * size[1];
-        for d in [&mut self.dx, &mut self.dy] {
-            d.clear();
-            d.extend((0..count).map(|_| 2.0 * rng::unit_f32(s.next_u32()) - 1.0));
+        self.dx.clear();
+        self.dy.clear();
+        for _ in 0..count {
+            let word = s.next_u32();
+            let uniform = |half: u32| (half as f32 + 0.5) * (1.0 / 32768.0) - 1.0;
+            self.dx.push(uniform(word & 0xFFFF));
+            self.dy.push(uniform(word >> 16));
         }
         self.smooth(alpha, sigma);
     }
     /// Smooths and scales both displacements.
     fn smooth(&mut self, alpha: f64, sigma: f64) {
         let w = self.size[1];
-        gaussian(sigma, (4.0 * sigma + 0.5) as usize, &mut self.kernel);
+        if self.sigma != sigma {
+            gaussian(sigma, (4.0 * sigma + 0.5) as usize, &mut self.kernel);
+            self.sigma = sigma;
+        }
         for d in [&mut self.dx, &mut self.dy] {
             along_rows(d, w, &self.kernel, &mut self.line);
             along_columns(d, w, &self.kernel, &mut self.between);

@@ -66,9 +66,11 @@ pub(super) fn draw<const C: usize>(
     }
 }
 
-/// A place in fixed point.
+/// A place in fixed point, rounded to the nearest. A conversion to a whole number cuts towards zero, which is downwards once
+/// everything is positive; it is one instruction, where rounding is a call.
 fn fixed((x, y): (f64, f64)) -> (i64, i64) {
-    let one = |v: f64| if v.abs() < 1e9 { (v * ONE).round() as i64 } else { NOWHERE };
+    const ABOVE: i64 = 1 << 47;
+    let one = |v: f64| if v.abs() < 1e9 { (v * ONE + (ABOVE as f64 + 0.5)) as i64 - ABOVE } else { NOWHERE };
     (one(x), one(y))
 }
 

@@ -35,17 +35,18 @@ impl Field {
     }
     /// Smooths and scales both displacements.
     fn smooth(&mut self, alpha: f64, sigma: f64) {
-        let w = self.size[1];
+        let [h, w] = self.size;
         if self.sigma != sigma {
             gaussian(sigma, (4.0 * sigma + 0.5) as usize, &mut self.kernel);
             self.sigma = sigma;
         }
         for d in [&mut self.dx, &mut self.dy] {
-            along_rows(d, w, &self.kernel, &mut self.line);
-            along_columns(d, w, &self.kernel, &mut self.between);
-            for (out, v) in d.iter_mut().zip(&self.between) {
-                *out = v * alpha as f32;
-            }
+            self.between.clear();
+            self.between.resize(h * w, 0.0);
+            // Each pass turns the picture over, so that both go along rows.
+            smooth_rows(d, w, &self.kernel, &mut self.line, &mut self.between);
+            smooth_rows(&self.between, h, &self.kernel, &mut self.line, d);
+            d.iter_mut().for_each(|v| *v *= alpha as f32);
         }
     }
     /// The displacement at a place, bilinear between the centres of pixels, constant beyond the outermost.
@@ -97,34 +98,24 @@ pub(super) fn gaussian(sigma: f64, radius: usize, out: &mut Vec<f32>) {
     out.extend((0..=2 * radius).map(|i| (weight(i) / sum) as f32));
 }
 
-/// Convolves every row in place; zeros lie beyond its ends.
-fn along_rows(data: &mut [f32], w: usize, kernel: &[f32], line: &mut Vec<f32>) {
-    let radius = kernel.len() / 2;
-    line.clear();
-    line.resize(w + 2 * radius, 0.0);
-    for row in data.chunks_exact_mut(w) {
-        line[radius..radius + w].copy_from_slice(row);
-        row.fill(0.0);
-        // Tap by tap over the whole row: the compiler makes vectors of it, and the order of the sums is fixed.
-        for (k, &weight) in kernel.iter().enumerate() {
-            for (o, &v) in row.iter_mut().zip(&line[k..k + w]) {
-                *o += weight * v;
-            }
-        }
-    }
-}
-
-/// Convolves every column into `out`; zeros lie beyond its ends.
-fn along_columns(data: &[f32], w: usize, kernel: &[f32], out: &mut Vec<f32>) {
+/// Convolves every row of `w` numbers, zeros beyond its ends, and writes it as a column of `out`.
+fn smooth_rows(data: &[f32], w: usize, kernel: &[f32], line: &mut Vec<f32>, out: &mut [f32]) {
+    /// Sums that are kept at a time: two vectors of the smallest processors.
+    const SUMS: usize = 8;
     let (radius, h) = (kernel.len() / 2, data.len() / w);
-    out.clear();
-    out.resize(data.len(), 0.0);
-    for (y, row) in out.chunks_exact_mut(w).enumerate() {
-        let first = y.saturating_sub(radius);
-        for from in first..(y + radius + 1).min(h) {
-            let weight = kernel[from + radius - y];
-            for (o, &v) in row.iter_mut().zip(&data[from * w..][..w]) {
-                *o += weight * v;
+    line.clear();
+    line.resize(w.next_multiple_of(SUMS) + 2 * radius, 0.0);
+    for (y, row) in data.chunks_exact(w).enumerate() {
+        line[radius..radius + w].copy_from_slice(row);
+        for x in (0..w).step_by(SUMS) {
+            let mut sums = [0.0; SUMS];
+            for (values, &weight) in line[x..].windows(SUMS).zip(kernel) {
+                for (sum, &v) in sums.iter_mut().zip(values) {
+                    *sum += weight * v;
+                }
+            }
+            for (i, &sum) in sums.iter().enumerate().take(w - x) {
+                out[(x + i) * h + y] = sum;
             }
         }
     }

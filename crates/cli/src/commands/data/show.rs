@@ -4,7 +4,7 @@ use crate::arguments::Format;
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::data::Part;
+use gabor::data::{Augmentation, Operation, Part};
 use gabor::train::{Config, Setup};
 use gabor::{Show, ShowOptions};
 use std::path::{Path, PathBuf};
@@ -15,20 +15,7 @@ use std::path::{Path, PathBuf};
 /// preprocessing and augmentation; below, whole batches, with what mixup and CutMix mixed. The pixels come from the loader
 /// that a training with the same settings uses.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
-  gabor data show photos
-  gabor data show mnist augment=handwriting,elastic -o elastic.png
-  gabor data show photos --net resnet18 augment=inception mixup=0.2 cutmix=1.0 --batches 4
-  gabor data show photos augment=pipeline.toml --samples 10 --epochs 8
-  gabor data show runs/photos-resnet18-1        exactly what that run trains on
-  gabor data show photos --part val             what validation sees: nothing varies
-
-Every key of `gabor train` may follow. Without --net and input=…, pictures of one size keep it, and photographs get 224 × 224.
-
-JSON: `picture` (the file), `data`, `part`, `augment` (the pipeline with every parameter), `mixup`, `cutmix`, `preprocessing`,
-`epochs`, `samples` (`index`, `id`, `class`, `stored` as [rows, columns]), `batches` (`mixed_by`, `lambda`, `samples` of
-`index`, `class`, and `partner`, `partner_class` where they are mixed).")]
+#[command(after_help = after_help())]
 pub struct Arguments {
     /// The data (`digits` or a directory), or the directory of a run
     #[arg(value_name = "DATA | RUN")]
@@ -56,6 +43,42 @@ pub struct Arguments {
     batches: u16,
     #[command(flatten)]
     format: Format,
+}
+
+fn after_help() -> String {
+    let mut out = "\
+Examples:
+  gabor data show photos
+  gabor data show mnist augment=handwriting,elastic -o elastic.png
+  gabor data show photos --net resnet18 augment=inception mixup=0.2 cutmix=1.0 --batches 4
+  gabor data show photos augment=pipeline.toml --samples 10 --epochs 8
+  gabor data show runs/photos-resnet18-1        exactly what that run trains on
+  gabor data show photos --part val             what validation sees: nothing varies
+
+Every key of `gabor train` may follow. Without --net and input=…, pictures of one size keep it, and photographs get 224 × 224.
+
+augment=… is a preset, a .toml file of [[operation]] tables (name, p, parameters), or words with commas between:
+rotate:15 with parameters in their order or by name (elastic:sigma=5), ranges as random_resized_crop:0.25..1, @0.5 for the
+probability, -NAME to leave out, +NAME for once more, fill:128 or fill:R/G/B for the colour beyond the edges.
+
+Presets:
+"
+    .to_string();
+    for (name, what) in Augmentation::presets() {
+        out += &format!("  {name}: {what}\n");
+    }
+    out += "\nOperations:\n";
+    for page in Operation::PAGES {
+        let usually = if page.probability < 1.0 { format!("@{}", page.probability) } else { String::new() };
+        out += &format!("  {}{usually}: {}\n", page.name, page.doc.trim());
+        for (name, what, values) in page.parameters {
+            out += &format!("      {name}: {} ({values})\n", what.trim());
+        }
+    }
+    out + "\nJSON: `picture` (the file), `data`, `part`, `augment` (the pipeline with every parameter), `mixup`, `cutmix`,\n\
+        `preprocessing`, \
+        `epochs`, `samples` (`index`, `id`, `class`, `stored` as [rows, columns]), `batches` (`mixed_by`, `lambda`,\n\
+        `samples` of `index`, `class`, and `partner`, `partner_class` where they are mixed)."
 }
 
 pub fn run(a: &Arguments) -> Result<()> {

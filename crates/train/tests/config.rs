@@ -116,3 +116,23 @@ fn damaged_files_never_panic() {
         }
     }
 }
+
+/// The recipes of the documentation name keys and values that there are, and networks that can be built.
+#[test]
+fn recipes_are_sound() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let config = Config::load(Some(&path), [], &[] as &[&str]).unwrap_or_else(|e| panic!("{e}"));
+        config.validate().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let net = gabor_nets::network(&config.net, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
+        let graph = net.graph(gabor_nets::Mode::Train).unwrap();
+        let options = config.step_options().unwrap();
+        let forward = gabor_train::step::Forward::of(&net, gabor_nets::Mode::Train).unwrap();
+        gabor_train::step::step(forward, &options).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(graph.parameters().count() > 0);
+        seen += 1;
+    }
+    assert!(seen >= 3);
+}

@@ -57,6 +57,12 @@ pub const CRATES: &[Crate] = &[
     },
     Crate { folder: "hub", may_use: &[], tests_may_use: &[], may: &[Files, Network, Environment, Processes] },
     Crate { folder: "report", may_use: &[], tests_may_use: &[], may: &[] },
+    Crate {
+        folder: "explain",
+        may_use: &["tensor", "graph", "compile"],
+        tests_may_use: &["cpu", "nets", "formats"],
+        may: &[],
+    },
     Crate { folder: "testkit", may_use: &["tensor", "graph", "compile", "cpu"], tests_may_use: &[], may: &[] },
     Crate {
         folder: "bench",
@@ -66,7 +72,7 @@ pub const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "gabor",
-        may_use: &["tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report", "hub"],
+        may_use: &["tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report", "explain", "hub"],
         tests_may_use: &[],
         may: &[Files],
     },

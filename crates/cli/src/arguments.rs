@@ -1,6 +1,6 @@
 //! The command line: the list of commands and the options that several of them share.
 
-use crate::commands::{bench, compile, convert, data, eval, predict, run, summary, train};
+use crate::commands::{bench, compile, convert, data, eval, explain, predict, run, summary, train};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
@@ -32,6 +32,7 @@ pub enum Command {
     Train(train::Arguments),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
+    Explain(explain::Arguments),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
@@ -46,6 +47,7 @@ impl Command {
         match self {
             Command::Eval(a) => Some(&a.compute),
             Command::Predict(a) => Some(&a.compute),
+            Command::Explain(a) => Some(&a.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -61,6 +63,7 @@ impl Command {
             Command::Train(a) => train::run(a),
             Command::Eval(a) => eval::run(a),
             Command::Predict(a) => predict::run(a),
+            Command::Explain(a) => explain::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),

@@ -33,6 +33,7 @@
 //! | [`cpu`] | the CPU backend; how to add a kernel |
 //! | [`train`] | losses, optimisers, schedules, the loop, checkpoints |
 //! | [`formats`] | ONNX, safetensors, npy |
+//! | [`explain`] | why a network answers as it does |
 //! | [`report`] | the report of a run as one page |
 //!
 //! # Examples
@@ -53,6 +54,7 @@
 pub use gabor_compile as compile;
 pub use gabor_cpu as cpu;
 pub use gabor_data as data;
+
 pub use gabor_formats as formats;
 pub use gabor_graph as graph;
 pub use gabor_hub as hub;
@@ -66,6 +68,7 @@ mod diagram;
 mod ensemble;
 mod error;
 mod evaluate;
+pub mod explain;
 mod files;
 mod forecast;
 mod judged;
@@ -76,6 +79,7 @@ mod raw;
 mod run;
 mod show;
 
+pub use self::explain::{ExplainOptions, Explanation};
 pub use card::published_preprocessing;
 pub use diagram::diagram;
 pub use ensemble::Ensemble;

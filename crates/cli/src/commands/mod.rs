@@ -5,6 +5,7 @@ pub mod compile;
 pub mod convert;
 pub mod data;
 pub mod eval;
+pub mod explain;
 pub mod predict;
 pub mod run;
 pub mod summary;

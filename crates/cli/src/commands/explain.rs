@@ -1,0 +1,189 @@
+//! `gabor explain`: which places of a picture speak for a class.
+
+use crate::arguments::{Compute, Format, Given};
+use crate::commands::predict::preprocessing;
+use crate::failure::{Failure, Result};
+use crate::output;
+use clap::Args;
+use gabor::data::{Limits, decode_file};
+use gabor::explain::{Method, Options};
+use gabor::{ExplainOptions, Explanation};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Show which places of a picture speak for a class
+///
+/// Writes the picture and a map per method side by side. Everything speaks of the class's score before softmax.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor explain model.onnx cat.jpg
+  gabor explain model.onnx cat.jpg --method all -o cat.svg
+  gabor explain model.onnx cat.jpg --method gradcam,layercam --layer layer3.1.relu2 --class tabby
+  gabor explain model.onnx cat.jpg --method occlusion --window 24 --stride 8
+  gabor explain timm/resnet18.a1_in1k cat.jpg --npy maps
+
+Methods:
+  saliency        size of the gradient by each pixel (Simonyan et al. 2014)
+  smoothgrad      mean gradient of noisy copies (Smilkov et al. 2017)
+  guided          guided backpropagation (Springenberg et al. 2015)
+  deconv          the deconvnet's way back (Zeiler and Fergus 2014)
+  integrated      integrated gradients (Sundararajan et al. 2017)
+  gradcam         feature maps weighted by their mean gradient (Selvaraju et al. 2017)
+  layercam        feature maps weighted place by place (Jiang et al. 2021)
+  guided-gradcam  the guided gradient where Grad-CAM is warm
+  occlusion       how much the score falls where the picture is covered
+
+JSON: `file`, `class`, `index`, `probability`, `score`, `picture` (the file written), `methods`: a list of `method`, `layer`,
+`height`, `width`, `smallest`, `largest`, `dead` (nothing was found), `gap` (integrated gradients: what the parts are off the whole),
+`npy` (the map as a file, with --npy).")]
+pub struct Arguments {
+    /// The model (.onnx, weights with --net, or a name of the hub), then the picture; the picture alone with --weights
+    #[arg(required = true, value_name = "MODEL | IMAGE", num_args = 1..=2)]
+    files: Vec<String>,
+    /// Methods with commas between, or `all`
+    #[arg(long, value_name = "NAMES", default_value = "gradcam")]
+    method: String,
+    /// The class to explain, by name or number (default: the most probable one)
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// The layer of gradcam, layercam and guided-gradcam (default: the last feature map)
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+    /// Noisy copies of smoothgrad
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    samples: usize,
+    /// Deviation of smoothgrad's noise, as a part of the picture's range
+    #[arg(long, value_name = "PART", default_value_t = 0.15)]
+    noise: f64,
+    /// Points on the way of integrated gradients
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    steps: usize,
+    /// Side of occlusion's window in pixels (default: an eighth of the picture)
+    #[arg(long, value_name = "PIXELS")]
+    window: Option<usize>,
+    /// Step of occlusion's window (default: half the window)
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
+    /// Seed of smoothgrad's noise
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Where the picture goes
+    #[arg(short, long, value_name = "FILE.svg", default_value = "explain.svg")]
+    output: PathBuf,
+    /// Also write every map (and the values per channel) as DIR/METHOD.npy
+    #[arg(long, value_name = "DIR")]
+    npy: Option<PathBuf>,
+    /// Preprocessing instead of the model's: `imagenet` or a JSON file
+    #[arg(long, value_name = "HOW")]
+    preprocessing: Option<String>,
+    #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
+    pub compute: Compute,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let (model, image) = match (a.files.as_slice(), &a.given.weights) {
+        ([model, image], None) => (Some(model.as_str()), Path::new(image)),
+        ([image], Some(_)) => (None, Path::new(image)),
+        ([_], None) => return Err(Failure::Usage("no picture; right would be: gabor explain MODEL IMAGE".into())),
+        _ => return Err(Failure::Usage("a model beside --weights; right would be: one of them".into())),
+    };
+    if a.output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")) {
+        let text =
+            format!("--output {}: the picture is an SVG file; right would be: a name in .svg", a.output.display());
+        return Err(Failure::Usage(text));
+    }
+    let methods = methods(&a.method)?;
+    let square = |side: Option<usize>| side.map(|s| [s, s]);
+    let options = Options {
+        layer: a.layer.clone(),
+        samples: a.samples,
+        noise: a.noise,
+        steps: a.steps,
+        window: square(a.window),
+        stride: square(a.stride),
+        seed: a.seed,
+        ..Default::default()
+    };
+    let (model, name) = a.given.open(model)?;
+    let mut model = model.on(a.compute.backend()?);
+    if let Some(how) = &a.preprocessing {
+        model = model.with_preprocessing(preprocessing(how)?);
+    }
+    let picture = decode_file(image, &Limits::default()).map_err(gabor::Error::from)?;
+    let asked = ExplainOptions { methods, class: a.class.clone(), options };
+    let found = model.explain(&picture, &asked).map_err(|e| e.inside(&name))?;
+    let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
+    gabor::write_aside(&a.output, found.sheet(&title).to_svg().as_bytes())?;
+    let files = match &a.npy {
+        Some(directory) => write_maps(&found, directory)?,
+        None => Vec::new(),
+    };
+    if a.format.json {
+        return output::json(&to_json(&found, image, &a.output, &files));
+    }
+    let dead = found.found.iter().filter(|f| f.is_empty()).map(|f| f.method.name()).collect::<Vec<_>>();
+    if !dead.is_empty() {
+        output::note(&format!("{}: nothing found; the score does not depend on the picture this way", dead.join(", ")));
+    }
+    let text =
+        format!("{} with {:.2} %\n{}\n", output::bold(&found.class), found.probability * 100.0, a.output.display());
+    output::text(&text)
+}
+
+fn methods(text: &str) -> Result<Vec<Method>> {
+    if text == "all" {
+        return Ok(Vec::new());
+    }
+    let names = || Method::ALL.iter().map(|m| m.0).collect::<Vec<_>>().join(", ");
+    let one = |word: &str| {
+        let found = Method::ALL.iter().find(|m| m.0 == word.trim()).map(|m| m.1);
+        found.ok_or_else(|| {
+            Failure::Usage(format!("--method {word}: there is no such method; right would be: {}, or all", names()))
+        })
+    };
+    text.split(',').map(one).collect()
+}
+
+/// The maps as `.npy` files; their names in the order of the methods.
+fn write_maps(found: &Explanation, directory: &Path) -> Result<Vec<String>> {
+    let failed = |e: std::io::Error| Failure::Failed(format!("{}: cannot be made: {e}", directory.display()));
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut names = Vec::new();
+    let write = |name: String, shape: &[usize], values: &[f32]| -> Result<String> {
+        let tensor = gabor::tensor::Tensor::f32(shape, values.to_vec()).map_err(|r| Failure::Failed(r.to_string()))?;
+        let path = directory.join(name);
+        gabor::write_aside(&path, &gabor::formats::npy::write(&tensor))?;
+        Ok(path.display().to_string())
+    };
+    for a in &found.found {
+        names.push(write(format!("{}.npy", a.method.name()), &[a.height, a.width], &a.map)?);
+        if let Some(v) = &a.values {
+            let shape = [v.len() / a.map.len().max(1), a.height, a.width];
+            write(format!("{}.channels.npy", a.method.name()), &shape, v)?;
+        }
+    }
+    Ok(names)
+}
+
+fn to_json(found: &Explanation, image: &Path, picture: &Path, files: &[String]) -> Value {
+    let methods: Vec<Value> = (found.found.iter().enumerate())
+        .map(|(i, a)| {
+            let ends = a.map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+            json!({
+                "method": a.method.name(), "layer": a.layer, "height": a.height, "width": a.width, "smallest": ends.0,
+                "largest": ends.1, "dead": a.is_empty(), "gap": a.gap, "npy": files.get(i),
+            })
+        })
+        .collect();
+    let first = found.found.first();
+    json!({
+        "file": image.display().to_string(), "class": found.class, "index": first.map(|a| a.class),
+        "probability": found.probability, "score": first.map(|a| a.score), "picture": picture.display().to_string(),
+        "methods": methods,
+    })
+}

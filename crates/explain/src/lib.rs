@@ -1,0 +1,19 @@
+//! Seeing inside a network: what it has learned and why it answers as it does.
+//!
+//! Nothing hooks into execution. An explanation is another graph: the network's own with more outputs, or with gradients by
+//! other rules (guided backpropagation, the deconvnet), compiled and run like any other. So it works on every network that
+//! is a graph, at the speed of the backend.
+//!
+//! Begin reading at [`Subject`], a network with its weights as this crate looks at it, then [`attribution`].
+#![forbid(unsafe_code)]
+
+pub mod attribution;
+mod backward;
+mod extract;
+mod patch;
+mod subject;
+
+pub use attribution::{Attribution, Method, Options, attribute};
+pub use backward::Backpropagation;
+pub use gabor_compile::{Error, Result};
+pub use subject::{Layer, Subject};

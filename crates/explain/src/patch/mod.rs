@@ -1,0 +1,265 @@
+//! The scores of pictures that differ from one picture in a small window each, by computing only what changes.
+//!
+//! A window changes a rectangle of the next feature map, and that one a larger rectangle of the one after. As long as
+//! rectangles are small, a layer runs on crops: the picture's own feature map with the changed rectangle laid over it. Where
+//! they have grown, or a layer mixes all places, whole maps go on. The result is that of computing everything, up to
+//! the rounding of sums.
+
+mod plan;
+
+use crate::extract::Extract;
+use crate::{Error, Result, Subject};
+use gabor_compile::Executable;
+use gabor_graph::ValueId;
+use gabor_graph::ops::{AvgPool, Conv, MaxPool};
+use gabor_tensor::{ConvGeometry, Padding, Rule, Tensor, WindowOptions};
+use plan::{Plan, Reach, Stage};
+
+pub(crate) use plan::Window;
+
+/// A feature map of the picture itself.
+struct Base {
+    value: ValueId,
+    channels: usize,
+    plane: [usize; 2],
+    numbers: Vec<f32>,
+}
+
+/// A compiled stage.
+struct Compiled {
+    stage: Stage,
+    run: Box<dyn Executable>,
+    /// Rows and columns of the crops that it reads.
+    crop: [usize; 2],
+}
+
+/// Computes scores of changed pictures.
+pub(crate) struct Patches {
+    plan: Plan,
+    stages: Vec<Compiled>,
+    rest: Box<dyn Executable>,
+    bases: Vec<Base>,
+    classes: usize,
+    batch: usize,
+}
+
+/// Name of a stage's result.
+const OUT: &str = "y";
+
+impl Patches {
+    /// For windows of the picture `image` `[1, c, h, w]`, `batch` at once. With `whole`, everything is computed for each
+    /// window.
+    ///
+    /// # Errors
+    /// A picture of another shape.
+    pub(crate) fn new(
+        subject: &Subject,
+        image: &Tensor,
+        windows: &[Window],
+        batch: usize,
+        whole: bool,
+    ) -> Result<Self> {
+        let batch = batch.min(windows.len()).max(1);
+        let plan = if whole { Plan::whole(subject, windows) } else { Plan::cheapest(subject, windows) };
+        let needed = plan.values();
+        let numbers = subject.values(image, &needed)?;
+        let bases = needed.iter().zip(numbers).map(|(&value, t)| {
+            let shape = subject.extents(value);
+            let numbers = t.as_f32().map_err(|r| Error::new("feature map", r))?.to_vec();
+            Ok(Base { value, channels: shape[0], plane: [shape[1], shape[2]], numbers })
+        });
+        let bases = bases.collect::<Result<Vec<_>>>()?;
+        let stages = plan.stages.iter().map(|s| compile(subject, &plan, s)).collect::<Result<Vec<_>>>()?;
+        let mut rest = Extract::new(subject.graph());
+        for &v in &plan.frontier {
+            rest.give(v, &format!("map{}", v.0), &subject.extents(v))?;
+        }
+        let scores = rest.value(subject.scores())?;
+        rest.graph.output("scores", scores);
+        let rest = subject.compile(rest.graph)?;
+        Ok(Patches { plan, stages, rest, bases, classes: subject.classes(), batch })
+    }
+    /// The part of the work of computing everything that is done, as estimated.
+    #[cfg(test)]
+    pub(crate) fn share(&self) -> f64 {
+        self.plan.share
+    }
+    /// For every window the score of `class` where the window's places have the values of `cover` `[c, h, w]`.
+    pub(crate) fn scores(&mut self, cover: &[f32], class: usize) -> Result<Vec<f32>> {
+        let count = self.plan.windows.len();
+        let mut out = Vec::with_capacity(count);
+        for first in (0..count).step_by(self.batch) {
+            // The last batch is filled up with its last window, so that one plan serves all.
+            let which: Vec<usize> = (first..first + self.batch).map(|i| i.min(count - 1)).collect();
+            let image = self.covered(cover, &which);
+            for i in 0..self.stages.len() {
+                let inputs = self.stages[i].stage.inputs.clone();
+                let crops: Vec<(String, Tensor)> = inputs
+                    .iter()
+                    .map(|&v| Ok((format!("crop{}", v.0), self.crop(i, v, &which, &image)?)))
+                    .collect::<Result<_>>()?;
+                let list: Vec<(&str, &Tensor)> = crops.iter().map(|(n, t)| (n.as_str(), t)).collect();
+                self.stages[i].run.run(0, self.batch, &list)?;
+            }
+            let maps: Vec<(String, Tensor)> = (self.plan.frontier.iter())
+                .map(|&v| Ok((format!("map{}", v.0), self.map(v, &which, &image)?)))
+                .collect::<Result<_>>()?;
+            let list: Vec<(&str, &Tensor)> = maps.iter().map(|(n, t)| (n.as_str(), t)).collect();
+            self.rest.run(0, self.batch, &list)?;
+            let scores = self.rest.output("scores")?.as_f32()?;
+            let new = self.batch.min(count - first);
+            out.extend(scores.chunks_exact(self.classes).take(new).map(|row| row[class]));
+        }
+        Ok(out)
+    }
+    fn base(&self, v: ValueId) -> &Base {
+        // The plan lists every value that it reads, so this is always found; the first stands in for none.
+        self.bases.iter().find(|b| b.value == v).unwrap_or(&self.bases[0])
+    }
+    /// The pictures' changed rectangles: covered where the window lies, the picture's own elsewhere.
+    fn covered(&self, cover: &[f32], which: &[usize]) -> Vec<f32> {
+        let images = self.plan.images;
+        let (base, reach) = (self.base(images), self.plan.reach(images));
+        let [h, w] = base.plane;
+        let mut out = Vec::with_capacity(which.len() * base.channels * reach.area());
+        for &i in which {
+            let ([oy, ox], window) = (reach.origins[i], &self.plan.windows[i]);
+            for c in 0..base.channels {
+                for y in oy..oy + reach.size[0] {
+                    for x in ox..ox + reach.size[1] {
+                        let at = (c * h + y) * w + x;
+                        out.push(if window.holds(y, x) { cover[at] } else { base.numbers[at] });
+                    }
+                }
+            }
+        }
+        out
+    }
+    /// The changed rectangles of a value in the present batch.
+    fn patch<'a>(&'a self, v: ValueId, image: &'a [f32]) -> Result<&'a [f32]> {
+        if v == self.plan.images {
+            return Ok(image);
+        }
+        match self.stages.iter().find(|s| s.stage.output == v) {
+            Some(s) => s.run.output(OUT)?.as_f32(),
+            None => Err(Error::new("patches", Rule::new(format!("value {} has no rectangle", v.0)))),
+        }
+    }
+    /// What stage `i` reads of value `v`: crops of the picture's map with the changed rectangles laid over.
+    fn crop(&self, i: usize, v: ValueId, which: &[usize], image: &[f32]) -> Result<Tensor> {
+        let s = &self.stages[i];
+        let (output, base) = (self.plan.reach(s.stage.output), self.base(v));
+        let corner = |w: usize| {
+            let [y, x] = output.origins[w];
+            s.stage.first([y, x])
+        };
+        self.laid(v, base, s.crop, which, corner, s.stage.fill, image)
+    }
+    /// Whole maps of value `v`, one per window.
+    fn map(&self, v: ValueId, which: &[usize], image: &[f32]) -> Result<Tensor> {
+        let base = self.base(v);
+        self.laid(v, base, base.plane, which, |_| [0, 0], 0.0, image)
+    }
+    #[allow(clippy::too_many_arguments)]
+    fn laid(
+        &self,
+        v: ValueId,
+        base: &Base,
+        [ch, cw]: [usize; 2],
+        which: &[usize],
+        corner: impl Fn(usize) -> [isize; 2],
+        fill: f32,
+        image: &[f32],
+    ) -> Result<Tensor> {
+        let (reach, patch) = (self.plan.reach(v), self.patch(v, image)?);
+        let ([h, w], [ph, pw]) = (base.plane, reach.size);
+        let mut out = vec![fill; which.len() * base.channels * ch * cw];
+        for (j, &window) in which.iter().enumerate() {
+            let ([y0, x0], [py, px]) = (corner(window), reach.origins[window]);
+            for c in 0..base.channels {
+                let to = &mut out[(j * base.channels + c) * ch * cw..][..ch * cw];
+                overlay(to, [ch, cw], [y0, x0], &base.numbers[c * h * w..][..h * w], [h, w], [0, 0]);
+                let from = &patch[(j * base.channels + c) * ph * pw..][..ph * pw];
+                overlay(to, [ch, cw], [y0, x0], from, [ph, pw], [py as isize, px as isize]);
+            }
+        }
+        Tensor::f32(&[which.len(), base.channels, ch, cw], out).map_err(|r| Error::new("patches", r))
+    }
+}
+
+/// Copies what two rectangles have in common; corners are in one system of coordinates.
+fn overlay(
+    to: &mut [f32],
+    [th, tw]: [usize; 2],
+    [ty, tx]: [isize; 2],
+    from: &[f32],
+    [fh, fw]: [usize; 2],
+    [fy, fx]: [isize; 2],
+) {
+    let (top, bottom) = (ty.max(fy), (ty + th as isize).min(fy + fh as isize));
+    let (left, right) = (tx.max(fx), (tx + tw as isize).min(fx + fw as isize));
+    if left >= right {
+        return;
+    }
+    let length = (right - left) as usize;
+    for y in top..bottom {
+        let (a, b) = ((y - ty) as usize * tw + (left - tx) as usize, (y - fy) as usize * fw + (left - fx) as usize);
+        to[a..a + length].copy_from_slice(&from[b..b + length]);
+    }
+}
+
+/// The graph of a stage on crops.
+fn compile(subject: &Subject, plan: &Plan, stage: &Stage) -> Result<Compiled> {
+    let graph = subject.graph();
+    let mut e = Extract::new(graph);
+    let crop = stage.crop(plan.reach(stage.output));
+    let mut inputs = Vec::new();
+    for &v in &stage.inputs {
+        let channels = subject.extents(v)[0];
+        inputs.push(e.give(v, &format!("crop{}", v.0), &[channels, crop[0], crop[1]])?);
+    }
+    let first = graph.node(stage.nodes[0]);
+    if let Some(axes) = &stage.axes {
+        let options = WindowOptions {
+            kernel_size: axes.iter().map(|a| a.kernel).collect(),
+            stride: axes.iter().map(|a| a.stride).collect(),
+            dilation: axes.iter().map(|a| a.dilation).collect(),
+            padding: Padding::Valid,
+            ceil_mode: false,
+        };
+        let place = |r: Rule| Error::new(&first.name, r);
+        e.graph.scope(first.name.clone());
+        let y = if let Some(conv) = first.op::<Conv>() {
+            let g = &conv.geometry;
+            let weight = g.weight_shape();
+            let geometry =
+                ConvGeometry::new(weight[1] * g.groups, &crop, &weight, g.groups, &options).map_err(place)?;
+            let w = e.value(first.inputs[1])?;
+            e.graph.add_one(Conv { geometry }, &[inputs[0], w])?
+        } else {
+            let window = options.resolve(&crop).map_err(place)?;
+            match first.op::<AvgPool>() {
+                Some(pool) => e.graph.add_one(AvgPool { window, divisor: pool.divisor }, &inputs[..1])?,
+                None => e.graph.add_node(MaxPool { window }, &inputs[..1])?[0],
+            }
+        };
+        e.set(first.outputs[0], y);
+    } else {
+        e.node(&first.clone())?;
+    }
+    for &id in &stage.nodes[1..] {
+        e.node(&graph.node(id).clone())?;
+    }
+    let y = e.value(stage.output)?;
+    e.graph.output(OUT, y);
+    Ok(Compiled { stage: stage.clone(), run: subject.compile(e.graph)?, crop })
+}
+
+impl Reach {
+    fn area(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@
 
 mod augment;
 mod batch;
+mod convert;
 pub mod decode;
 mod error;
 mod image;
@@ -29,6 +30,7 @@ mod views;
 
 pub use augment::{Augmentation, Operation, OperationPage, Step, Style, Targets};
 pub use batch::{Batch, Epoch, Loader, LoaderOptions, Mix, Mixing, OnBad};
+pub use convert::{ConvertOptions, Converted, Target, convert};
 pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};

@@ -3,7 +3,7 @@
 use crate::config::{Amount, Auto, Config, InputSize, normalization, resolve_augmentation};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
-use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, Mixing, OpenOptions, Preprocessing, Splits};
+use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits};
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl Setup {
             return Err(Error::new("key `net`", rule.right(format!("{classes} logits"))));
         }
         let [c, h, w] = pictures_to_classes(&network)?;
-        let mut preprocessing = Preprocessing::for_dataset(&*train, [c, h, w])?;
+        let mut preprocessing = Preprocessing::for_dataset_with(&*train, [c, h, w], on_bad(&config))?;
         let how = config.normalize.0.get_or_insert_with(|| "data".into());
         if let Some((mean, std)) = normalization(how).flatten() {
             if mean.len() != c {
@@ -128,6 +128,7 @@ impl Setup {
             augmentation: self.augmentation.clone(),
             mixing: Mixing { mixup: self.config.mixup, cutmix: self.config.cutmix },
             drop_last: self.drops_last_sample()?,
+            bad: on_bad(&self.config),
             ..Default::default()
         };
         Ok(Loader::new(self.splits.train()?.clone(), self.preprocessing.clone(), options)?)
@@ -153,11 +154,23 @@ impl Setup {
     /// # Errors
     /// An empty part.
     pub fn evaluation_loader(&self, dataset: Arc<dyn Dataset>) -> Result<Loader> {
-        Ok(Loader::evaluation(dataset, self.preprocessing.clone(), self.part(), self.workers())?)
+        let options = LoaderOptions {
+            batch_size: self.part(),
+            workers: self.workers(),
+            shuffle: false,
+            bad: on_bad(&self.config),
+            ..Default::default()
+        };
+        Ok(Loader::new(dataset, self.preprocessing.clone(), options)?)
     }
     fn workers(&self) -> usize {
         self.config.workers.0.unwrap_or(1)
     }
+}
+
+/// What the key `bad` says.
+fn on_bad(config: &Config) -> OnBad {
+    if config.bad == "skip" { OnBad::Skip } else { OnBad::Fail }
 }
 
 /// The extents `[c, h, w]` of a network that takes pictures and gives a score for each class.

@@ -18,7 +18,7 @@ struct Version {
     /// Label bytes of a record; the last one counts.
     labels: usize,
     /// What the names of files begin with.
-    files: [(&'static str, Part); 2],
+    files: &'static [(&'static str, Part)],
     /// The file of class names, and what they are without it.
     names: &'static str,
 }
@@ -26,13 +26,13 @@ struct Version {
 const TEN: Version = Version {
     kind: "CIFAR-10 binary",
     labels: 1,
-    files: [("data_batch", Part::Train), ("test_batch", Part::Test)],
+    files: &[("data_batch", Part::Train), ("val_batch", Part::Validation), ("test_batch", Part::Test)],
     names: "batches.meta.txt",
 };
 const HUNDRED: Version = Version {
     kind: "CIFAR-100 binary",
     labels: 2,
-    files: [("train", Part::Train), ("test", Part::Test)],
+    files: &[("train", Part::Train), ("test", Part::Test)],
     names: "fine_label_names.txt",
 };
 
@@ -64,7 +64,7 @@ pub(super) fn open(_dir: &Path, entries: &[Entry], options: &OpenOptions) -> Res
         None => version.default_names(),
     };
     let mut parts = Parts::new(version.kind);
-    for (prefix, part) in version.files {
+    for &(prefix, part) in version.files {
         let mut set = empty(&classes);
         let files = find_all(entries, |n| version.owns(n, prefix));
         for e in &files {

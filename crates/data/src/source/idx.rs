@@ -12,6 +12,7 @@ const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
 /// The parts as they are called in file names.
 const TRAIN: &[&str] = &["train"];
+const VALIDATION: &[&str] = &["val", "valid", "validation"];
 const TEST: &[&str] = &["t10k", "test"];
 
 fn named(name: &str, parts: &[&str], what: &str) -> bool {
@@ -20,9 +21,10 @@ fn named(name: &str, parts: &[&str], what: &str) -> bool {
 
 /// Whether the directory holds IDX files.
 pub(super) fn is(entries: &[Entry]) -> bool {
-    entries
-        .iter()
-        .any(|e| !e.is_dir && [TRAIN, TEST].iter().any(|p| named(&e.name, p, "images") || named(&e.name, p, "labels")))
+    entries.iter().any(|e| {
+        !e.is_dir
+            && [TRAIN, VALIDATION, TEST].iter().any(|p| named(&e.name, p, "images") || named(&e.name, p, "labels"))
+    })
 }
 
 /// Opens the pairs of files that are there; a lone training pair is split by the options.
@@ -30,9 +32,10 @@ pub(super) fn open(dir: &Path, entries: &[Entry], options: &OpenOptions) -> Resu
     let names = class_names(entries, &options.limits)?;
     let train = pair(dir, entries, TRAIN, options, names.clone())?;
     let names = train.as_ref().map(|t| t.classes.clone()).or(names);
+    let validation = pair(dir, entries, VALIDATION, options, names.clone())?;
     let test = pair(dir, entries, TEST, options, names)?;
     let mut parts = Parts::new("IDX");
-    for (part, set) in [(Part::Train, train), (Part::Test, test)] {
+    for (part, set) in [(Part::Train, train), (Part::Validation, validation), (Part::Test, test)] {
         if let Some(set) = set {
             parts.put(part, set);
         }

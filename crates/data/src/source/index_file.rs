@@ -11,23 +11,21 @@ use super::tar::Found;
 use super::{OpenOptions, store};
 use crate::Error;
 use gabor_tensor::Rule;
-#[cfg(test)]
 use std::fmt::Write;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-/// The file's name.
-pub(super) const NAME: &str = "shards.idx";
 const FIRST_LINE: &str = "gabor-shards 1";
 
-#[cfg(test)]
 /// The text of an index, built shard by shard.
-pub(super) struct Builder {
+pub(crate) struct Builder {
     text: String,
 }
 
-#[cfg(test)]
 impl Builder {
+    /// The file's name.
+    pub const NAME: &str = "shards.idx";
+
     pub fn new() -> Self {
         Builder { text: format!("{FIRST_LINE}\n") }
     }
@@ -52,7 +50,7 @@ pub(super) fn load(
     shards: &[(PathBuf, Part)],
     options: &OpenOptions,
 ) -> Result<Option<Vec<Vec<Found>>>, Error> {
-    let file = entries.iter().find(|e| !e.is_dir && e.name == NAME);
+    let file = entries.iter().find(|e| !e.is_dir && e.name == Builder::NAME);
     let Some(file) = file.filter(|_| store::is_url(dir)) else { return Ok(None) };
     let contents = Contents::open(&file.path, &options.limits)?.into_reader();
     let mut wanted = Vec::new();

@@ -131,12 +131,18 @@ pub(crate) fn out_of_range(i: usize, len: usize) -> Error {
     )
 }
 
+/// Height and width of CIFAR's images.
+pub(crate) const CIFAR_SIDE: usize = cifar::SIDE;
+pub(crate) use index_file::Builder as IndexBuilder;
+pub(crate) use tar::Found as IndexedSample;
+
 /// How [`open`] reads a directory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpenOptions {
     /// Bounds checked before unpacking.
     pub limits: Limits,
-    /// The part of every class that becomes the test set where the directory has only one part (default 0.2).
+    /// The part of every class that becomes the test set where the directory has only one part (default 0.2; 0 leaves it
+    /// whole).
     pub test_fraction: f64,
     /// Seed of that split (default 0): its own, so that a directory is split alike under every seed of training.
     pub seed: u64,

@@ -14,7 +14,7 @@ const BLOCK: u64 = 8 << 20;
 
 /// Where a sample's image lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Index of the file.
     pub file: u32,
     /// Bytes of the image.

@@ -78,7 +78,9 @@ impl Parts {
     pub fn finish(self, options: &OpenOptions) -> Result<Splits, Error> {
         let [train, validation, test] = self.parts;
         let mut out = Splits { kind: self.kind, train, validation, test, notes: self.notes };
-        if let (Some(all), None, None) = (&out.train, &out.validation, &out.test) {
+        if let (Some(all), None, None) = (&out.train, &out.validation, &out.test)
+            && options.test_fraction > 0.0
+        {
             let count = all.len();
             let (kept, held) = split(all.clone(), options.test_fraction, options.seed)?;
             out.notes.push(format!("no test part: {} of {count} samples held out as the test part", held.len()));

@@ -154,6 +154,8 @@ keys! {
     mixup: f64 = 0.0, "a number from 0 (off) to 100; 0.2 is usual", |v| within(*v, 0.0, 100.0);
     /// CutMix: the same for boxes that are cut out of one image into another.
     cutmix: f64 = 0.0, "a number from 0 (off) to 100; 1 is usual", |v| within(*v, 0.0, 100.0);
+    /// What to do about images that cannot be read: fail, or skip (leave them out, tell of each once and count them).
+    bad: String = "fail".into(), "fail or skip", |v| v == "fail" || v == "skip";
     /// Part of the training set that is held out to choose by, where the data has no validation part.
     val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
     /// Averages of the weights over the steps, which are evaluated, kept and exported in place of the weights themselves.

@@ -25,6 +25,10 @@ pub fn run_evaluation(
     while let Some(batch) = epoch.next() {
         let batch = batch?;
         let n = batch.indices.len();
+        // All of a batch may be left out as unreadable.
+        if n == 0 {
+            continue;
+        }
         executable.run(entry, n, &[(images, &batch.images), (LABELS, &batch.labels)])?;
         let scores = executable.output("logits")?.as_f32()?;
         let losses = executable.output("loss")?.as_f32()?;

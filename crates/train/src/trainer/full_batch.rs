@@ -55,9 +55,14 @@ impl Objective<'_> {
         // Always the same order and the same dropout, so that it is one function.
         self.inputs.set_key(0, 0);
         let mut batches = self.loader.epoch(0, 0);
+        let mut read = 0;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             let n = batch.indices.len();
+            if n == 0 {
+                continue;
+            }
+            read += n;
             self.inputs.set_share(n as f64 / samples);
             self.executable.run(self.entry, n, &self.inputs.list(&batch, true, false))?;
             let loss = f64::from(self.executable.output("loss")?.scalar()?);
@@ -65,12 +70,14 @@ impl Objective<'_> {
             self.tally.add_batch(self.executable.output("logits")?.as_f32()?, labels, loss);
             batches.recycle(batch);
         }
+        // The shares are those of all samples; some may be left out as unreadable.
+        let whole = samples / read.max(1) as f64;
         let (mut at, mut pull) = (0, 0.0);
         for p in self.parameters {
             let sum = self.executable.read(&p.sum)?;
             let decay = if p.decays { self.decay } else { 0.0 };
             for &g in sum.as_f32().map_err(|r| Error::new(&p.sum, r))? {
-                gradient[at] = f64::from(g) + decay * x[at];
+                gradient[at] = whole * f64::from(g) + decay * x[at];
                 pull += 0.5 * decay * x[at] * x[at];
                 at += 1;
             }
@@ -176,6 +183,7 @@ impl Run<'_> {
                 gradient_norm: norm,
                 images_per_second: samples as f64 / began.elapsed().as_secs_f64().max(1e-9),
             })?;
+            self.count_bad("training", &loader)?;
             let stop = self.epoch_ended(began)?;
             if stop.is_some() {
                 return Ok(stop);

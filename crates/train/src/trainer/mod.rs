@@ -5,6 +5,7 @@
 //! reached, or `stop` is set. Batches, order, augmentation and dropout are functions of (seed, epoch, sample) and of the
 //! step alone, so a run that was killed and goes on ends with the same bits as one that was not.
 
+mod bad;
 mod begin;
 mod diagnose;
 mod evaluate;
@@ -138,6 +139,8 @@ pub fn train(setup: &Setup, backend: &dyn Backend, options: RunOptions<'_>, sink
 /// A run under way.
 struct Run<'a> {
     setup: &'a Setup,
+    /// Places of samples that could not be read and have been told of.
+    bad: BTreeSet<String>,
     backend: &'a dyn Backend,
     step_options: StepOptions,
     forward: Forward,
@@ -243,6 +246,7 @@ impl<'a> Run<'a> {
         };
         let mut run = Run {
             setup,
+            bad: BTreeSet::new(),
             backend,
             step_options,
             forward,
@@ -317,6 +321,7 @@ impl<'a> Run<'a> {
                 self.save_last()?;
                 return Ok(Some(stop));
             }
+            self.count_bad("training", &loader)?;
             let stop = self.epoch_ended(began)?;
             if stop.is_some() {
                 return Ok(stop);
@@ -331,7 +336,9 @@ impl<'a> Run<'a> {
             Some(data) => {
                 let loader = self.setup.evaluation_loader(data)?;
                 let entry = Entry::Evaluate.of(&self.program)?;
-                Some(run_evaluation(&mut *self.executable, entry, IMAGES, &loader, 0)?.tally())
+                let tally = run_evaluation(&mut *self.executable, entry, IMAGES, &loader, 0)?.tally();
+                self.count_bad("validation", &loader)?;
+                Some(tally)
             }
             None => None,
         };
@@ -447,6 +454,7 @@ impl<'a> Run<'a> {
             let loader = self.setup.evaluation_loader(data.clone())?;
             let entry = Entry::Evaluate.of(&self.program)?;
             let found = run_evaluation(&mut *self.executable, entry, IMAGES, &loader, MISTAKES)?.finish(name);
+            self.count_bad(name, &loader)?;
             self.emit(&Event::Evaluated { evaluation: found.clone() })?;
             evaluation = Some(found);
         }

@@ -6,6 +6,7 @@ use crate::step::{LABELS, OWN_SHARE, PARTNERS, PULL, SHARE, decay_at};
 use crate::{Error, Event, Result};
 use gabor_data::{Batch, Loader};
 use gabor_tensor::{Data, Rule, Tensor};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,7 @@ impl Run<'_> {
         let mut inputs = Inputs::new(&*self.step_options.optimiser, has_key, ema.is_some());
         let mut batches = loader.epoch(self.state.epoch as u32, (self.state.step_in_epoch * parts) as usize);
         let (mut reported, mut since) = (Instant::now(), 0u64);
+        let mut waiting = VecDeque::new();
         while self.state.step_in_epoch < self.steps_per_epoch {
             if self.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
                 return Ok(Some(Stop::Interrupted));
@@ -101,22 +103,30 @@ impl Run<'_> {
                 inputs.set_pull(1.0 - decay_at(decay, self.state.step));
             }
             let done = self.state.step_in_epoch as usize * batch;
-            let count = batch.min(samples - done);
-            let (mut loss, mut seen) = (0.0, 0);
-            let mut part = 0;
-            while seen < count {
+            let wanted = batch.min(samples - done);
+            // All parts come first: their shares depend on how many samples can be read.
+            let (mut count, mut seen) = (0, 0);
+            while seen < wanted {
                 let images = match batches.next() {
                     Some(images) => images?,
                     None => {
                         return Err(Error::new("loader", Rule::new(format!("the epoch ended after {done} samples"))));
                     }
                 };
+                self.report_bad(&images.bad)?;
+                seen += images.indices.len() + images.bad.len();
+                count += images.indices.len();
+                if !images.indices.is_empty() {
+                    waiting.push_back(images);
+                }
+            }
+            let (mut loss, mut part) = (0.0, 0);
+            while let Some(images) = waiting.pop_front() {
                 let n = images.indices.len();
-                seen += n;
                 let share = n as f64 / count as f64;
                 inputs.set_share(share);
                 inputs.set_key(seed, self.state.step * parts + part);
-                let last = seen == count;
+                let last = waiting.is_empty();
                 let entry = if last { whole } else { partial };
                 self.executable.run(entry, n, &inputs.list(&images, parts > 1, last))?;
                 let part_loss = f64::from(self.executable.output("loss")?.scalar()?);
@@ -142,7 +152,8 @@ impl Run<'_> {
             self.state.step_in_epoch += 1;
             since += count as u64;
             let elapsed = reported.elapsed();
-            if elapsed >= REPORT || self.state.step_in_epoch == self.steps_per_epoch {
+            // A step none of whose samples could be read has no numbers.
+            if count > 0 && (elapsed >= REPORT || self.state.step_in_epoch == self.steps_per_epoch) {
                 let event = Event::Step {
                     epoch: self.state.epoch,
                     step: self.state.step,

@@ -1,11 +1,12 @@
 //! `gabor data`: data sets before a training.
 
+pub mod convert;
 pub mod show;
 
 use crate::failure::Result;
 use clap::Subcommand;
 
-/// Look at data sets
+/// Look at data sets, and convert them
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct Arguments {
@@ -16,10 +17,12 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Show(show::Arguments),
+    Convert(convert::Arguments),
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
     match &a.command {
         Command::Show(a) => show::run(a),
+        Command::Convert(a) => convert::run(a),
     }
 }

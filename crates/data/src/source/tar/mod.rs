@@ -37,12 +37,19 @@ pub(super) fn open_files(path: &Path, options: &OpenOptions) -> Result<Splits, E
 
 /// A sample found in a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub place: Place,
     /// The image's path inside.
     pub name: String,
     /// The label as it is written.
     pub label: Option<String>,
+}
+
+impl Found {
+    /// A sample that has just been written.
+    pub fn new(offset: u64, length: u32, label: &str, name: &str) -> Self {
+        Found { place: Place { file: 0, offset, length }, name: name.into(), label: Some(label.into()) }
+    }
 }
 
 fn read(

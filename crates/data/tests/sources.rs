@@ -64,7 +64,7 @@ fn paths_of_a_manifest_are_looked_at_once_and_a_part_is_held_out() {
     assert_eq!(s.notes, ["no test part: 2 of 10 samples held out as the test part"]);
     std::fs::write(d.join("list.csv"), "nowhere/a.png,1\nb.png,0\n").unwrap();
     let e = read(&d.join("list.csv")).unwrap_err();
-    assert!(e.contains("nowhere/a.png: the first image of the manifest: cannot be read"), "{e}");
+    assert!(e.contains("nowhere/a.png (the first image of the manifest): cannot be read"), "{e}");
     assert!(e.contains("right would be: paths relative to the manifest's folder, or absolute ones"), "{e}");
     assert!(read(&image("rgb.png")).unwrap_err().contains("a data set is a directory; given: a file"));
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Names of manifests in a directory, without their endings, beside the names of parts.
 const NAMES: [&str; 5] = ["manifest", "labels", "metadata", "data", "index"];
+/// Images that are looked for before a manifest is taken for one of another place.
+const LOOK: usize = 20;
 /// Names that a header may give to its columns, in lower case.
 const PATH: [&str; 10] =
     ["path", "file", "filename", "file_name", "file_path", "filepath", "image", "image_path", "img", "img_path"];
@@ -92,12 +94,14 @@ fn read(files: &[(&Path, Option<Part>)], names: Option<Vec<String>>, options: &O
             set.files.push(std::mem::take(&mut row.file));
             set.labels.push(of_text[row.label as usize]);
         }
-        if let Some(first) = set.files.first() {
-            // One look, so that paths relative to another folder are not found out a sample at a time.
-            store::File::open(first).map_err(|e| {
-                let rule = Rule::new(format!("the first image of the manifest: {}", e.rule()));
-                Error::new(e.place(), rule.given("").right("paths relative to the manifest's folder, or absolute ones"))
-            })?;
+        if !set.files.is_empty() {
+            // One look, so that paths relative to another folder are not found out a sample at a time. One file that is
+            // missing is another matter, of whoever reads it.
+            let mut missing = set.files.iter().take(LOOK).map(|f| store::File::open(f).err());
+            if let Some(Some(e)) = missing.next().filter(|first| first.is_some() && missing.all(|m| m.is_some())) {
+                let rule = e.rule().clone().right("paths relative to the manifest's folder, or absolute ones");
+                return Err(Error::new(format!("{} (the first image of the manifest)", e.place()), rule));
+            }
             parts.put(part, set);
         }
     }

@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Settings, and at most one configuration file
     #[arg(value_name = "CONFIG.toml | KEY=VALUE")]
     words: Vec<String>,
-    /// The data: `digits` or a directory (MNIST, CIFAR-10, or a folder per class)
+    /// The data: `digits`, a directory (a folder per class, MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv)
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     /// The network: a name of the zoo, a description, or a .toml file that describes it

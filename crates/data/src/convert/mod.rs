@@ -241,6 +241,7 @@ fn ending(format: Format) -> &'static str {
         Format::Bmp => "bmp",
         Format::Gif => "gif",
         Format::Webp => "webp",
+        Format::Tiff => "tif",
     }
 }
 

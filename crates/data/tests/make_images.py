@@ -187,3 +187,13 @@ with open("images/expected.txt", "w") as out:
         if "exif" in options or 274 in options.get("tiffinfo", {}):
             want = ImageOps.exif_transpose(back).convert("RGB")
         print(name, tolerance, want.mode, want.height, want.width, want.tobytes().hex(), file=out)
+
+# Photographs' extents with little in them: for decoding at a fraction of the size. Odd on purpose.
+os.makedirs("large", exist_ok=True)
+small = Image.frombytes("RGB", (W, H), bytes((x * 37 + y * 91 + c * 53) % 256 for y in range(H) for x in range(W) for c in range(3)))
+large = small.resize((601, 451), Image.Resampling.BICUBIC)
+large.save("large/photo.jpg", quality=60)
+large.save("large/turned.jpg", quality=60, exif=exif)
+large.save("large/progressive.jpg", quality=60, progressive=True)
+large.convert("L").save("large/grey.jpg", quality=60)
+large.convert("CMYK").save("large/cmyk.jpg", quality=5)

@@ -1,4 +1,4 @@
-//! JPEG: whole by `zune-jpeg`, at a quarter or an eighth of its size by `jpeg-decoder`; here the checks around them.
+//! JPEG: whole by `zune-jpeg`, at a quarter of its size by `jpeg-decoder`; here the checks around them.
 
 use super::{Format, damaged, exif, from_channels};
 use crate::image::Reduction;
@@ -15,6 +15,8 @@ pub(super) struct Frame {
     pub height: usize,
     pub width: usize,
     components: u8,
+    /// Pixels along an axis that one sample of the coarsest component stands for.
+    coarse: usize,
     /// Bits a sample.
     precision: u8,
     /// Where the first scan begins.
@@ -48,12 +50,13 @@ pub(super) fn decode(
 }
 
 impl Frame {
-    /// The largest reduction that leaves `wanted` rows and columns; 1 where reducing saves nothing. Halving does not:
-    /// `jpeg-decoder` takes as long for a half as `zune-jpeg` for the whole.
+    /// The reduction that leaves `wanted` rows and columns, in every component: `jpeg-decoder` reduces colours that
+    /// are stored at half the size once more. 1 where reducing saves nothing. Halving does not: `jpeg-decoder` takes as
+    /// long for a half as `zune-jpeg` for the whole, and as long for an eighth as for a quarter.
     fn reduction(&self, [h, w]: [usize; 2]) -> usize {
-        let enough = |by: &usize| self.height / by >= h && self.width / by >= w;
+        let enough = |by: usize| self.height / (by * self.coarse) >= h && self.width / (by * self.coarse) >= w;
         let simple = matches!(self.components, 1 | 3) && self.precision == 8;
-        if simple { [8, 4].into_iter().find(enough).unwrap_or(1) } else { 1 }
+        if simple && enough(4) { 4 } else { 1 }
     }
 }
 
@@ -89,7 +92,7 @@ fn reduced(bytes: &[u8], frame: &Frame, by: usize) -> Result<Image<'static>, Rul
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_color_transform(transform);
     let (h, w) = (frame.height.div_ceil(by), frame.width.div_ceil(by));
-    // Both fit: they are at most an eighth of 16 bits.
+    // Both fit: they are at most a quarter of 16 bits.
     let size = decoder.scale(w as u16, h as u16).map_err(fail)?;
     decoder.set_max_decoding_buffer_size(h * w * 4);
     if (usize::from(size.1), usize::from(size.0)) != (h, w) {
@@ -123,7 +126,7 @@ fn segment(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 /// Reads the segments before the first scan.
 pub(super) fn frame(bytes: &[u8]) -> Result<Frame, Rule> {
     let fail = |e: &str| damaged(Format::Jpeg, e);
-    let (mut at, mut found, mut orientation): (_, Option<(usize, usize, u8, u8)>, _) = (2, None, 1);
+    let (mut at, mut found, mut orientation): (_, Option<Frame>, _) = (2, None, 1);
     while let Some((start, m)) = marker(bytes, at) {
         match m {
             0xd8 => {
@@ -134,23 +137,34 @@ pub(super) fn frame(bytes: &[u8]) -> Result<Frame, Rule> {
             _ => {}
         }
         let (body, end) = segment(bytes, start).ok_or_else(|| fail("a segment is cut short"))?;
-        match (m, body, found) {
+        match (m, body, &mut found) {
             (
                 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf,
-                [precision, h1, h0, w1, w0, components, ..],
+                [precision, h1, h0, w1, w0, components, parts @ ..],
                 None,
             ) => {
                 let extent = |hi: u8, lo: u8| usize::from(hi) << 8 | usize::from(lo);
-                found = Some((extent(*h1, *h0), extent(*w1, *w0), *components, *precision));
+                let sampling = || parts.as_chunks::<3>().0.iter().map(|p| [p[1] >> 4, p[1] & 15].map(usize::from));
+                let most = sampling().fold([1, 1], |m, s| [m[0].max(s[0]), m[1].max(s[1])]);
+                let coarse = sampling().flat_map(|s| [0, 1].map(|i| most[i].div_ceil(s[i].max(1)))).max();
+                found = Some(Frame {
+                    height: extent(*h1, *h0),
+                    width: extent(*w1, *w0),
+                    components: *components,
+                    coarse: coarse.unwrap_or(1),
+                    precision: *precision,
+                    scan: 0,
+                    orientation: 1,
+                });
             }
             (0xc0..=0xc3, _, Some(_)) => return Err(fail("two frame headers")),
             (0xe1, body, _) if body.starts_with(b"Exif\0\0") && orientation == 1 => {
                 orientation = exif::orientation(body)
             }
-            (0xda, _, Some((height, width, components, precision))) => {
-                return Ok(Frame { height, width, components, precision, scan: end, orientation });
+            (0xda, _, _) => {
+                let frame = found.ok_or_else(|| fail("a scan without a frame header"))?;
+                return Ok(Frame { scan: end, orientation, ..frame });
             }
-            (0xda, _, None) => return Err(fail("a scan without a frame header")),
             _ => {}
         }
         at = end;

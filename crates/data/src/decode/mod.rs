@@ -89,7 +89,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image<'static>, Rule> {
 /// Decodes an image file held in memory to a size that is enough, which is cheaper for large JPEGs.
 ///
 /// `want` is given the upright extents `[h, w]` that the header declares and answers with those that are needed. The
-/// image has at least those, and [`Image::original`] tells the whole ones; it is whole unless a quarter or an eighth of
+/// image has at least those, and [`Image::original`] tells the whole ones; it is whole unless a quarter of
 /// a JPEG is enough. A reduced picture differs by little from the whole one reduced by averages.
 pub fn decode_at_least(
     bytes: &[u8],

@@ -285,8 +285,8 @@ impl Preprocessing {
     }
 
     /// Rows and columns that are enough of a picture of `[h, w]`: twice what the resize makes of it. A large JPEG is
-    /// decoded at a quarter or an eighth of its size where that leaves so much; by the filters' own averages the result is
-    /// that of the whole picture but for a level here and there (Pillow's `reducing_gap=2` is the same rule).
+    /// decoded at a quarter of its size where that leaves so much in every component; the result differs from
+    /// that of the whole picture by about a level on average (Pillow's `reducing_gap=2` is the same rule).
     pub fn enough(&self, [h, w]: [usize; 2]) -> [usize; 2] {
         let to = self.resized_size(h.max(1), w.max(1));
         [to.0.saturating_mul(2), to.1.saturating_mul(2)]

@@ -150,7 +150,8 @@ impl ViewDataset {
         {
             return Ok(found.clone());
         }
-        let made = self.preprocessing.views(&self.inner.image(i)?, self.views);
+        let image = self.inner.image_at_least(i, &|whole| self.preprocessing.enough(whole))?;
+        let made = self.preprocessing.views(&image, self.views);
         let made = made.map_err(|e| Error::new(format!("{}: {}", self.inner.id(i), e.place()), e.rule().clone()))?;
         let made = Arc::new(made);
         if let Ok(mut recent) = self.recent.lock() {

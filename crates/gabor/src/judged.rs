@@ -143,7 +143,7 @@ fn reliability(name: &str, c: &Calibration) -> Reliability {
 /// A sample as the network saw it, and what it made of it.
 fn picture(s: &SampleScore, e: &Evaluation, data: &dyn Dataset, p: &Preprocessing) -> Result<Option<Mistake>> {
     let class = |i: usize| e.classes.get(i).map_or_else(|| i.to_string(), |c| c.class.clone());
-    let seen = p.prepared(&data.image(s.index)?)?;
+    let seen = p.prepared(&data.image_at_least(s.index, &|whole| p.enough(whole))?)?;
     Ok(as_people_see_it(&seen).map(|picture| Mistake {
         picture,
         id: s.id.clone(),

@@ -1,6 +1,6 @@
 //! The command line: the list of commands and the options that several of them share.
 
-use crate::commands::{bench, compile, convert, data, eval, explain, predict, run, summary, train};
+use crate::commands::{bench, compile, convert, data, eval, explain, lr_find, predict, run, summary, train};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
@@ -30,6 +30,7 @@ Begin with:
 #[derive(Subcommand)]
 pub enum Command {
     Train(train::Arguments),
+    LrFind(lr_find::Arguments),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
@@ -51,7 +52,7 @@ impl Command {
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
-            Command::Train(_) | Command::Summary(_) | Command::Convert(_) | Command::Data(_) => None,
+use crate::commands::{bench, compile, convert, data, eval, lr_find, predict, run, summary, train};
         }
     }
     pub fn run(&self) -> Result<()> {
@@ -61,6 +62,7 @@ impl Command {
     fn work(&self) -> Result<()> {
         match self {
             Command::Train(a) => train::run(a),
+            Command::LrFind(a) => lr_find::run(a),
             Command::Eval(a) => eval::run(a),
             Command::Predict(a) => predict::run(a),
             Command::Explain(a) => explain::run(a),

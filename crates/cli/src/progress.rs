@@ -51,6 +51,10 @@ impl Progress {
         let rate = if rate < 10.0 { format!("{rate:.1}") } else { count(rate as u64) };
         self.line(step, &format!("{text}  {rate} images/s"));
     }
+    /// Draws the line with words alone.
+    pub fn draw_text(&mut self, step: u64, text: &str) {
+        self.line(step, text);
+    }
     /// Draws the line of a download; `done` in bytes.
     pub fn draw_bytes(&mut self, done: u64, file: &str) {
         let rate = done.saturating_sub(self.first) as f64 / self.begun.elapsed().as_secs_f64().max(1e-3);

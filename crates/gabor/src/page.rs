@@ -38,9 +38,9 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
     r.seen = seen(setup)?;
     let parameters = summary(model.graph()).parameters;
     r.figures.push(Figure::new("parameters", count(parameters), bytes(parameters * 4)));
-    let steps = format!("{} steps of {}", count(outcome.state.step), setup.config.batch);
+    let steps = format!("{} steps of {}", count(outcome.state.step), setup.config.batch_size());
     r.figures.push(Figure::new("epochs", outcome.state.epoch.to_string(), steps));
-    let images = outcome.state.step as f64 * setup.config.batch as f64;
+    let images = outcome.state.step as f64 * setup.config.batch_size() as f64;
     let rate = if outcome.state.seconds > 0.0 { images / outcome.state.seconds } else { 0.0 };
     let rate = format!("{} images/s", count(rate as u64));
     r.figures.push(Figure::new("time", duration(outcome.state.seconds), rate));

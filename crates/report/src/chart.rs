@@ -211,7 +211,7 @@ fn widened((low, high): (f64, f64)) -> (f64, f64) {
 }
 
 /// Round numbers in a range, at most `most`; whole numbers only if asked for.
-fn linear_ticks(low: f64, high: f64, most: usize, whole: bool) -> Vec<f64> {
+pub(crate) fn linear_ticks(low: f64, high: f64, most: usize, whole: bool) -> Vec<f64> {
     let rough = (high - low) / most as f64;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|s| s * power).find(|&s| s >= rough * 0.999).unwrap_or(rough);
@@ -224,7 +224,7 @@ fn linear_ticks(low: f64, high: f64, most: usize, whole: bool) -> Vec<f64> {
 }
 
 /// A number in at most five significant digits, small ones with a power of ten.
-fn short(v: f64) -> String {
+pub(crate) fn short(v: f64) -> String {
     if v == 0.0 {
         return "0".into();
     }

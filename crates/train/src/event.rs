@@ -43,6 +43,18 @@ pub enum Event {
         /// The resolved configuration.
         config: BTreeMap<String, String>,
     },
+    /// What the run will take, as far as it can be known before its first step.
+    Forecast {
+        /// Bytes of memory of the process, by the plans.
+        memory: u64,
+        /// Bytes that may still be used: of the machine, of the control group, or of the key `memory`; none where nothing
+        /// says.
+        free: Option<u64>,
+        /// Seconds of a training step; none where the machine was not measured. Wrong by a factor of two at times.
+        step_seconds: Option<f64>,
+        /// Seconds of what is left of the run, as roughly.
+        seconds: Option<f64>,
+    },
     /// A step is done. Sent about ten times a second at most, and for the last step of an epoch.
     Step {
         /// The epoch, from 0.

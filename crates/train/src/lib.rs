@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod event;
 pub mod loss;
+mod memory;
 pub mod metrics;
 pub mod optimiser;
 mod pattern;
@@ -23,7 +24,7 @@ mod whiten;
 
 pub use calibration::{Calibration, Calibrator, Scores};
 pub use checkpoint::{Checkpoints, RunLock};
-pub use config::{Amount, Auto, Config, InputSize, Key, Pipeline, Setting, Span, parse_augmentation};
+pub use config::{Amount, Auto, Bytes, Config, InputSize, Key, Pipeline, Setting, Span, parse_augmentation};
 pub use error::{Error, Result};
 pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;
@@ -31,4 +32,7 @@ pub use metrics::{ClassMetrics, Evaluation, Evaluator, SampleScore, Tally, Verdi
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
 pub use setup::{Setup, open_data};
 pub use sink::{Jsonl, TensorBoard};
-pub use trainer::{Outcome, RunOptions, Stop, evaluate, run_evaluation, train, write_weights};
+pub use trainer::{
+    Outcome, Pace, RangeCurve, RangePoint, RangeTest, RunOptions, Stop, evaluate, range_test, run_evaluation, train,
+    write_weights,
+};

@@ -40,6 +40,17 @@ pub enum Kind {
         /// Where it ends, relative to η₀.
         floor: f64,
     },
+    /// Half a cosine from η₀ to `floor`·η₀ over `first` epochs, then again over `mult` times as many, and so on (SGDR,
+    /// Loshchilov and Hutter 2017): `cosine-restarts:10`, `cosine-restarts:10:2`, `cosine-restarts:10:2:0.01`. Runs of 1, 3,
+    /// 7, 15 … times `first` end at the floor where `mult` is 2.
+    CosineRestarts {
+        /// Epochs up to the first restart.
+        first: usize,
+        /// Factor from one cycle's length to the next's.
+        mult: usize,
+        /// Where each cycle ends, relative to η₀.
+        floor: f64,
+    },
     /// Up from η₀/25 to η₀ and down to η₀/250,000, both along half a cosine (Smith and Topin 2018, PyTorch's numbers;
     /// the momentum stays): `one-cycle`, `one-cycle:0.3`.
     OneCycle {
@@ -87,6 +98,7 @@ const FORMS: &[&str] = &[
     "exponential:FACTOR",
     "inverse-sqrt",
     "cosine[:FLOOR]",
+    "cosine-restarts:EPOCHS[:FACTOR[:FLOOR]]",
     "one-cycle[:RISE]",
     "plateau[:PATIENCE[:FACTOR]]",
 ];
@@ -171,6 +183,15 @@ impl std::str::FromStr for Schedule {
             "exponential" => Kind::Exponential { gamma: args.number("factor", None, 1e-9, 10.0)? },
             "inverse-sqrt" => Kind::InverseSqrt,
             "cosine" => Kind::Cosine { floor: args.number("floor", Some(0.0), 0.0, 1.0)? },
+            "cosine-restarts" => {
+                let first = args.count("number of epochs", None)?;
+                let mult = args.count("factor of the cycles' lengths", Some(1.0))?;
+                if first == 0 || mult == 0 {
+                    let rule = Rule::new(format!("cycles of {first} epochs, then {mult} times as many, in `{text}`"));
+                    return Err(rule.right("1 or more of both"));
+                }
+                Kind::CosineRestarts { first, mult, floor: args.number("floor", Some(0.0), 0.0, 1.0)? }
+            }
             "one-cycle" => Kind::OneCycle { rise: args.number("rising part", Some(0.3), 0.0, 1.0)? },
             "plateau" => Kind::Plateau {
                 patience: args.count("patience", Some(10.0))?,
@@ -202,6 +223,10 @@ impl fmt::Display for Schedule {
             Kind::InverseSqrt => f.write_str("inverse-sqrt"),
             Kind::Cosine { floor: 0.0 } => f.write_str("cosine"),
             Kind::Cosine { floor } => write!(f, "cosine:{floor}"),
+            Kind::CosineRestarts { first, mult, floor } => {
+                write!(f, "cosine-restarts:{first}:{mult}")?;
+                if *floor > 0.0 { write!(f, ":{floor}") } else { Ok(()) }
+            }
             Kind::OneCycle { rise } => write!(f, "one-cycle:{rise}"),
             Kind::Plateau { patience, factor } => write!(f, "plateau:{patience}:{factor}"),
         }
@@ -258,6 +283,10 @@ impl Rate {
             Kind::Exponential { gamma } => libm::pow(*gamma, epoch as f64),
             Kind::InverseSqrt => 1.0 / ((t + 1) as f64).sqrt(),
             Kind::Cosine { floor } => anneal(1.0, *floor, t as f64 / total as f64),
+            Kind::CosineRestarts { first, mult, floor } => {
+                let (at, length) = cycle(t, *first as u64 * self.steps_per_epoch, *mult as u64);
+                anneal(1.0, *floor, at as f64 / length as f64)
+            }
             Kind::OneCycle { rise } => one_cycle(*rise, t as f64, total as f64),
             Kind::Plateau { .. } => self.plateau.factor,
         };
@@ -278,6 +307,19 @@ impl Rate {
         (p.waited, p.factor) = (0, p.factor * factor);
         true
     }
+}
+
+/// Where step `t` stands in its cycle, and the cycle's length.
+fn cycle(t: u64, first: u64, mult: u64) -> (u64, u64) {
+    let (mut at, mut length) = (t, first.max(1));
+    if mult == 1 {
+        return (at % length, length);
+    }
+    while at >= length {
+        at -= length;
+        length = length.saturating_mul(mult);
+    }
+    (at, length)
 }
 
 /// Half a cosine from `from` at 0 to `to` at 1.
@@ -337,7 +379,15 @@ mod tests {
 
     #[test]
     fn text_goes_round_and_errors_say_what_is_right() {
-        for text in ["constant", "step:30:0.1", "milestones:30,60:0.2", "exponential:0.95", "inverse-sqrt", "cosine"] {
+        for text in [
+            "constant",
+            "step:30:0.1",
+            "milestones:30,60:0.2",
+            "exponential:0.95",
+            "inverse-sqrt",
+            "cosine",
+            "cosine-restarts:5:2:0.1",
+        ] {
             assert_eq!(text.parse::<Schedule>().unwrap().to_string(), text);
         }
         for (text, part) in [
@@ -347,6 +397,10 @@ mod tests {
             ("step:x", "no number"),
             ("cosine:2", "between 0 and 1"),
             ("cosine:0.1:3", "left over"),
+            ("cosine-restarts", "lacks its number of epochs"),
+            ("cosine-restarts:0", "1 or more of both"),
+            ("cosine_restarts:5", "`cosine-restarts`"),
+            ("onecycle", "`one-cycle`"),
             ("milestones:5,3", "increasing"),
             ("warm:5+cosine", "warmup:EPOCHS+KIND"),
             ("plateau:1.5", "whole number"),

@@ -6,6 +6,7 @@ pub mod convert;
 pub mod data;
 pub mod eval;
 pub mod explain;
+pub mod lr_find;
 pub mod predict;
 pub mod run;
 pub mod summary;

@@ -156,7 +156,7 @@ fn time_text(f: &Forecast) -> String {
 }
 
 /// Seconds in at most three digits.
-fn moment(seconds: f64) -> String {
+pub fn moment(seconds: f64) -> String {
     match seconds {
         s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
         s if s < 0.01 => format!("{:.1} ms", s * 1e3),

@@ -2,12 +2,16 @@
 
 use crate::arguments::{Format, Network, backend, holds_no_weights, misnamed};
 use crate::commands::eval;
+use crate::commands::summary::moment;
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
-use gabor::report::{count, duration, percent};
-use gabor::train::{Config, Event, FnSink, RunOptions, Setup, Stop};
+use gabor::cpu::{CpuBackend, Isa, Peak};
+use gabor::nets::summary;
+use gabor::report::{bytes, count, duration, percent};
+use gabor::tensor::Weights;
+use gabor::train::{Config, Event, FnSink, Pace, RunOptions, Setup, Stop};
 use gabor::{Finished, train_run};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +23,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Args)]
 #[command(after_help = after_help())]
 pub struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Go on with the run in this directory
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "net", "out", "weights"])]
+    resume: Option<PathBuf>,
+    /// The run directory (default: runs/DATA-NET-NUMBER)
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// What a training is made of; other commands that train read it too.
+#[derive(Args)]
+pub struct Settings {
     /// Settings, and at most one configuration file
     #[arg(value_name = "CONFIG.toml | KEY=VALUE")]
     words: Vec<String>,
@@ -31,19 +50,11 @@ pub struct Arguments {
     /// Weights to begin with (fine-tuning): .safetensors, .pth, .onnx, …, or a name of the hub, which says the network too
     #[arg(long, value_name = "FILE | NAME")]
     weights: Option<String>,
-    /// Go on with the run in this directory
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "net", "out", "weights"])]
-    resume: Option<PathBuf>,
-    /// The run directory (default: runs/DATA-NET-NUMBER)
-    #[arg(long, value_name = "DIR")]
-    out: Option<String>,
     /// Threads that compute (default: all cores); results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
     #[command(flatten)]
     network: Network,
-    #[command(flatten)]
-    format: Format,
 }
 
 fn after_help() -> String {
@@ -55,6 +66,7 @@ Examples:
   gabor train --net net.toml --data photos
   gabor train --data photos --net resnet18 --weights resnet18.pth freeze=conv1*,layer1* lr_factors=layer*:0.1
   gabor train --data photos --weights timm/resnet18.a1_in1k
+  gabor train --data photos --net resnet18 ema=true label_smoothing=0.1 schedule=one-cycle grad_accum=4 clip=1.0 max_time=8h
   gabor train mine.toml batch=128
   gabor train --resume runs/digits-lenet5-1 epochs=100
 
@@ -69,14 +81,62 @@ Settings come from a TOML file, then from the environment (GABOR_EPOCHS=3), then
 }
 
 /// Set by the first Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
+pub static STOP: AtomicBool = AtomicBool::new(false);
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let mut config = configuration(a)?;
+    let config = configuration(&a.settings, a.resume.as_deref(), a.out.as_ref())?;
     // Before the data are read, which may take a while.
-    stop_on_signals()?;
+    stop_on_signals("saving and stopping after this step; once more to abort")?;
+    let Prepared { setup, weights } = prepare(&a.settings, config, a.resume.is_some())?;
+    let backend = backend(setup.config.threads.0)?;
+    let directory = match &a.resume {
+        Some(run) => run.clone(),
+        None => gabor::resolve_directory(&setup, Path::new("runs"))?,
+    };
+    let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
+    let options = RunOptions {
+        directory: Some(directory.clone()),
+        resume: a.resume.is_some(),
+        stop: Some(&STOP),
+        weights,
+        pace: pace(&setup, &backend)?,
+        ..Default::default()
+    };
+    let result = train_run(&setup, backend, options, &mut FnSink(|e: &Event| printer.event(e)));
+    printer.clear();
+    let finished = result?;
+    if !a.format.json {
+        output::text(&farewell(&setup, &finished, &directory))?;
+    }
+    Ok(())
+}
+
+/// Floating-point operations of a training below which nobody asks how long it will take.
+const SHORT: f64 = 2e12;
+
+/// The forecast of time of a training that takes a while, with the machine's peak measured now.
+fn pace(setup: &Setup, backend: &CpuBackend) -> Result<Option<Pace>> {
+    let graph = setup.network.graph(gabor::nets::Mode::Infer)?;
+    let table = summary(&graph);
+    let samples = setup.epoch_samples()? * setup.config.epochs.0.unwrap_or(1);
+    if SHORT > 3.0 * table.flops as f64 * samples as f64 {
+        return Ok(None);
+    }
+    let peak = Peak::measure(backend.threads(), Isa::best());
+    let f = gabor::forecast(&graph, &table, setup.config.batch_size(), backend, peak)?;
+    Ok(Some(Pace { training: f.training, inference: f.inference }))
+}
+
+/// What is trained, and the weights that it begins with.
+pub struct Prepared {
+    pub setup: Setup,
+    pub weights: Option<Weights>,
+}
+
+/// Opens data, network and weights; notes on weights are printed.
+pub fn prepare(a: &Settings, mut config: Config, resumes: bool) -> Result<Prepared> {
     let pretrained = match &config.weights {
-        Some(source) if a.resume.is_none() => Some(a.network.load(source)?),
+        Some(source) if !resumes => Some(a.network.load(source)?),
         _ => None,
     };
     if let Some(p) = &pretrained {
@@ -104,36 +164,14 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
         return Err(Failure::Usage(misnamed(&config.net).unwrap_or_default()));
     }
-    let setup = Setup::new(&config)?;
-    let backend = backend(config.threads.0)?;
-    let directory = match &a.resume {
-        Some(run) => run.clone(),
-        None => gabor::resolve_directory(&setup, Path::new("runs"))?,
-    };
-    let weights = match &pretrained {
-        Some(p) => {
-            let matched = p.begin(&setup.network)?;
-            matched.notes.iter().for_each(|n| output::note(n));
-            Some(matched.weights)
-        }
-        None => None,
-    };
-    drop(pretrained);
-    let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
-    let options = RunOptions {
-        directory: Some(directory.clone()),
-        resume: a.resume.is_some(),
-        stop: Some(&STOP),
-        weights,
-        ..Default::default()
-    };
-    let result = train_run(&setup, backend, options, &mut FnSink(|e: &Event| printer.event(e)));
-    printer.clear();
-    let finished = result?;
-    if !a.format.json {
-        output::text(&farewell(&setup, &finished, &directory))?;
+    let mut setup = Setup::new(&config)?;
+    let Some(pretrained) = pretrained else { return Ok(Prepared { setup, weights: None }) };
+    let matched = pretrained.begin(&setup.network)?;
+    matched.notes.iter().for_each(|n| output::note(n));
+    if matched.head.is_none() {
+        setup.keep_head(&config);
     }
-    Ok(())
+    Ok(Prepared { setup, weights: Some(matched.weights) })
 }
 
 /// Whether a `.toml` file is a network and no configuration: it has layers, or classes beside its notation.
@@ -145,12 +183,13 @@ fn describes_layers(text: &str) -> bool {
 /// Variables that the project's own tests read, under the prefix of settings.
 const NOT_SETTINGS: &[&str] = &["GABOR_PYTHON", "GABOR_ZOO", "GABOR_FUZZ_CASES", "GABOR_FUZZ_SECONDS"];
 
-fn configuration(a: &Arguments) -> Result<Config> {
+/// The configuration of these words, of the run that is resumed, and of the environment.
+pub fn configuration(a: &Settings, resume: Option<&Path>, out: Option<&String>) -> Result<Config> {
     let (files, mut words): (Vec<&String>, Vec<String>) = (
         a.words.iter().filter(|w| !w.contains('=') && w.ends_with(".toml")).collect(),
         a.words.iter().filter(|w| w.contains('=') || !w.ends_with(".toml")).cloned().collect(),
     );
-    let file = match (files.as_slice(), &a.resume) {
+    let file = match (files.as_slice(), resume) {
         ([], None) => None,
         ([file], None) => Some(PathBuf::from(file)),
         ([], Some(run)) => Some(run.join("config.toml")),
@@ -164,7 +203,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
             )));
         }
     };
-    if let Some(run) = a.resume.as_ref().filter(|r| !r.join("config.toml").is_file()) {
+    if let Some(run) = resume.filter(|r| !r.join("config.toml").is_file()) {
         return Err(Failure::Failed(format!(
             "{}: there is no run in this directory; right would be: the directory of a run that was begun",
             run.display()
@@ -174,7 +213,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
         ("data", a.data.clone()),
         ("net", a.net.clone()),
         ("weights", a.weights.clone()),
-        ("run", a.out.clone()),
+        ("run", out.cloned()),
         ("threads", a.threads.map(|t| t.to_string())),
     ];
     for (key, value) in flags.iter().filter_map(|(k, v)| Some((k, v.as_ref()?))) {
@@ -193,7 +232,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
         return Err(Failure::Usage(format!("{word}: a network's name; right would be: --net {word}")));
     }
     if let Some(file) = &file
-        && a.resume.is_none()
+        && resume.is_none()
         && gabor::read_limited(file, 1 << 20).is_ok_and(|b| describes_layers(&String::from_utf8_lossy(&b)))
     {
         let file = file.display();
@@ -207,7 +246,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
 }
 
 /// Whether the user says what network to train.
-fn named_network(a: &Arguments) -> Result<bool> {
+fn named_network(a: &Settings) -> Result<bool> {
     let says =
         |text: &str| text.trim_start().strip_prefix("net").is_some_and(|rest| rest.trim_start().starts_with('='));
     if a.net.is_some() || a.words.iter().any(|w| says(w)) || std::env::var_os("GABOR_NET").is_some() {
@@ -218,14 +257,14 @@ fn named_network(a: &Arguments) -> Result<bool> {
     Ok(String::from_utf8_lossy(&bytes).lines().any(says))
 }
 
-/// The first signal asks the loop to save and stop, the second ends the process at once.
-fn stop_on_signals() -> Result<()> {
-    let handler = || {
+/// The first signal asks the loop to stop, with these words; the second ends the process at once.
+pub fn stop_on_signals(words: &'static str) -> Result<()> {
+    let handler = move || {
         if STOP.swap(true, Ordering::SeqCst) {
             // 128 + SIGINT, as shells report it.
             std::process::exit(130);
         }
-        output::note("saving and stopping after this step; once more to abort");
+        output::note(words);
     };
     ctrlc::set_handler(handler).map_err(|e| Failure::Failed(format!("signals: cannot be handled: {e}")))
 }
@@ -291,10 +330,22 @@ impl Printer {
                 if *resumed_from > 0 {
                     text += &format!("going on after step {}\n", count(*resumed_from));
                 }
-                text += "\nepoch   training loss  accuracy   validation loss  accuracy        lr     time\n";
                 self.epochs = *epochs;
                 self.progress = Some(Progress::new(*resumed_from, epochs * steps_per_epoch).with_lines());
                 self.print(&text);
+            }
+            Event::Forecast { memory, free, step_seconds, seconds } => {
+                let left = free.map_or(String::new(), |f| format!(" ({} left)", bytes(f)));
+                let time = match (step_seconds, seconds) {
+                    (Some(step), Some(all)) => format!(
+                        "; time about {}, {} a step: a forecast that may be off by a factor of two",
+                        duration(*all),
+                        moment(*step)
+                    ),
+                    _ => String::new(),
+                };
+                let table = "epoch   training loss  accuracy   validation loss  accuracy        lr     time";
+                self.print(&format!("memory about {}{left}{time}\n\n{table}\n", bytes(*memory)));
             }
             Event::Step { epoch, step, loss, top1, lr, images_per_second, .. } => {
                 let text = format!(
@@ -369,6 +420,7 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
     let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
     let settings = match outcome.stopped {
         Some(Stop::MaxSteps) => "max_steps=none".to_string(),
+        Some(Stop::MaxTime) => "max_time=none".to_string(),
         _ => format!("epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)),
     };
     let gabor = own_name();

@@ -8,7 +8,7 @@ mod setting;
 
 pub(crate) use augment::resolve_augmentation;
 pub use augment::{Pipeline, parse_augmentation};
-pub use setting::{Amount, Auto, InputSize, Setting, Span};
+pub use setting::{Amount, Auto, Bytes, InputSize, Setting, Span};
 
 use crate::error::suggest;
 use crate::optimiser::{self, Optimiser};
@@ -101,7 +101,7 @@ keys! {
     /// Times the training set is gone through.
     epochs: Auto<usize> = Auto(None), "auto or a whole number from 1 to 100000", |v| v.0.is_none_or(|e| (1..=100_000).contains(&e));
     /// Samples of a step.
-    batch: usize = 64, "a whole number from 1 to 65536", |v| (1..=65_536).contains(v);
+    batch: Auto<usize> = Auto(None), "auto (64, fewer for less than 512 images) or a whole number from 1 to 65536", |v| v.0.is_none_or(|b| (1..=65_536).contains(&b));
     /// Parts in which a batch is computed, their gradients added up: less memory, the same step.
     grad_accum: usize = 1, "a whole number from 1 to 1024", |v| (1..=1024).contains(v);
     /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, or lbfgs (one step an epoch, on the whole set).
@@ -115,7 +115,7 @@ keys! {
     /// Whether biases and normalisation decay too, as PyTorch does by default.
     decay_all: bool = false, "true or false", any;
     /// Schedule of the learning rate.
-    schedule: Schedule = Schedule::new(Kind::OneCycle { rise: 0.3 }), "constant, step:EPOCHS, milestones:E,E, exponential:FACTOR, inverse-sqrt, cosine, one-cycle, plateau", any;
+    schedule: Schedule = Schedule::new(Kind::OneCycle { rise: 0.3 }), "constant, step:EPOCHS, milestones:E,E, exponential:FACTOR, inverse-sqrt, cosine, cosine-restarts:EPOCHS[:FACTOR], one-cycle, plateau", any;
     /// Epochs of linear warm-up before the schedule.
     warmup: f64 = 0.0, "a number of epochs from 0", |v| within(*v, 0.0, 1e5);
     /// The loss: cross_entropy, hinge, binary_hinge, logistic, l1, l2.
@@ -143,7 +143,7 @@ keys! {
     /// Parameters that stay as they are, by patterns of their names.
     freeze: Vec<String> = Vec::new(), "patterns such as conv*,bn1.*", any;
     /// Batch normalisations that use their running statistics in training and leave them as they are.
-    freeze_norm: String = "auto".into(), "auto (those whose scale and shift are frozen), true (all), false (none), or patterns such as bn1.*,layer1.*", |v| !v.trim_matches([',', ' ']).is_empty();
+    freeze_norm: String = "auto".into(), "auto (those whose scale and shift are frozen; with weights and fewer than 32 samples at a time all), true (all), false (none), or patterns such as bn1.*,layer1.*", |v| !v.trim_matches([',', ' ']).is_empty();
     /// Factors of the learning rate by patterns of parameter names; the last that fits counts.
     lr_factors: Vec<String> = Vec::new(), "PATTERN:FACTOR, such as conv*:0.01,fc1.*:0.1", |v| v.iter().all(|f| factor(f).is_some());
     /// Random variation of training images.
@@ -178,6 +178,8 @@ keys! {
     precision: String = "f32".into(), "f32, the only one that the CPU computes in", |v| v == "f32";
     /// What is computed again for the backward pass instead of kept, to save memory. No influence on results.
     recompute: Recompute = Recompute::None, "none, cheap or segments", any;
+    /// Memory that the run may take; one that would take more is refused before its first step. No influence on results.
+    memory: Auto<Option<Bytes>> = Auto(None), "auto (what the machine or the control group has left), none (no refusal), or bytes such as 4GiB or 512MiB", any;
     /// Threads that compute. No influence on results.
     threads: Auto<usize> = Auto(None), "auto (all cores) or a whole number from 1 to 4096", |v| v.0.is_none_or(|t| (1..=4096).contains(&t));
     /// Threads that prepare batches. No influence on results.
@@ -224,7 +226,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Keys that have no influence on the numbers of a training up to its end.
-const WITHOUT_INFLUENCE: &[&str] = &["run", "threads", "workers", "recompute", "save_every", "max_steps", "max_time"];
+const WITHOUT_INFLUENCE: &[&str] =
+    &["run", "threads", "workers", "recompute", "save_every", "max_steps", "max_time", "memory"];
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "GABOR_";
 
@@ -275,7 +278,7 @@ impl Config {
     /// use gabor_train::Config;
     /// let env = [("GABOR_EPOCHS".to_string(), "3".to_string())];
     /// let c = Config::load(None, env, &["batch=32"]).unwrap();
-    /// assert_eq!((c.epochs.0, c.batch), (Some(3), 32));
+    /// assert_eq!((c.epochs.0, c.batch.0), (Some(3), Some(32)));
     /// let e = Config::load(None, [], &["epoch=3"]).unwrap_err();
     /// assert!(e.to_string().starts_with("argument `epoch=3`: there is no key `epoch`; right would be: `epochs`"));
     /// ```
@@ -361,8 +364,8 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.step_options()?;
         let key = |name: &str, rule| Err(Error::new(format!("key `{name}`"), rule));
-        if self.grad_accum > self.batch {
-            let rule = Rule::new(format!("a batch of {} in {} parts", self.batch, self.grad_accum));
+        if let Some(batch) = self.batch.0.filter(|b| self.grad_accum > *b) {
+            let rule = Rule::new(format!("a batch of {batch} in {} parts", self.grad_accum));
             return key("grad_accum", rule.right("at most one part a sample"));
         }
         if self.whiten && self.weights.is_some() {
@@ -422,6 +425,10 @@ impl Config {
             return Ok(Box::new(optimiser::Sgd::default()));
         }
         optimiser::by_name(&self.optimiser, self.momentum.0).map_err(|r| Error::new("key `optimiser`", r))
+    }
+    /// Samples of a step; 64 while that is not decided.
+    pub fn batch_size(&self) -> usize {
+        self.batch.0.unwrap_or(64)
     }
     /// The learning rate before its schedule: as given, or the optimiser's default. One-cycle, which is at its peak only
     /// for moments, gets three times that (Smith and Topin 2018 found that it bears larger rates).

@@ -152,6 +152,37 @@ impl Setting for Span {
     }
 }
 
+/// Bytes: `4GiB`, `512MiB`, `3.5GB`, or a number alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+const SIZES: [(&str, u64); 9] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("G", 1 << 30),
+    ("M", 1 << 20),
+    ("", 1),
+];
+
+impl Setting for Bytes {
+    fn read(text: &str, what: &str) -> Result<Self, Rule> {
+        let read = SIZES.iter().find_map(|(unit, factor)| {
+            let number = text.strip_suffix(unit)?.trim().parse::<f64>().ok()?;
+            let bytes = number * *factor as f64;
+            (1.0..=1e18).contains(&bytes).then_some(Bytes(bytes.round() as u64))
+        });
+        read.ok_or_else(|| wrong(text, what))
+    }
+    fn text(&self) -> String {
+        let unit = SIZES[..3].iter().find(|(_, factor)| self.0.is_multiple_of(*factor));
+        unit.map_or_else(|| self.0.to_string(), |(name, factor)| format!("{}{name}", self.0 / factor))
+    }
+}
+
 /// A list, with commas between.
 impl Setting for Vec<String> {
     fn read(text: &str, _what: &str) -> Result<Self, Rule> {
@@ -179,5 +210,36 @@ impl Setting for InputSize {
     fn text(&self) -> String {
         let [c, h, w] = self.0;
         format!("{c}x{h}x{w}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_go_round() {
+        for (text, seconds) in
+            [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1d", 86_400), ("1.5h", 5400)]
+        {
+            let span = Span::read(text, "").unwrap();
+            assert_eq!((span.0, Span::read(&span.text(), "")), (seconds, Ok(span)), "{text}");
+        }
+        for text in ["", "30", "0s", "m", "2h2h", "5m1h", "-1s", "3w"] {
+            assert!(Span::read(text, "a time").is_err(), "{text}");
+        }
+        for (text, bytes) in
+            [("4GiB", 4 << 30), ("512MiB", 512 << 20), ("1.5GB", 1_500_000_000), ("2G", 2 << 30), ("77", 77)]
+        {
+            let size = Bytes::read(text, "").unwrap();
+            assert_eq!((size.0, Bytes::read(&size.text(), "")), (bytes, Ok(size)), "{text}");
+        }
+        for text in ["", "GiB", "-1GiB", "0", "4 TiB", "NaN"] {
+            assert!(Bytes::read(text, "bytes").is_err(), "{text}");
+        }
+        for (text, amount) in [("true", Some(0.1)), ("false", None), ("0.25", Some(0.25))] {
+            let read = Amount::read(text, "").unwrap();
+            assert_eq!((read.or(0.1), read.text().as_str()), (amount, text));
+        }
     }
 }

@@ -107,7 +107,7 @@ fn mistakes_say_where_and_what_is_right() {
         (vec!["schedule=cosin"], vec!["argument `schedule=cosin`", "`cosine`"]),
         (vec!["augment=mirrors"], vec!["no augmentation is called `mirrors`", "`mirror`"]),
         (vec!["lr_factors=conv*"], vec!["PATTERN:FACTOR"]),
-        (vec!["grad_accum=65"], vec!["a batch of 64 in 65 parts"]),
+        (vec!["grad_accum=65", "batch=64"], vec!["a batch of 64 in 65 parts"]),
         (vec!["schedule=plateau", "val=0"], vec!["plateau needs a validation part"]),
         (vec!["patience=3", "val=0"], vec!["patience needs"]),
         (vec!["init=hee"], vec!["key `init`", "he"]),

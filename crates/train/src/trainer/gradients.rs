@@ -107,7 +107,7 @@ impl Run<'_> {
 enum Reason {
     /// A parameter behind it begins as zeros.
     Zeros(String),
-    /// All outputs of a rectifier behind it are 0.
+    /// All outputs of a rectifier before or behind it are 0.
     Dead(String),
     /// The loss of every sample is 0.
     Satisfied,
@@ -124,7 +124,7 @@ impl Reason {
         match self {
             Reason::Zeros(name) => format!("`{name}` behind it begins as zeros; once that has moved, they will learn"),
             Reason::Dead(node) => format!(
-                "all outputs of `{node}` behind it are 0, a dead ReLU; a lower lr, another init or other normalisation of \
+                "all outputs of `{node}` are 0, a dead ReLU; a lower lr, another init or other normalisation of \
                  the inputs may help"
             ),
             Reason::Satisfied => "the loss of the batch is 0, so there is nothing to learn from it".into(),
@@ -137,6 +137,9 @@ impl Reason {
 fn reason(graph: &Graph, parameter: ValueId, silent: &BTreeSet<String>) -> Reason {
     if silent.contains("loss") {
         return Reason::Satisfied;
+    }
+    if let Some(node) = dead_before(graph, parameter, silent) {
+        return Reason::Dead(node);
     }
     let mut reached: BTreeSet<ValueId> = [parameter].into();
     let mut zeros = None;
@@ -155,6 +158,22 @@ fn reason(graph: &Graph, parameter: ValueId, silent: &BTreeSet<String>) -> Reaso
         });
     }
     zeros.map_or(Reason::Unknown, Reason::Zeros)
+}
+
+/// The rectifier of zeros that gives a parameter's layer its input, if there is one.
+fn dead_before(graph: &Graph, parameter: ValueId, silent: &BTreeSet<String>) -> Option<String> {
+    let layer = graph.nodes().iter().find(|n| n.inputs.contains(&parameter))?;
+    let mut stack: Vec<ValueId> = layer.inputs.clone();
+    let mut seen = BTreeSet::new();
+    while let Some(v) = stack.pop() {
+        let Some(node) = graph.producer(v).filter(|_| seen.insert(v)) else { continue };
+        if !is_rectifier(node) {
+            stack.extend(&node.inputs);
+        } else if silent.contains(&node.name) {
+            return Some(node.name.clone());
+        }
+    }
+    None
 }
 
 fn is_rectifier(node: &Node) -> bool {

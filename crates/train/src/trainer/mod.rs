@@ -9,12 +9,16 @@ mod bad;
 mod begin;
 mod diagnose;
 mod evaluate;
+mod forecast;
 mod full_batch;
 mod gradients;
 mod phases;
+mod range_test;
 mod steps;
 
 pub use evaluate::{evaluate, run_evaluation, write_weights};
+pub use forecast::Pace;
+pub use range_test::{RangeCurve, RangePoint, RangeTest, range_test};
 
 use crate::checkpoint::{Best, Checkpoints, RunLock, State, Storage};
 use crate::metrics::Evaluation;
@@ -53,6 +57,8 @@ pub struct RunOptions<'a> {
     pub weights: Option<Weights>,
     /// Where checkpoints go; `None` is the disk.
     pub storage: Option<Box<dyn Storage>>,
+    /// How long a step will take, where the caller knows; the run's forecast of time rests on it.
+    pub pace: Option<Pace>,
 }
 
 /// Why a run ended before its last epoch.
@@ -190,7 +196,7 @@ impl<'a> Run<'a> {
         let compile = CompileOptions { strict, recompute: config.recompute, ..Default::default() };
         let mut executable = backend.compile(&program, &compile)?;
         let epochs = config.epochs.0.unwrap_or(1) as u64;
-        let whole = if config.is_lbfgs() { usize::MAX } else { config.batch };
+        let whole = if config.is_lbfgs() { usize::MAX } else { config.batch_size() };
         let steps_per_epoch = setup.epoch_samples()?.div_ceil(whole) as u64;
         let base_lr = config.base_lr()?;
         let total = epochs.saturating_sub(phases.head_epochs) * steps_per_epoch;
@@ -268,6 +274,9 @@ impl<'a> Run<'a> {
         };
         run.rate.plateau = run.state.plateau;
         run.announce()?;
+        if !run.state.finished {
+            run.foresee(options.pace)?;
+        }
         if run.state.step == 0 {
             // A run that is killed before its first epoch ends can go on too.
             run.save_last()?;
@@ -290,7 +299,7 @@ impl<'a> Run<'a> {
             test: len(&splits.test),
             epochs: self.epochs,
             steps_per_epoch: self.steps_per_epoch,
-            batch: self.setup.config.batch as u64,
+            batch: self.setup.config.batch_size() as u64,
             resumed_from: self.state.step,
             config: self.setup.config.entries().into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
         };

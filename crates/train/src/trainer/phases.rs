@@ -3,7 +3,7 @@
 use super::Run;
 use crate::pattern::matches;
 use crate::setup::Setup;
-use crate::step::{Entry, Forward, Group, StepOptions, groups, reset_optimiser};
+use crate::step::{Entry, Forward, FreezeNorm, Group, StepOptions, groups, reset_optimiser};
 use crate::{Event, Result};
 
 /// What a run does when.
@@ -48,6 +48,9 @@ impl Phases {
             let epochs = if head_epochs == 1 { "epoch trains".into() } else { format!("{head_epochs} epochs train") };
             notes.push(format!("the first {epochs} the head alone ({})", head.join(", ")));
             options.head = head;
+        }
+        if config.weights.is_some() && options.freeze_norm == FreezeNorm::All {
+            notes.push("batch normalisation keeps the statistics of the weights (freeze_norm=true)".into());
         }
         Phases { head_epochs, notes }
     }

@@ -17,7 +17,7 @@ pub(super) const KEY: &str = "key";
 
 /// The small inputs of a step, rewritten in place.
 pub(super) struct Inputs {
-    scalars: Scalars,
+    pub(super) scalars: Scalars,
     share: Tensor,
     /// By how much averages move towards the weights, where they are kept.
     pull: Option<Tensor>,
@@ -59,7 +59,7 @@ impl Inputs {
             k.copy_from_slice(&[seed as i32, (seed >> 32) as i32, number as i32, (number >> 32) as i32]);
         }
     }
-    fn set_pull(&mut self, pull: f64) {
+    pub(super) fn set_pull(&mut self, pull: f64) {
         if let Some(Data::F32(p)) = self.pull.as_mut().map(Tensor::data_mut) {
             p[0] = pull as f32;
         }
@@ -75,7 +75,7 @@ impl Run<'_> {
     /// The steps that are left of the epoch under way.
     pub(super) fn steps(&mut self, loader: &Loader) -> Result<Option<Stop>> {
         let config = &self.setup.config;
-        let (parts, batch, seed) = (config.grad_accum as u64, config.batch, config.seed);
+        let (parts, batch, seed) = (config.grad_accum as u64, config.batch_size(), config.seed);
         let (max_steps, max_time, save_every) = (config.max_steps, config.max_time, config.save_every);
         let (whole, partial) = self.step_entries();
         let whole = whole.of(&self.program)?;

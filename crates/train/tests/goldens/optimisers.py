@@ -94,6 +94,8 @@ SCHEDULES = [
     ("milestones:3,7:0.2", 0.1, 12, lambda o: sched.MultiStepLR(o, [3, 7], 0.2)),
     ("exponential:0.9", 0.1, 12, lambda o: sched.ExponentialLR(o, 0.9)),
     ("cosine", 0.3, 17, lambda o: sched.CosineAnnealingLR(o, 17)),
+    ("cosine-restarts:4", 0.3, 17, lambda o: sched.CosineAnnealingWarmRestarts(o, 4)),
+    ("cosine-restarts:3:2:0.1", 0.3, 25, lambda o: sched.CosineAnnealingWarmRestarts(o, 3, 2, 0.03)),
     ("one-cycle", 0.5, 40, lambda o: sched.OneCycleLR(o, 0.5, total_steps=40)),
     ("warmup:5+step:3", 0.2, 20, lambda o: sched.SequentialLR(
         o, [sched.LinearLR(o, 0.2, 1.0, 4), sched.StepLR(o, 3)], [5])),

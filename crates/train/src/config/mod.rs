@@ -107,7 +107,7 @@ keys! {
     /// The optimiser: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, or lbfgs (one step an epoch, on the whole set).
     optimiser: String = "adamw".into(), "an optimiser's name", any;
     /// The learning rate before its schedule.
-    lr: Auto<f64> = Auto(None), "auto (the optimiser's default, three times that at the peak of one-cycle) or a positive number", |v| v.0.is_none_or(|v| v > 0.0 && v <= 1e6);
+    lr: Auto<f64> = Auto(None), "auto (the optimiser's default, without weights three times that at the peak of one-cycle) or a positive number", |v| v.0.is_none_or(|v| v > 0.0 && v <= 1e6);
     /// Momentum of sgd, momentum, nesterov and rmsprop.
     momentum: Auto<f64> = Auto(None), "auto or a number in [0, 1)", |v| v.0.is_none_or(|v| (0.0..1.0).contains(&v));
     /// Weight decay: L2, or decoupled with adamw.
@@ -431,7 +431,8 @@ impl Config {
         self.batch.0.unwrap_or(64)
     }
     /// The learning rate before its schedule: as given, or the optimiser's default. One-cycle, which is at its peak only
-    /// for moments, gets three times that (Smith and Topin 2018 found that it bears larger rates).
+    /// for moments, gets three times that (Smith and Topin 2018 found that it bears larger rates), but not where weights
+    /// are given, which larger rates would undo.
     ///
     /// # Errors
     /// As [`make_optimiser`](Config::make_optimiser).
@@ -439,7 +440,7 @@ impl Config {
         Ok(match self.lr.0 {
             Some(lr) => lr,
             None if self.is_lbfgs() => 1.0,
-            None if matches!(self.schedule.kind, Kind::OneCycle { .. }) => 3.0 * self.make_optimiser()?.default_lr(),
+            None if matches!(self.schedule.kind, Kind::OneCycle { .. }) && self.weights.is_none() => 3.0 * self.make_optimiser()?.default_lr(),
             None => self.make_optimiser()?.default_lr(),
         })
     }

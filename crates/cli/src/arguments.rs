@@ -52,7 +52,9 @@ impl Command {
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
-use crate::commands::{bench, compile, convert, data, eval, lr_find, predict, run, summary, train};
+            Command::Train(_) | Command::LrFind(_) | Command::Summary(_) | Command::Convert(_) | Command::Data(_) => {
+                None
+            }
         }
     }
     pub fn run(&self) -> Result<()> {

@@ -211,7 +211,7 @@ fn default_epochs(images: usize) -> usize {
 }
 
 /// Fine-tuning in parts of fewer samples keeps the statistics of normalisation that the weights bring: those of so few
-/// samples are too uncertain to be better (ants and bees: 85 % for 63 % after the first epochs).
+/// samples are too uncertain to be better.
 const FEW: usize = 32;
 
 /// 64; of few images less, so that an epoch has several steps: the power of two below an eighth, but 16 at least, which

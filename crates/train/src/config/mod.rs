@@ -440,7 +440,9 @@ impl Config {
         Ok(match self.lr.0 {
             Some(lr) => lr,
             None if self.is_lbfgs() => 1.0,
-            None if matches!(self.schedule.kind, Kind::OneCycle { .. }) && self.weights.is_none() => 3.0 * self.make_optimiser()?.default_lr(),
+            None if matches!(self.schedule.kind, Kind::OneCycle { .. }) && self.weights.is_none() => {
+                3.0 * self.make_optimiser()?.default_lr()
+            }
             None => self.make_optimiser()?.default_lr(),
         })
     }

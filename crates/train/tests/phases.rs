@@ -263,30 +263,3 @@ fn memory_is_foreseen_and_refused_with_numbers() {
     run(&setup(&["epochs=1", "max_steps=1", "memory=none"]), 1, None, false);
     let _ = std::fs::remove_dir_all(&dir);
 }
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_refusal_says_what_would_fit() {
-    let net = Network::new("wide", &[1, 8, 8], 10, |net| {
-        for i in 0..6 {
-            net.conv(&format!("conv{i}"), conv(64, 3).pad(1))?.batch_norm(&format!("bn{i}"))?.relu()?;
-        }
-        net.flatten()?.linear("fc", 10).map(|_| ())
-    });
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let held = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches(" kB");
-    // Room for a quarter of what the step takes; nothing is run.
-    let limit = format!("memory={}KiB", held.parse::<u64>().unwrap() + 70 * 1024);
-    let config = Config::load(None, [], &["batch=1024", "augment=none", &limit]).unwrap();
-    let s = Setup::with_network(&config, gabor_data::digits().hold_out(0.1, 0).unwrap(), net).unwrap();
-    let e = train(&s, &backend(1), RunOptions::default(), &mut Vec::new()).unwrap_err().to_string();
-    for part in [
-        "a step of 1024 samples",
-        "right would be: grad_accum=",
-        "the same steps in about",
-        "batch=",
-        "recompute=segments",
-    ] {
-        assert!(e.contains(part), "{part}: {e}");
-    }
-}

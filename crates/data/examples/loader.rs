@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p gabor-data --example loader -- DIR train|eval WORKERS IMAGES`
 
+#![allow(clippy::print_stdout, reason = "what it measures")]
+
 use gabor_data::source::FileDataset;
 use gabor_data::{Augmentation, Limits, Loader, LoaderOptions, Preprocessing};
 use std::error::Error;

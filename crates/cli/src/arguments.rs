@@ -1,6 +1,6 @@
 //! The command line: the list of commands and the options that several of them share.
 
-use crate::commands::{bench, compile, convert, data, eval, explain, lr_find, predict, run, summary, train};
+use crate::commands::{bench, compare, compile, convert, data, eval, explain, lr_find, predict, run, summary, train};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
@@ -39,6 +39,7 @@ pub enum Command {
     Compile(compile::Arguments),
     Convert(convert::Arguments),
     Data(data::Arguments),
+    Compare(compare::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -52,9 +53,12 @@ impl Command {
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
-            Command::Train(_) | Command::LrFind(_) | Command::Summary(_) | Command::Convert(_) | Command::Data(_) => {
-                None
-            }
+            Command::Train(_)
+            | Command::LrFind(_)
+            | Command::Summary(_)
+            | Command::Convert(_)
+            | Command::Data(_)
+            | Command::Compare(_) => None,
         }
     }
     pub fn run(&self) -> Result<()> {
@@ -73,6 +77,7 @@ impl Command {
             Command::Compile(a) => compile::run(a),
             Command::Convert(a) => convert::run(a),
             Command::Data(a) => data::run(a),
+            Command::Compare(a) => compare::run(a),
             Command::Bench(a) => bench::run(a),
         }
     }

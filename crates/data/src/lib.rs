@@ -19,6 +19,7 @@
 
 mod augment;
 mod batch;
+mod check;
 mod convert;
 pub mod decode;
 mod error;
@@ -30,11 +31,18 @@ mod views;
 
 pub use augment::{Augmentation, Operation, OperationPage, Step, Style, Targets};
 pub use batch::{Batch, Epoch, Loader, LoaderOptions, Mix, Mixing, OnBad};
+pub use check::{
+    CheckOptions, CheckReport, Depth, Example, Finding, FindingKind, Header, Near, PartReport, Place, Severity, Stored,
+    check,
+};
 pub use convert::{ConvertOptions, Converted, Target, convert};
 pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};
 pub use limits::Limits;
 pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
-pub use source::{Blocks, Dataset, MemoryDataset, OpenOptions, Part, Sample, Splits, digits, open, stratified};
+pub use source::{
+    Blocks, Changes, Dataset, MemoryDataset, Newcomers, OpenOptions, Part, Sample, Splits, WrittenSplit, digits, open,
+    stratified, stratified_groups,
+};
 pub use views::{ViewDataset, Views};

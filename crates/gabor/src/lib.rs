@@ -64,6 +64,7 @@ pub use gabor_tensor as tensor;
 pub use gabor_train as train;
 
 mod card;
+mod check_page;
 mod diagram;
 mod ensemble;
 mod error;
@@ -77,10 +78,12 @@ mod model;
 mod page;
 mod raw;
 mod run;
+mod runs;
 mod show;
 
 pub use self::explain::{ExplainOptions, Explanation};
 pub use card::published_preprocessing;
+pub use check_page::check_page;
 pub use diagram::diagram;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
@@ -97,6 +100,7 @@ pub use model::{Bound, Model, Prediction};
 pub use page::page;
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};
+pub use runs::{EpochEnd, RunComparison, RunRecord, RunState, compare_runs, read_run};
 pub use show::{Show, ShowOptions, ShownBatch, ShownSample, show};
 
 /// What most programs need.

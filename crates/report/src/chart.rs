@@ -32,6 +32,8 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 30.0;
+/// Colours of the style, `c0` and on.
+const PALETTE: usize = 8;
 /// More points than this are averaged in bins.
 const MOST_POINTS: usize = 400;
 
@@ -55,9 +57,9 @@ impl Chart<'_> {
             escape(self.title),
             if y.logarithmic { "<small>log</small>" } else { "" }
         );
-        for (i, curve) in self.curves.iter().enumerate().filter(|(i, _)| !curves[*i].is_empty()) {
+        for (i, curve) in self.curves.iter().enumerate().filter(|(i, c)| !curves[*i].is_empty() && !c.dashed) {
             if self.curves.len() > 1 {
-                let class = self.color + i;
+                let class = self.class(i);
                 let _ = write!(out, "<span class=\"key c{class}\">{}</span>", escape(&curve.name));
             }
         }
@@ -99,7 +101,8 @@ impl Chart<'_> {
             let _ = writeln!(out, "<path class=\"mark\" d=\"M{:.1} {TOP}V{base:.0}\"/>", px(m));
         }
         for (i, points) in curves.iter().enumerate() {
-            let class = self.color + i;
+            let class = self.class(i);
+            let dashed = if self.curves[i].dashed { " dashed" } else { "" };
             let mut path = String::new();
             for (k, &(a, b)) in points.iter().enumerate() {
                 let _ = write!(path, "{}{:.1} {:.1}", if k == 0 { 'M' } else { 'L' }, px(a), py(b));
@@ -107,7 +110,7 @@ impl Chart<'_> {
             if let [(a, b)] = points[..] {
                 let _ = writeln!(out, "<circle class=\"c{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>", px(a), py(b));
             } else if !path.is_empty() {
-                let _ = writeln!(out, "<path class=\"line c{class}\" d=\"{path}\"/>");
+                let _ = writeln!(out, "<path class=\"line c{class}{dashed}\" d=\"{path}\"/>");
             }
             if let Some(m) = self.mark
                 && let Some(&(a, b)) = points.iter().find(|p| (p.0 - m).abs() < 1e-9)
@@ -118,6 +121,11 @@ impl Chart<'_> {
         out += &self.hints(&curves, &y, &px);
         out += "</svg></figure>\n";
         out
+    }
+
+    /// The number of a curve's colour.
+    fn class(&self, i: usize) -> usize {
+        self.curves[i].color.unwrap_or(self.color + i) % PALETTE
     }
 
     /// Invisible strips that show the numbers of an epoch under the pointer.

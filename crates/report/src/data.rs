@@ -27,12 +27,26 @@ pub struct Curve {
     pub name: String,
     /// Epochs (fractions between two) and values; values that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// Its place in the palette, counted on after its end; `None` takes the next one of the chart.
+    pub color: Option<usize>,
+    /// Whether it is drawn in dashes, without a word in the legend.
+    pub dashed: bool,
 }
 
 impl Curve {
     /// A curve.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        Curve { name: name.into(), points }
+        Curve { name: name.into(), points, color: None, dashed: false }
+    }
+    /// The same in a colour of the palette.
+    pub fn colored(mut self, color: usize) -> Self {
+        self.color = Some(color);
+        self
+    }
+    /// The same in dashes, without a word in the legend.
+    pub fn dashed(mut self) -> Self {
+        self.dashed = true;
+        self
     }
 }
 

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod chart;
+mod comparison;
 mod confusion;
 mod data;
 mod diagram;
+mod gallery;
 pub mod heat;
 mod icicle;
 mod lettering;
@@ -20,9 +22,11 @@ mod sections;
 mod sheet;
 mod text;
 
+pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
 pub use confusion::{ClassScore, Confusion};
 pub use data::{Curve, Figure, LayerRow, Mistake, Report, Seen, Table};
 pub use diagram::{Block, BlockKind, Diagram};
+pub use gallery::{Gallery, Row, Section, Shown};
 pub use icicle::{Icicle, Leaf};
 pub use picture::{Picture, filters};
 pub use range::RangePicture;

@@ -14,13 +14,7 @@ impl Report {
     /// assert!(page.starts_with("<!doctype html>") && !page.contains("http"));
     /// ```
     pub fn to_html(&self) -> String {
-        let title = escape(&self.title);
-        let mut out = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · gabor</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        );
+        let mut out = String::new();
         out += &sections::head(self);
         out += &sections::curves(self);
         out += &sections::models(self);
@@ -31,7 +25,17 @@ impl Report {
         out += &sections::filters(self);
         out += &sections::layers(self);
         out += &sections::origin(self);
-        out += "</main>\n</body>\n</html>\n";
-        out
+        frame(&self.title, &out)
     }
+}
+
+/// A page around its contents, with the style inside.
+pub(crate) fn frame(title: &str, contents: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · gabor</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{contents}</main>\n</body>\n</html>\n"
+    )
 }

@@ -1,7 +1,7 @@
 //! The sections of the page, top to bottom. Each is empty where the report has nothing for it.
 
 use crate::chart::{Chart, Scale, escape};
-use crate::{Confusion, Picture, Report};
+use crate::{Confusion, Figure, Picture, Report};
 use std::fmt::Write;
 
 /// More classes than this are drawn as a picture instead of a table.
@@ -11,15 +11,21 @@ const MOST_FILTERS: usize = 128;
 
 /// Title, a sentence, and the numbers that matter.
 pub(crate) fn head(r: &Report) -> String {
+    let kind = if r.kind.is_empty() { "report" } else { &r.kind };
+    title(&format!("gabor · {kind}"), &r.title, &r.subtitle, &r.figures)
+}
+
+/// The head of a page.
+pub(crate) fn title(eyebrow: &str, title: &str, subtitle: &str, figures: &[Figure]) -> String {
     let mut out = format!(
-        "<header>\n<p class=\"eyebrow\">gabor · {}</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
-        escape(if r.kind.is_empty() { "report" } else { &r.kind }),
-        escape(&r.title),
-        escape(&r.subtitle)
+        "<header>\n<p class=\"eyebrow\">{}</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        escape(eyebrow),
+        escape(title),
+        escape(subtitle)
     );
-    if !r.figures.is_empty() {
+    if !figures.is_empty() {
         out += "<dl class=\"figures\">\n";
-        for f in &r.figures {
+        for f in figures {
             let _ = writeln!(
                 out,
                 "<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>",

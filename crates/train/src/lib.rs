@@ -10,6 +10,7 @@ mod checksum;
 mod config;
 mod error;
 mod event;
+pub mod inspect;
 pub mod loss;
 mod memory;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! From a configuration to data, network and preprocessing: everything `auto` is decided here.
 
 use crate::config::{Amount, Auto, Config, InputSize, normalization, resolve_augmentation};
+use crate::inspect::{Progress, divide};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits};
@@ -38,10 +39,19 @@ impl Setup {
     /// # Errors
     /// Settings, data or network that do not fit.
     pub fn new(config: &Config) -> Result<Self> {
+        Self::prepare(config, None, &mut |_, _| {})
+    }
+    /// The same for a run that goes on in a directory: with the split that it wrote down. `progress` hears of (samples
+    /// looked at, samples in all).
+    ///
+    /// # Errors
+    /// Settings, data or network that do not fit; samples that cannot be used; data that have lost samples of the run.
+    pub fn prepare(config: &Config, resumed: Option<&Path>, progress: Progress<'_>) -> Result<Self> {
         config.validate()?;
         // Before the data are read, which may take a while.
         let (config, file) = with_description(config)?;
-        Self::on(&config, open_data(&config.data)?, file.as_deref())
+        let splits = divide(&config, open_data(&config.data)?, resumed, progress)?;
+        Self::on(&config, splits, file.as_deref())
     }
     /// The same on data that is open already.
     ///
@@ -50,13 +60,11 @@ impl Setup {
     pub fn with_data(config: &Config, splits: Splits) -> Result<Self> {
         config.validate()?;
         let (config, file) = with_description(config)?;
+        let splits = divide(&config, splits, None, &mut |_, _| {})?;
         Self::on(&config, splits, file.as_deref())
     }
     /// With the network's description in the configuration; `file` is where it came from.
-    fn on(config: &Config, mut splits: Splits, file: Option<&str>) -> Result<Self> {
-        if splits.validation.is_none() && config.val > 0.0 {
-            splits = splits.hold_out(config.val, config.seed)?;
-        }
+    fn on(config: &Config, splits: Splits, file: Option<&str>) -> Result<Self> {
         let network = make_network(config, &splits).map_err(|e| match file {
             Some(file) => Error::new(e.place().replacen("key `net`: description", file, 1), e.rule().clone()),
             None => e,

@@ -6,13 +6,13 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, ValueEnum};
-use gabor::data::{Dataset, Splits, Views};
+use gabor::data::{Dataset, Newcomers, Splits, Views, WrittenSplit};
 use gabor::report::{count, percent, table};
 use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Measure a model on labelled pictures
@@ -97,7 +97,7 @@ pub fn run(a: &Arguments) -> Result<()> {
             return Err(Failure::Usage(text));
         }
     };
-    let splits = splits(&data, first)?;
+    let splits = splits(&data, first, a.model.as_deref())?;
     let (split, dataset) = part(&data, &splits, a.split)?;
     let mut options = EvaluateOptions { batch: a.batch as usize, split, views: a.averaged.tta, ..Default::default() };
     if a.calibrate {
@@ -137,9 +137,19 @@ fn noted(model: &Model, key: &str) -> Option<String> {
     notes["config"][key].as_str().map(String::from)
 }
 
-/// The parts of the data, with the validation part that was held out of the training.
-fn splits(data: &str, model: &Model) -> Result<Splits> {
+/// The parts of the data as the training had them: as its run wrote them down beside the model, else with the validation
+/// part drawn again.
+fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
     let splits = open_data(data)?;
+    let run = path.and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
+    if let Some(run) = run.filter(|_| noted(model, "data").as_deref() == Some(data)) {
+        let written = WrittenSplit::read(run, &Default::default())?;
+        let (splits, changes) = written.apply(&splits, data, Newcomers::LeftOut)?;
+        if !changes.none() {
+            output::note(&format!("{data}: since the training: {}; what was added is left out", changes.text()));
+        }
+        return Ok(splits);
+    }
     let number = |key: &str| noted(model, key);
     let (fraction, seed) = (number("val").and_then(|v| v.parse::<f64>().ok()), number("seed"));
     match (fraction.filter(|&f| f > 0.0), seed.and_then(|s| s.parse().ok())) {

@@ -56,7 +56,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     let config = configuration(&a.settings, None, None)?;
     stop_on_signals("stopping after this step")?;
-    let Prepared { setup, weights } = prepare(&a.settings, config, false)?;
+    let Prepared { setup, weights } = prepare(&a.settings, config, None)?;
     let backend = backend(setup.config.threads.0)?;
     let range = RangeTest { from: a.from, to: a.to, steps: a.steps };
     let options = RunOptions { stop: Some(&STOP), weights, ..Default::default() };

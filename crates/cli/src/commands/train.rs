@@ -87,7 +87,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let config = configuration(&a.settings, a.resume.as_deref(), a.out.as_ref())?;
     // Before the data are read, which may take a while.
     stop_on_signals("saving and stopping after this step; once more to abort")?;
-    let Prepared { setup, weights } = prepare(&a.settings, config, a.resume.is_some())?;
+    let Prepared { setup, weights } = prepare(&a.settings, config, a.resume.as_deref())?;
     let backend = backend(setup.config.threads.0)?;
     let directory = match &a.resume {
         Some(run) => run.clone(),
@@ -134,9 +134,9 @@ pub struct Prepared {
 }
 
 /// Opens data, network and weights; notes on weights are printed.
-pub fn prepare(a: &Settings, mut config: Config, resumes: bool) -> Result<Prepared> {
+pub fn prepare(a: &Settings, mut config: Config, resumed: Option<&Path>) -> Result<Prepared> {
     let pretrained = match &config.weights {
-        Some(source) if !resumes => Some(a.network.load(source)?),
+        Some(source) if resumed.is_none() => Some(a.network.load(source)?),
         _ => None,
     };
     if let Some(p) = &pretrained {
@@ -164,7 +164,14 @@ pub fn prepare(a: &Settings, mut config: Config, resumes: bool) -> Result<Prepar
         }
         return Err(Failure::Usage(misnamed(&config.net).unwrap_or_default()));
     }
-    let mut setup = Setup::new(&config)?;
+    let mut line: Option<Progress> = None;
+    let looked = Setup::prepare(&config, resumed, &mut |done, total| {
+        line.get_or_insert_with(|| Progress::late(total)).draw_images(done, "looking at the data");
+    });
+    if let Some(p) = &mut line {
+        p.clear();
+    }
+    let mut setup = looked?;
     let Some(pretrained) = pretrained else { return Ok(Prepared { setup, weights: None }) };
     let matched = pretrained.begin(&setup.network)?;
     matched.notes.iter().for_each(|n| output::note(n));

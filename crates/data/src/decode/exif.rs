@@ -9,7 +9,7 @@ const ORIENTATION: u16 = 0x0112;
 const SHORT: u16 = 3;
 
 /// The orientation 1..8 in an EXIF block (a TIFF header, optionally after `Exif\0\0`); 1 if there is none.
-pub(super) fn orientation(exif: &[u8]) -> u8 {
+pub(crate) fn orientation(exif: &[u8]) -> u8 {
     let value = entry(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif), ORIENTATION).and_then(|e| e.value());
     value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }

@@ -6,7 +6,7 @@
 //! profiles are not. Extents are checked against [`Limits`] before pixels are decoded.
 
 mod bmp;
-mod exif;
+pub(crate) mod exif;
 mod gif;
 mod jpeg;
 mod png;

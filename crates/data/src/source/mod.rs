@@ -13,6 +13,7 @@ mod index_file;
 mod labels;
 mod manifest;
 mod memory;
+mod mixed;
 mod packed;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -21,11 +22,14 @@ mod shards;
 mod split;
 mod store;
 mod tar;
+mod written;
 
 pub use digits::digits;
 pub use files::FileDataset;
 pub use memory::MemoryDataset;
-pub use split::{Part, Splits, Subset, stratified};
+pub use mixed::Mixed;
+pub use split::{Part, Splits, Subset, stratified, stratified_groups};
+pub use written::{Changes, Newcomers, WrittenSplit};
 
 use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;

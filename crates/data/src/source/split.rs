@@ -7,6 +7,9 @@ use gabor_tensor::{Rule, Stream};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// The beginning of the note on a test part that was drawn.
+pub(super) const NO_TEST: &str = "no test part";
+
 /// The parts of a data set. All parts have the same classes.
 #[derive(Clone)]
 pub struct Splits {
@@ -82,8 +85,8 @@ impl Parts {
             && options.test_fraction > 0.0
         {
             let count = all.len();
-            let (kept, held) = split(all.clone(), options.test_fraction, options.seed)?;
-            out.notes.push(format!("no test part: {} of {count} samples held out as the test part", held.len()));
+            let (kept, held) = split(all.clone(), options.test_fraction, options.seed, &[])?;
+            out.notes.push(format!("{NO_TEST}: {} of {count} samples held out as the test part", held.len()));
             (out.train, out.test) = (Some(kept), Some(held));
         }
         Ok(out)
@@ -126,11 +129,16 @@ impl Splits {
     }
     /// Takes a validation part out of the training part, by class ([`stratified`]). Errors: no training part, a
     /// validation part is there already, or a fraction that leaves a part empty.
-    pub fn hold_out(mut self, fraction: f64, seed: u64) -> Result<Self, Error> {
+    pub fn hold_out(self, fraction: f64, seed: u64) -> Result<Self, Error> {
+        self.hold_out_groups(fraction, seed, &[])
+    }
+    /// The same with samples that stay together: each of `groups` holds indices of the training part
+    /// ([`stratified_groups`]).
+    pub fn hold_out_groups(mut self, fraction: f64, seed: u64, groups: &[Vec<usize>]) -> Result<Self, Error> {
         if self.validation.is_some() {
             return Err(Error::new("data set", Rule::new("a validation part is there already").right("no hold-out")));
         }
-        let (train, held) = split(self.train()?.clone(), fraction, seed)?;
+        let (train, held) = split(self.train()?.clone(), fraction, seed, groups)?;
         (self.train, self.validation) = (Some(train), Some(held));
         Ok(self)
     }
@@ -139,9 +147,14 @@ impl Splits {
 /// (kept, held out).
 type Pair = (Arc<dyn Dataset>, Arc<dyn Dataset>);
 
-/// Both parts of a data set under [`stratified`].
-pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64) -> Result<Pair, Error> {
-    let (kept, held) = stratified(base.labels(), fraction, seed);
+/// Both parts of a data set under [`stratified_groups`].
+pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64, groups: &[Vec<usize>]) -> Result<Pair, Error> {
+    let mut of: Vec<u32> = (0..base.len() as u32).collect();
+    for members in groups {
+        let first = members.iter().copied().min().unwrap_or(0) as u32;
+        members.iter().filter(|&&i| i < base.len()).for_each(|&i| of[i] = first);
+    }
+    let (kept, held) = stratified_groups(base.labels(), &of, fraction, seed);
     if kept.is_empty() || held.is_empty() {
         return Err(Error::new(
             "data set",
@@ -168,6 +181,20 @@ pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64) -> Result<
 /// assert_eq!((train.len(), test.len()), (6, 2));
 /// ```
 pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let own: Vec<u32> = (0..labels.len() as u32).collect();
+    stratified_groups(labels, &own, fraction, seed)
+}
+
+/// The same with samples that stay together, such as near duplicates: those with an equal number in `group` go to the
+/// same side. Groups that do not fit into the share of their class are kept; a class of nothing but such groups holds out
+/// its smallest. With groups of one sample it is [`stratified`].
+///
+/// ```
+/// let (train, test) = gabor_data::stratified_groups(&[0; 8], &[0, 0, 1, 1, 2, 2, 3, 3], 0.25, 0);
+/// assert_eq!((test.len(), test[1] - test[0]), (2, 1));
+/// ```
+pub fn stratified_groups(labels: &[u32], group: &[u32], fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    use std::collections::BTreeMap;
     let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
     let mut classes: std::collections::BTreeMap<u32, Vec<usize>> = Default::default();
     for (i, &l) in labels.iter().enumerate() {
@@ -190,16 +217,45 @@ pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> (Vec<usize>, Vec<
             missing -= 1;
         }
     }
-    let (mut kept, mut held) = (Vec::new(), Vec::new());
-    for ((&class, members), &t) in classes.iter().zip(&take) {
-        let mut m = members.clone();
-        Stream::new(seed, 0, class, op::SPLIT).shuffle(&mut m);
-        held.extend_from_slice(&m[..t]);
-        kept.extend_from_slice(&m[t..]);
+    let mut members_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    group.iter().enumerate().for_each(|(i, &g)| members_of.entry(g).or_default().push(i));
+    let rank: BTreeMap<u32, usize> = classes.keys().enumerate().map(|(k, &c)| (c, k)).collect();
+    // Of every sample whether it is held out, once its group is decided.
+    let mut decided: Vec<Option<bool>> = vec![None; labels.len()];
+    let mut held_of = vec![0usize; classes.len()];
+    for (k, (&class, members)) in classes.iter().enumerate() {
+        let mut order = members.clone();
+        Stream::new(seed, 0, class, op::SPLIT).shuffle(&mut order);
+        let mut smallest: Option<&Vec<usize>> = None;
+        for i in order {
+            if decided[i].is_some() {
+                continue;
+            }
+            let unit = &members_of[&group.get(i).copied().unwrap_or(i as u32)];
+            if unit.len() == 1 {
+                let fits = held_of[k] < take[k];
+                decided[i] = Some(fits);
+                held_of[k] += usize::from(fits);
+                continue;
+            }
+            let mut after = held_of.clone();
+            unit.iter().for_each(|&j| after[rank[&labels[j]]] += 1);
+            let fits = unit.iter().all(|&j| after[rank[&labels[j]]] <= take[rank[&labels[j]]]);
+            unit.iter().for_each(|&j| decided[j] = Some(fits));
+            if fits {
+                held_of = after;
+            } else if smallest.is_none_or(|s| unit.len() < s.len()) {
+                smallest = Some(unit);
+            }
+        }
+        // Groups that are all larger than the share of a class: one of them rather than none.
+        if let Some(unit) = smallest.filter(|u| held_of[k] == 0 && take[k] > 0 && u.len() < members.len()) {
+            unit.iter().for_each(|&j| decided[j] = Some(true));
+            unit.iter().for_each(|&j| held_of[rank[&labels[j]]] += 1);
+        }
     }
-    kept.sort_unstable();
-    held.sort_unstable();
-    (kept, held)
+    let all = |wanted: bool| (0..labels.len()).filter(|&i| (decided[i] == Some(true)) == wanted).collect();
+    (all(false), all(true))
 }
 
 /// Some samples of another data set.
@@ -275,5 +331,46 @@ mod tests {
         assert_eq!((kept.len(), held.len()), (3, 1));
         assert!(stratified(&[], 0.5, 0).0.is_empty());
         assert_eq!(stratified(&[0, 1], f64::NAN, 0).0, [0, 1]);
+    }
+
+    #[test]
+    fn singles_are_the_first_of_each_class_in_its_order() {
+        let labels: Vec<u32> = (0..1797u32).map(|i| i * i % 10 % 7).collect();
+        let (_, held) = stratified(&labels, 0.2, 9);
+        for class in 0..7 {
+            let mut order: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+            Stream::new(9, 0, class, op::SPLIT).shuffle(&mut order);
+            let mut of: Vec<usize> = held.iter().copied().filter(|&i| labels[i] == class).collect();
+            let mut first = order[..of.len()].to_vec();
+            first.sort_unstable();
+            of.sort_unstable();
+            assert_eq!(of, first, "class {class}");
+        }
+    }
+
+    #[test]
+    fn groups_stay_together_and_singles_are_drawn_as_ever() {
+        let labels: Vec<u32> = (0..900).map(|i| i % 3).collect();
+        // Triples of one class, pairs across classes, and singles.
+        let group: Vec<u32> = (0..900u32)
+            .map(|i| match i {
+                0..300 => i / 9 * 9 + i % 3,
+                300..500 => i / 2 * 2,
+                _ => i,
+            })
+            .collect();
+        let (kept, held) = stratified_groups(&labels, &group, 0.2, 3);
+        assert_eq!(kept.len() + held.len(), 900);
+        let side = |i: u32| held.binary_search(&(i as usize)).is_ok();
+        for i in 0..900 {
+            assert_eq!(side(i), side(group[i as usize]), "{i}");
+        }
+        for class in 0..3 {
+            let count = held.iter().filter(|&&i| labels[i] == class).count();
+            assert!((55..=60).contains(&count), "{count}");
+        }
+        // Nothing but a large and a small group: the small one is held out.
+        assert_eq!(stratified_groups(&[0; 9], &[0, 0, 0, 0, 0, 0, 6, 6, 6], 0.1, 0).1, [6, 7, 8]);
+        assert!(stratified_groups(&[0; 4], &[0; 4], 0.5, 0).1.is_empty());
     }
 }

@@ -8,6 +8,7 @@ mod setting;
 
 pub(crate) use augment::resolve_augmentation;
 pub use augment::{Pipeline, parse_augmentation};
+use setting::plain;
 pub use setting::{Amount, Auto, Bytes, InputSize, Setting, Span};
 
 use crate::error::suggest;
@@ -158,6 +159,10 @@ keys! {
     bad: String = "fail".into(), "fail or skip", |v| v == "fail" || v == "skip";
     /// Part of the training set that is held out to choose by, where the data has no validation part.
     val: f64 = 0.1, "a number from 0 to 0.9", |v| within(*v, 0.0, 0.9);
+    /// Which sample is in which part, as another run wrote it down; samples that it does not name are trained on.
+    split: Option<String> = None, "none (drawn by class and seed), a run directory, or its split.tsv", |v| v.as_ref().is_none_or(|t| !t.is_empty());
+    /// Whether the data are looked at before training: bad files end it, warnings are told, near duplicates stay on one side of the split.
+    check: String = "auto".into(), "auto (all pictures of up to 2000 files, else headers), full, headers or none", |v| matches!(v.as_str(), "auto" | "full" | "headers" | "none");
     /// Averages of the weights over the steps, which are evaluated, kept and exported in place of the weights themselves.
     ema: Amount = Amount::Off, "true (0.9998), false, or a decay in (0, 1); in the beginning it is at most (1 + step) / (10 + step)", |v| v.or(0.5).is_none_or(|d| d > 0.0 && d < 1.0);
     /// Epochs without progress on the validation part after which training stops.
@@ -480,20 +485,6 @@ impl Config {
         let keep = |k: &&str| !WITHOUT_INFLUENCE.contains(k);
         self.entries().into_iter().filter(|(k, _)| keep(k)).map(|(k, v)| (k.to_string(), v)).collect()
     }
-}
-
-/// A TOML value as the text of a setting.
-fn plain(value: &toml::Value) -> Result<String, Rule> {
-    Ok(match value {
-        toml::Value::String(s) => s.clone(),
-        toml::Value::Integer(v) => v.to_string(),
-        toml::Value::Float(v) => v.to_string(),
-        toml::Value::Boolean(v) => v.to_string(),
-        toml::Value::Array(list) => list.iter().map(plain).collect::<Result<Vec<_>, _>>()?.join(","),
-        toml::Value::Datetime(_) | toml::Value::Table(_) => {
-            return Err(Rule::new("a date or a table").right("a number, a text or a list"));
-        }
-    })
 }
 
 #[cfg(test)]

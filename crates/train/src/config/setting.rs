@@ -213,6 +213,20 @@ impl Setting for InputSize {
     }
 }
 
+/// A TOML value as the text of a setting.
+pub(super) fn plain(value: &toml::Value) -> Result<String, Rule> {
+    Ok(match value {
+        toml::Value::String(s) => s.clone(),
+        toml::Value::Integer(v) => v.to_string(),
+        toml::Value::Float(v) => v.to_string(),
+        toml::Value::Boolean(v) => v.to_string(),
+        toml::Value::Array(list) => list.iter().map(plain).collect::<Result<Vec<_>, _>>()?.join(","),
+        toml::Value::Datetime(_) | toml::Value::Table(_) => {
+            return Err(Rule::new("a date or a table").right("a number, a text or a list"));
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

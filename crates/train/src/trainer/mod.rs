@@ -14,6 +14,7 @@ mod full_batch;
 mod gradients;
 mod phases;
 mod range_test;
+mod split;
 mod steps;
 
 pub use evaluate::{evaluate, run_evaluation, write_weights};
@@ -210,7 +211,11 @@ impl<'a> Run<'a> {
         };
         // The lock comes before anything is read or written.
         let opened = match &options.directory {
-            Some(directory) => Some(open_directory(directory, options.resume, options.storage)?),
+            Some(directory) => {
+                let opened = open_directory(directory, options.resume, options.storage)?;
+                split::keep(directory, setup, options.resume)?;
+                Some(opened)
+            }
             None => None,
         };
         let mut state = fresh;

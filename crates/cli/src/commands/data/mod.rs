@@ -1,5 +1,6 @@
 //! `gabor data`: data sets before a training.
 
+pub mod check;
 pub mod convert;
 pub mod show;
 
@@ -16,12 +17,14 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Arguments),
     Show(show::Arguments),
     Convert(convert::Arguments),
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
     match &a.command {
+        Command::Check(a) => check::run(a),
         Command::Show(a) => show::run(a),
         Command::Convert(a) => convert::run(a),
     }

@@ -126,12 +126,12 @@ fn recipes_are_sound() {
         let path = entry.unwrap().path();
         let config = Config::load(Some(&path), [], &[] as &[&str]).unwrap_or_else(|e| panic!("{e}"));
         config.validate().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let net = gabor_nets::network(&config.net, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
-        let graph = net.graph(gabor_nets::Mode::Train).unwrap();
+        // A description takes its classes from the data.
+        let classes = gabor_nets::zoo::Options { classes: Some(10), ..Default::default() };
+        let net = gabor_nets::network(&config.net, &classes).unwrap_or_else(|e| panic!("{e}"));
         let options = config.step_options().unwrap();
         let forward = gabor_train::step::Forward::of(&net, gabor_nets::Mode::Train).unwrap();
         gabor_train::step::step(forward, &options).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(graph.parameters().count() > 0);
         seen += 1;
     }
     assert!(seen >= 3);

@@ -114,7 +114,12 @@ pub fn run(a: &Arguments) -> Result<()> {
     if let Some(how) = &a.preprocessing {
         model = model.with_preprocessing(preprocessing(how)?);
     }
-    let picture = decode_file(image, &Limits::default()).map_err(gabor::Error::from)?;
+    // As in training and validation, a large photograph is decoded at the size that the model needs.
+    let picture = match model.preprocessing() {
+        Some(p) => p.decode_file(image, &Limits::default()),
+        None => decode_file(image, &Limits::default()),
+    };
+    let picture = picture.map_err(gabor::Error::from)?;
     let asked = ExplainOptions { methods, class: a.class.clone(), options };
     let found = model.explain(&picture, &asked).map_err(|e| e.inside(&name))?;
     let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());

@@ -56,6 +56,8 @@ fn keep(name: &str, files: &caffe::Exported, inputs: &HashMap<String, Tensor>, g
 const REFUSED: &[(&str, &[&str])] = &[
     // Normalisation over channels.
     ("tiny_convnext", &["reduce"]),
+    // Activations.
+    ("tiny_airbench", &["gelu"]),
     // Windows in three dimensions.
     ("tiny_c3d", &["max_pool"]),
 ];

@@ -45,6 +45,10 @@ impl Ensemble {
     /// # Errors
     /// A model without preprocessing, that takes no pictures or gives no scores; views that its preprocessing cannot make.
     pub fn predict(&mut self, image: &Image<'_>, views: Views) -> Result<Vec<Prediction>> {
+        // One view by one model is the model's own answer, to the last bit.
+        if let ([model], Views::One) = (self.models.as_mut_slice(), views) {
+            return model.predict(image);
+        }
         let logs = Members::new(self.models.iter_mut().collect())?.log_probabilities(image, views)?;
         Ok(self.models[0].predictions(logs.into_iter().map(|l| l.exp() as f32)))
     }

@@ -5,7 +5,7 @@ mod common;
 use common::{backend, directory, run, setup};
 use gabor_tensor::{Stream, rng};
 use gabor_train::checkpoint::{Disk, Storage};
-use gabor_train::{Checkpoints, RunOptions, train};
+use gabor_train::{Checkpoints, Event, FnSink, RunOptions, train};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,8 @@ use std::time::Duration;
 /// A run with everything that has memory: averages, accumulated gradients, phases, momenta, normalisation, dropout.
 const WORDS: &[&str] = &["epochs=3", "unfreeze=1", "ema=0.9", "grad_accum=2", "clip=1", "discriminative=0.5"];
 const SAVED: &[&str] = &["save_every=4"];
+/// Long enough to die ten times on a fast machine.
+const LONG: &[&str] = &["epochs=8"];
 
 #[test]
 fn threads_and_workers_change_no_bit_of_any_part() {
@@ -43,8 +45,7 @@ impl Storage for Deadly {
             return Disk.write(path, bytes);
         }
         Disk.write(path, &bytes[..bytes.len() / 3])?;
-        // The signal that no process can answer, from outside as the kernel sends it.
-        Command::new("kill").args(["-9", &std::process::id().to_string()]).status()?;
+        die();
         loop {
             std::thread::sleep(Duration::from_secs(1));
         }
@@ -59,14 +60,29 @@ fn child_that_dies() {
     let deadly = std::env::var("GABOR_TEST_DEADLY_WRITE").ok().and_then(|v| v.parse().ok());
     let storage = deadly.map(|deadly| Box::new(Deadly { writes: AtomicU64::new(0), deadly }) as Box<dyn Storage>);
     let options = RunOptions { directory: Some(dir.into()), resume, storage, ..Default::default() };
-    train(&setup(&[WORDS, SAVED].concat()), &backend(2), options, &mut Vec::new()).unwrap();
+    let mut left: u32 = std::env::var("GABOR_TEST_DEADLY_EVENT").map_or(u32::MAX, |v| v.parse().unwrap());
+    let mut sink = FnSink(|event: &Event| {
+        if matches!(event, Event::Checkpoint { .. }) {
+            left = left.saturating_sub(1);
+            if left == 0 {
+                // Some time after, in the middle of whatever is done then.
+                std::thread::spawn(die);
+            }
+        }
+    });
+    train(&setup(&[WORDS, LONG, SAVED].concat()), &backend(2), options, &mut sink).unwrap();
+}
+
+/// The signal that no process can answer, from outside as the kernel sends it.
+fn die() {
+    Command::new("kill").args(["-9", &std::process::id().to_string()]).status().unwrap();
 }
 
 #[cfg(unix)]
 #[test]
 fn ten_kills_change_no_bit() {
     use std::os::unix::process::ExitStatusExt;
-    let whole = run(&setup(WORDS), 1, None, false);
+    let whole = run(&setup(&[WORDS, LONG].concat()), 1, None, false);
     let dir = directory("ten-kills");
     let mut stream = Stream::new(10, 0, 0, rng::op::TEST);
     let mut kills = 0;
@@ -74,24 +90,16 @@ fn ten_kills_change_no_bit() {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["child_that_dies", "--exact"]).env("GABOR_TEST_DYING_CHILD", &dir);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        // Every other one dies within a checkpoint (of `last`, or of `best` at an epoch's end), the others anywhere.
-        let within = round % 2 == 0;
-        if within {
-            command.env("GABOR_TEST_DEADLY_WRITE", (1 + stream.below(6)).to_string());
-        }
-        let mut child = command.spawn().unwrap();
-        if !within {
-            std::thread::sleep(Duration::from_millis(40 + stream.below(160) as u64));
-            // A process that is done already cannot be killed.
-            let _ = child.kill();
-        }
-        let status = child.wait().unwrap();
+        // Every other one dies within a checkpoint (of `last`, or of `best` at an epoch's end), the others some time after
+        // one. No clock decides, so that the test is the same on any machine.
+        let deadly = if round % 2 == 0 { "GABOR_TEST_DEADLY_WRITE" } else { "GABOR_TEST_DEADLY_EVENT" };
+        let status = command.env(deadly, (1 + stream.below(3)).to_string()).status().unwrap();
         assert!(status.success() || status.signal() == Some(9), "{status}");
         kills += usize::from(status.signal() == Some(9));
     }
-    assert!(kills >= 5, "{kills}");
+    assert_eq!(kills, 10);
     let resume = Checkpoints::open(&dir).unwrap().exist();
-    let out = run(&setup(&[WORDS, SAVED].concat()), 2, Some(&dir), resume);
+    let out = run(&setup(&[WORDS, LONG, SAVED].concat()), 2, Some(&dir), resume);
     assert!(out.weights == whole.weights && out.state.best == whole.state.best, "after {kills} kills");
     std::fs::remove_dir_all(&dir).unwrap();
 }

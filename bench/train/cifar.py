@@ -27,6 +27,10 @@ from torch import nn
 from torch.nn import functional as F
 
 
+def milestones(epochs):
+    return sorted({max(1, epochs // 2), max(1, epochs * 3 // 4)})
+
+
 def read(path):
     opened = gzip.open(path) if path.endswith(".gz") else open(path, "rb")
     with opened as f:
@@ -96,7 +100,7 @@ def pytorch(data, epochs, seed, threads):
     test = prepare(test).to(memory_format=torch.channels_last)
     net = resnet20().to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(net.parameters(), 0.1, 0.9, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [epochs // 2, epochs * 3 // 4])
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones(epochs))
     seconds, accuracy = [], []
     for epoch in range(epochs):
         began = time.perf_counter()
@@ -122,13 +126,13 @@ def gabor(program, data, epochs, seed, threads):
     with tempfile.TemporaryDirectory() as folder:
         words = [
             f"seed={seed}", f"epochs={epochs}", "batch=128", "optimiser=momentum", "momentum=0.9", "lr=0.1", "weight_decay=0.0001",
-            "decay_all=true", f"schedule=milestones:{epochs // 2},{epochs * 3 // 4}", "augment=shift:4,mirror", "val=0",
+            "decay_all=true", "schedule=milestones:" + ",".join(map(str, milestones(epochs))), "augment=shift:4,mirror", "val=0",
         ]  # fmt: skip
         command = [program, "train", "--data", data, "--net", "resnet20", "--out", f"{folder}/run", "--threads", str(threads), "--json"]
         out = subprocess.run(command + words, check=True, stdout=subprocess.PIPE, text=True).stdout
     events = [json.loads(line) for line in out.splitlines()]
     seconds = [e["seconds"] for e in events if e["event"] == "epoch"]
-    accuracy = next(e["evaluation"]["top1"] for e in events if e["event"] == "evaluated")
+    accuracy = next(e["top1"] for e in events if e["event"] == "evaluated")
     print(f"  gabor: {np.median(seconds):.1f} s an epoch, {100 * accuracy:.1f} %", file=sys.stderr)
     return seconds, accuracy
 

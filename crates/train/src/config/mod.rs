@@ -116,7 +116,7 @@ keys! {
     /// Whether biases and normalisation decay too, as PyTorch does by default.
     decay_all: bool = false, "true or false", any;
     /// Schedule of the learning rate.
-    schedule: Schedule = Schedule::new(Kind::OneCycle { rise: 0.3 }), "constant, step:EPOCHS, milestones:E,E, exponential:FACTOR, inverse-sqrt, cosine, cosine-restarts:EPOCHS[:FACTOR], one-cycle, plateau", any;
+    schedule: Schedule = Schedule::new(Kind::OneCycle { rise: 0.3 }), "constant, step:EPOCHS, milestones:E,E, exponential:FACTOR, inverse-sqrt, cosine, cosine-restarts:EPOCHS, cosine-restarts:EPOCHS:FACTOR, one-cycle, plateau", any;
     /// Epochs of linear warm-up before the schedule.
     warmup: f64 = 0.0, "a number of epochs from 0", |v| within(*v, 0.0, 1e5);
     /// The loss: cross_entropy, hinge, binary_hinge, logistic, l1, l2.

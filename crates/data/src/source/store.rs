@@ -18,13 +18,12 @@ pub(super) fn is_url(path: &Path) -> bool {
     })
 }
 
-/// The error of a URL in a build that reads none.
+/// The error of a URL.
 fn no_urls(path: &Path) -> Error {
     Error::at(
         path,
-        Rule::new("this build reads no object stores and no web addresses").right(
-            "a build with the feature object-store (cargo build --features object-store), or a path of this machine",
-        ),
+        Rule::new("object stores and web addresses are not read")
+            .right("a path of this machine: a copy of it, or where it is mounted"),
     )
 }
 

@@ -1,8 +1,9 @@
 //! Why a model answers as it does: [`Model::explain`](crate::Model::explain), and the crate below it.
 
+use crate::judged::as_people_see_it;
 use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
-use gabor_data::{Color, Image};
+use gabor_data::Image;
 pub use gabor_explain::{Attribution, Backpropagation, Layer, Method, Options, Subject, attribute};
 use gabor_report::heat::{self, Scale};
 use gabor_report::{Panel, Picture, Sheet, percent};
@@ -60,10 +61,7 @@ impl Model {
         let methods = if asked.methods.is_empty() { &every } else { &asked.methods };
         let found = methods.iter().map(|&m| Ok(attribute(&subject, &input, class, m, &asked.options)?));
         let found = found.collect::<Result<Vec<_>>>()?;
-        let seen = preprocessing.prepared(image)?;
-        // People look at red, green and blue in that order, whatever the network does.
-        let seen = if seen.color() == Color::Bgr { seen.to_color(Color::Rgb) } else { seen.view() };
-        let picture = Picture::new(seen.width(), seen.height(), seen.channels(), seen.data().to_vec());
+        let picture = as_people_see_it(&preprocessing.prepared(image)?);
         let picture = picture.ok_or_else(|| Error::from(Rule::new("the prepared picture is empty")))?;
         Ok(Explanation { picture, class: self.class(class), probability, found })
     }

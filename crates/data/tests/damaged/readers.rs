@@ -30,6 +30,10 @@ fn read(format: Format, bytes: &[u8]) {
     }
 }
 
+/// Markers of a JPEG, whole or reduced.
+const JPEG: &[&[u8]] =
+    &[b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xda", b"\xff\xdb", b"\xff\xdd", b"\xff\xd9", b"Exif\0\0"];
+
 /// One row per format, and JPEG at a fraction of its size. A row needs a test in `main.rs` and a target in `fuzz/`.
 pub const READERS: &[Reader] = &[
     Reader {
@@ -39,22 +43,7 @@ pub const READERS: &[Reader] = &[
         memory: 16,
         words: &[b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"eXIf", b"iCCP", b"zTXt", b"acTL", b"fcTL", b"IEND"],
     },
-    Reader {
-        name: "image_jpeg",
-        read: |b| read(Format::Jpeg, b),
-        free: FREE,
-        memory: 16,
-        words: &[
-            b"\xff\xc0",
-            b"\xff\xc2",
-            b"\xff\xc4",
-            b"\xff\xda",
-            b"\xff\xdb",
-            b"\xff\xdd",
-            b"\xff\xd9",
-            b"Exif\0\0",
-        ],
-    },
+    Reader { name: "image_jpeg", read: |b| read(Format::Jpeg, b), free: FREE, memory: 16, words: JPEG },
     Reader {
         name: "image_jpeg_reduced",
         read: |b| {
@@ -64,16 +53,7 @@ pub const READERS: &[Reader] = &[
         },
         free: FREE,
         memory: 16,
-        words: &[
-            b"\xff\xc0",
-            b"\xff\xc2",
-            b"\xff\xc4",
-            b"\xff\xda",
-            b"\xff\xdb",
-            b"\xff\xdd",
-            b"\xff\xd9",
-            b"Exif\0\0",
-        ],
+        words: JPEG,
     },
     Reader {
         name: "image_bmp",

@@ -21,7 +21,7 @@ pub enum Backpropagation {
 impl Backpropagation {
     /// The rule for one node. Every activation that rectifies counts as a rectifier, so that networks with other ones
     /// than ReLU have these pictures, too; for ReLU it is the papers' rule.
-    fn rule(self, node: &Node, cx: &mut Gradient<'_>) -> gabor_graph::Result<Option<GradientOf>> {
+    pub(crate) fn rule(self, node: &Node, cx: &mut Gradient<'_>) -> gabor_graph::Result<Option<GradientOf>> {
         if self == Backpropagation::Plain || !rectifies(node) {
             return Ok(None);
         }

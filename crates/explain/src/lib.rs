@@ -10,10 +10,16 @@
 pub mod attribution;
 mod backward;
 mod extract;
+pub mod features;
+mod field;
+mod layers;
 mod patch;
 mod subject;
+pub mod top;
 
 pub use attribution::{Attribution, Method, Options, attribute};
 pub use backward::Backpropagation;
+pub use field::{Field, Part};
 pub use gabor_compile::{Error, Result};
-pub use subject::{Layer, Subject};
+pub use layers::Layer;
+pub use subject::Subject;

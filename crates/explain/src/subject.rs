@@ -16,24 +16,6 @@ pub struct Subject {
     backend: Arc<dyn Backend>,
 }
 
-/// A feature map (or vector) inside a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// The node that makes it.
-    pub name: String,
-    /// The value.
-    pub value: ValueId,
-    /// Extents without the batch: `[c, h, w]` of a feature map, `[features]` of a vector.
-    pub shape: Vec<usize>,
-}
-
-impl Layer {
-    /// Whether it has places, and more than one: something to draw over a picture.
-    pub fn is_map(&self) -> bool {
-        matches!(self.shape[..], [_, h, w] if h * w > 1)
-    }
-}
-
 impl Subject {
     /// A network whose input `images` is `[n, c, h, w]` and whose `scores` (before softmax) are `[n, classes]`.
     ///
@@ -92,54 +74,6 @@ impl Subject {
     /// Extents of a value without the batch.
     pub fn extents(&self, v: ValueId) -> Vec<usize> {
         self.graph.shape(v).at(1)[1..].to_vec()
-    }
-    /// Every value between pictures and scores that depends on the pictures, in the order of computation.
-    pub fn layers(&self) -> Vec<Layer> {
-        let mut depends = vec![false; self.graph.values().len()];
-        depends[self.images.0 as usize] = true;
-        let mut layers = Vec::new();
-        for node in self.graph.nodes() {
-            if !node.inputs.iter().any(|v| depends[v.0 as usize]) {
-                continue;
-            }
-            node.outputs.iter().for_each(|o| depends[o.0 as usize] = true);
-            let value = node.outputs[0];
-            let ty = self.graph.ty(value);
-            let fixed = ty.shape.0.iter().skip(1).all(|d| matches!(d, Dim::Fixed(_)));
-            if ty.dtype == DType::F32 && fixed && matches!(ty.shape.rank(), 2 | 4) && ty.shape.0[0] == Dim::Batch(1) {
-                layers.push(Layer { name: node.name.clone(), value, shape: self.extents(value) });
-            }
-        }
-        layers
-    }
-    /// The layer of that name.
-    ///
-    /// # Errors
-    /// A name that no layer has, with the nearest ones and all there are.
-    pub fn layer(&self, name: &str) -> Result<Layer> {
-        let layers = self.layers();
-        if let Some(l) = layers.iter().find(|l| l.name == name) {
-            return Ok(l.clone());
-        }
-        let mut near: Vec<(f64, &str)> =
-            layers.iter().map(|l| (strsim::jaro_winkler(name, &l.name), l.name.as_str())).collect();
-        near.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let near: Vec<&str> = near.iter().filter(|n| n.0 > 0.7).take(3).map(|n| n.1).collect();
-        let all: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
-        let rule = Rule::new(format!("there is no layer `{name}`"));
-        let right = if near.is_empty() { String::new() } else { format!("{}; ", near.join(" or ")) };
-        Err(Error::new(&self.graph.name, rule.right(format!("{right}all layers: {}", all.join(", ")))))
-    }
-    /// The last feature map with places, which most explanations draw: what the classifier's head reads.
-    ///
-    /// # Errors
-    /// A network without any.
-    pub fn last_map(&self) -> Result<Layer> {
-        let last = self.layers().into_iter().rev().find(Layer::is_map);
-        last.ok_or_else(|| {
-            let rule = Rule::new("the network has no feature map of more than one place");
-            Error::new(&self.graph.name, rule.right("a convolutional network"))
-        })
     }
     /// Compiles a graph over this network's parameters.
     ///

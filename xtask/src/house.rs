@@ -57,6 +57,7 @@ pub const CRATES: &[Crate] = &[
     },
     Crate { folder: "hub", may_use: &[], tests_may_use: &[], may: &[Files, Network, Environment, Processes] },
     Crate { folder: "report", may_use: &[], tests_may_use: &[], may: &[] },
+    Crate { folder: "raster", may_use: &[], tests_may_use: &[], may: &[] },
     Crate {
         folder: "explain",
         may_use: &["tensor", "graph", "compile"],
@@ -72,7 +73,10 @@ pub const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "gabor",
-        may_use: &["tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report", "explain", "hub"],
+        may_use: &[
+            "tensor", "graph", "compile", "cpu", "nets", "formats", "data", "train", "report", "raster", "explain",
+            "hub",
+        ],
         tests_may_use: &[],
         may: &[Files],
     },

@@ -7,6 +7,7 @@ use crate::progress::Progress;
 use clap::{Args, Parser, Subcommand};
 use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, CpuOptions, Isa, Tuning};
+use gabor::picture::Look;
 use gabor::{Loaded, Model};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -89,6 +90,40 @@ pub struct Format {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// What every command has whose result is a picture.
+#[derive(Args)]
+pub struct Drawn {
+    /// Where the picture goes: .svg, or .png with two pixels for each unit of the drawing (default: COMMAND.svg)
+    #[arg(short, long, value_name = "FILE.svg | FILE.png")]
+    output: Option<PathBuf>,
+    /// The picture's look: auto (in an SVG as its viewer prefers, in a PNG light), light or dark
+    #[arg(long, value_name = "LOOK", default_value = "auto", value_parser = look)]
+    look: Look,
+}
+
+impl Drawn {
+    /// Where the picture goes; asked before the work, so that a wrong name costs nothing.
+    pub fn path(&self, default: &str) -> Result<PathBuf> {
+        let path = self.output.clone().unwrap_or_else(|| default.into());
+        gabor::picture::kind(&path).map_err(|e| Failure::Usage(format!("--output {e}")))?;
+        Ok(path)
+    }
+    /// Writes the picture.
+    pub fn write(&self, path: &Path, svg: &str) -> Result<()> {
+        Ok(gabor::picture::write(path, svg, self.look)?)
+    }
+}
+
+/// The look of a picture.
+pub fn look(text: &str) -> Result<Look, String> {
+    match text {
+        "auto" => Ok(Look::Auto),
+        "light" => Ok(Look::Light),
+        "dark" => Ok(Look::Dark),
+        _ => Err("right would be: auto, light or dark".into()),
+    }
 }
 
 /// What every command that computes has.

@@ -53,6 +53,14 @@ fn methods_write_a_sheet_and_plain_data() {
     assert_eq!(svg.as_bytes(), read(&p.path("two.svg")));
     let text = p.done(&["explain", "model/model.onnx", "seven.bmp", "--method", "gradcam", "--layer", "relu1"]);
     assert!(text.contains(" %\nexplain.svg\n"), "{text}");
+    // As pixels: paper and ink as asked for, the same at every run.
+    let pixels = |look: &str| {
+        p.done(&["explain", "model/model.onnx", "seven.bmp", "-o", "a.png", "--look", look]);
+        let picture = gabor::data::decode_file(&p.path("a.png"), &gabor::data::Limits::default()).unwrap();
+        (picture.data()[..3].to_vec(), read(&p.path("a.png")))
+    };
+    assert_eq!((pixels("light").0, pixels("dark").0), (vec![0xfc, 0xfc, 0xfa], vec![0x11, 0x14, 0x17]));
+    assert!(pixels("auto") == pixels("light"));
 }
 
 #[test]

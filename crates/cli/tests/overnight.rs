@@ -107,7 +107,7 @@ fn a_rate_is_found_and_drawn() {
     assert!(text.contains("suggestion: lr=") && !text.contains("picture"), "{text}");
     assert!(!p.path("runs").exists());
     let e = p.fails(2, &["lr-find", "--picture", "a.png"]);
-    assert!(e.contains("right would be: FILE.svg"), "{e}");
+    assert!(e.contains("right would be: a name in .svg or .png"), "{e}");
     let e = p.fails(1, &["lr-find", "--from", "1", "--to", "0.1"]);
     assert!(e.contains("rates from 1 to 0.1"), "{e}");
 }

@@ -34,7 +34,8 @@
 //! | [`train`] | losses, optimisers, schedules, the loop, checkpoints |
 //! | [`formats`] | ONNX, safetensors, npy |
 //! | [`explain`] | why a network answers as it does |
-//! | [`report`] | the report of a run as one page |
+//! | [`report`] | the report of a run as one page, and every other picture |
+//! | [`picture`] | pictures as files |
 //!
 //! # Examples
 //!
@@ -76,6 +77,7 @@ mod judged;
 mod load;
 mod model;
 mod page;
+pub mod picture;
 mod raw;
 mod run;
 mod runs;

@@ -1,6 +1,8 @@
 //! Where the time went, as a picture: an icicle of nested scopes, as wide as they are long.
 
 use crate::chart::escape;
+use crate::heat::Scale;
+use crate::style;
 use crate::text::duration;
 use std::fmt::Write;
 
@@ -41,9 +43,6 @@ const TOP: f64 = 64.0;
 const MARGIN: f64 = 16.0;
 /// Narrower than this, a name cannot be read.
 const LEGIBLE: f64 = 26.0;
-/// Stops of a perceptually uniform palette (cividis), which colour-blind readers see alike.
-const PALETTE: [[f64; 3]; 5] =
-    [[0., 34., 78.], [65., 77., 107.], [124., 123., 120.], [188., 175., 111.], [254., 232., 56.]];
 
 impl Icicle {
     /// The picture as an SVG file of its own, for light and dark pages.
@@ -53,19 +52,17 @@ impl Icicle {
         let levels = cells.iter().map(|c| c.level + 1).max().unwrap_or(1);
         let height = TOP + levels as f64 * ROW + 44.0;
         let scale = (WIDTH - 2.0 * MARGIN) / total.max(f64::MIN_POSITIVE);
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>\n\
-             :root {{ --page: #fcfcfa; --text: #1a1e23; --muted: #5d6772; --scope: #e9ebea; }}\n\
-             @media (prefers-color-scheme: dark) {{ :root {{ --page: #111417; --text: #e8eaec; --muted: #98a2ad; --scope: #2c3238; }} }}\n\
-             svg {{ background: var(--page); font: 12px ui-sans-serif, system-ui, 'Segoe UI', Roboto, Arial, sans-serif; }}\n\
-             text {{ fill: var(--text); pointer-events: none; }} .muted {{ fill: var(--muted); }} .scope {{ fill: var(--scope); }}\n\
-             rect {{ stroke: var(--page); stroke-width: 1; }} rect:hover {{ stroke: var(--text); }}\n</style>\n",
-            escape(&self.title)
+        let mut out = style::open(
+            WIDTH,
+            height,
+            &self.title,
+            "text { font-size: 12px; pointer-events: none; } .scope { fill: var(--line); }\n\
+             .cell { stroke: var(--page); stroke-width: 1; } .cell:hover { stroke: var(--text); }\n",
         );
         let _ = writeln!(
             out,
-            "<text x=\"{MARGIN}\" y=\"28\" style=\"font-size:18px;font-weight:650\">{}</text>\n\
-             <text x=\"{MARGIN}\" y=\"48\" class=\"muted\">{} in {} kernel calls; width is time, in the order of execution; colour is the part of the machine's peak</text>",
+            "<text class=\"h\" x=\"{MARGIN}\" y=\"28\">{}</text>\n\
+             <text class=\"m\" x=\"{MARGIN}\" y=\"48\">{} in {} kernel calls; width is time, in the order of execution; colour is the part of the machine's peak</text>",
             escape(&self.title),
             span(total),
             self.leaves.len()
@@ -79,12 +76,12 @@ impl Icicle {
                 Some(Some(share)) => color(share),
                 _ => (String::new(), ""),
             };
-            let class = if fill.is_empty() { " class=\"scope\"" } else { "" };
+            let class = if fill.is_empty() { "cell scope" } else { "cell" };
             let fill = if fill.is_empty() { fill } else { format!(" fill=\"{fill}\"") };
             let note = leaf.map_or(String::new(), |l| format!("\n{}", l.note));
             let _ = writeln!(
                 out,
-                "<rect x=\"{x:.2}\" y=\"{y}\" width=\"{w:.2}\" height=\"{ROW}\"{class}{fill}><title>{}: {}, {part:.1} %{}</title></rect>",
+                "<rect x=\"{x:.2}\" y=\"{y}\" width=\"{w:.2}\" height=\"{ROW}\" class=\"{class}\"{fill}><title>{}: {}, {part:.1} %{}</title></rect>",
                 escape(&c.name),
                 span(c.seconds),
                 escape(&note)
@@ -140,13 +137,11 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// The palette's colour of a part of the peak, and that of text on it.
+/// The scale's colour of a part of the peak, and that of text on it.
 fn color(share: f64) -> (String, &'static str) {
-    let at = share.clamp(0.0, 1.0) * (PALETTE.len() - 1) as f64;
-    let i = (at as usize).min(PALETTE.len() - 2);
-    let mix = |c: usize| PALETTE[i][c] + (PALETTE[i + 1][c] - PALETTE[i][c]) * (at - i as f64);
-    let ink = if at > 1.9 { "#1a1e23" } else { "#ffffff" };
-    (format!("rgb({:.0} {:.0} {:.0})", mix(0), mix(1), mix(2)), ink)
+    let [r, g, b] = Scale::Sequential.color(share as f32);
+    let ink = if share > 0.5 { "#1a1e23" } else { "#ffffff" };
+    (format!("rgb({r},{g},{b})"), ink)
 }
 
 fn legend(y: f64) -> String {
@@ -155,14 +150,11 @@ fn legend(y: f64) -> String {
     for i in 0..stops {
         let (fill, _) = color(i as f64 / (stops - 1) as f64);
         let x = MARGIN + i as f64 * 5.0;
-        let _ = writeln!(
-            out,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"5.5\" height=\"10\" fill=\"{fill}\" style=\"stroke:none\"/>"
-        );
+        let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"5.5\" height=\"10\" fill=\"{fill}\"/>");
     }
     let end = MARGIN + stops as f64 * 5.0 + 8.0;
     out + &format!(
-        "<text x=\"{end}\" y=\"{}\" class=\"muted\">0 to 100 % of peak and more; grey: scopes, and calls without arithmetic</text>\n",
+        "<text x=\"{end}\" y=\"{}\" class=\"n\">0 to 100 % of peak and more; grey: scopes, and calls without arithmetic</text>\n",
         y + 9.5
     )
 }
@@ -195,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn colors_span_the_palette() {
-        assert_eq!(color(0.0).0, "rgb(0 34 78)");
-        assert_eq!(color(3.0).0, "rgb(254 232 56)");
+    fn colors_span_the_scale() {
+        assert_ne!(color(0.0).0, color(1.0).0);
+        assert_eq!(color(3.0).0, color(1.0).0);
     }
 }

@@ -20,6 +20,7 @@ mod range;
 mod reliability;
 mod sections;
 mod sheet;
+pub mod style;
 mod text;
 
 pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
@@ -32,4 +33,5 @@ pub use picture::{Picture, filters};
 pub use range::RangePicture;
 pub use reliability::{Reliability, ReliabilityBin};
 pub use sheet::{Panel, Sheet};
+pub use style::{Look, dressed};
 pub use text::{bytes, count, duration, percent, table};

@@ -2,7 +2,7 @@
 
 use crate::Report;
 use crate::chart::escape;
-use crate::{reliability, sections};
+use crate::{reliability, sections, style};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -36,6 +36,8 @@ pub(crate) fn frame(title: &str, contents: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · gabor</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{contents}</main>\n</body>\n</html>\n"
+         <style>\n{}html {{ font-family: {}; }}\n{STYLE}</style>\n</head>\n<body>\n<main>\n{contents}</main>\n</body>\n</html>\n",
+        style::variables(),
+        style::FONT,
     )
 }

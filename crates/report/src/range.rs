@@ -1,6 +1,7 @@
 //! The picture of a learning-rate range test: loss over the rate, with marks, as an SVG file of its own.
 
 use crate::chart::{escape, linear_ticks, short};
+use crate::style;
 use std::fmt::Write;
 
 /// A range test to draw.
@@ -24,21 +25,21 @@ const BOTTOM: f64 = 52.0;
 /// A loss of so many times the span between first and lowest is cut off above: it says no more than that it diverges.
 const SHOWN: f64 = 1.6;
 /// Colours of the marks, told apart with and without colour vision.
-const COLOURS: [&str; 2] = ["#c2410c", "#7c3aed"];
+const COLOURS: [&str; 2] = ["var(--orange)", "var(--purple)"];
 
 impl RangePicture {
-    /// The drawing, on white, in fonts that are everywhere.
+    /// The drawing as an SVG file of its own.
     pub fn to_svg(&self) -> String {
         let finite: Vec<(f64, f64, f64)> = (self.points.iter().copied())
             .filter(|p| p.0 > 0.0 && p.0.is_finite() && p.1.is_finite() && p.2.is_finite())
             .collect();
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-             font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#334155\">\n\
-             <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
-             <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"600\" fill=\"#0f172a\">{}</text>\n",
-            escape(&self.title)
+        let mut out = style::open(
+            WIDTH,
+            HEIGHT,
+            &self.title,
+            "text { font-size: 13px; } .grid { stroke: var(--line); } .axis { stroke: var(--muted); }\n",
         );
+        let _ = writeln!(out, "<text class=\"h\" x=\"{LEFT}\" y=\"26\">{}</text>", escape(&self.title));
         let [first, .., last] = finite.as_slice() else {
             let _ = write!(out, "<text x=\"{LEFT}\" y=\"80\">fewer than two steps with a finite loss</text>\n</svg>\n");
             return out;
@@ -61,7 +62,7 @@ impl RangePicture {
             let at = py(tick);
             let _ = writeln!(
                 out,
-                "<path d=\"M{LEFT} {at:.1}H{}\" stroke=\"#e2e8f0\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                "<path d=\"M{LEFT} {at:.1}H{}\" class=\"grid\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 WIDTH - RIGHT,
                 LEFT - 8.0,
                 at + 4.5,
@@ -72,14 +73,14 @@ impl RangePicture {
             let at = px(10f64.powi(decade));
             let _ = writeln!(
                 out,
-                "<path d=\"M{at:.1} {base}v5\" stroke=\"#94a3b8\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                "<path d=\"M{at:.1} {base}v5\" class=\"axis\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 base + 20.0,
                 power(decade)
             );
         }
         let _ = writeln!(
             out,
-            "<path d=\"M{LEFT} {base}H{}\" stroke=\"#94a3b8\"/>\n\
+            "<path d=\"M{LEFT} {base}H{}\" class=\"axis\"/>\n\
              <text x=\"{}\" y=\"{}\" text-anchor=\"end\">learning rate</text>\n<text x=\"{LEFT}\" y=\"{}\">loss</text>",
             WIDTH - RIGHT,
             WIDTH - RIGHT,
@@ -95,7 +96,7 @@ impl RangePicture {
         let _ = writeln!(
             out,
             "<g clip-path=\"url(#inside)\" fill=\"none\" stroke-linejoin=\"round\">\n\
-             <path d=\"{}\" stroke=\"#cbd5e1\"/>\n<path d=\"{}\" stroke=\"#2563eb\" stroke-width=\"2.4\"/>\n</g>",
+             <path d=\"{}\" style=\"stroke: var(--muted); stroke-opacity: 0.4\"/>\n<path d=\"{}\" style=\"stroke: var(--blue); stroke-width: 2.4\"/>\n</g>",
             line(|p| p.1),
             line(|p| p.2)
         );
@@ -104,7 +105,7 @@ impl RangePicture {
             let dashes = if i == 0 { "none" } else { "6 4" };
             let _ = writeln!(
                 out,
-                "<path d=\"M{:.1} {TOP}V{base}\" stroke=\"{}\" stroke-width=\"1.6\" stroke-dasharray=\"{dashes}\"/>",
+                "<path d=\"M{:.1} {TOP}V{base}\" style=\"stroke: {}; stroke-width: 1.6\" stroke-dasharray=\"{dashes}\"/>",
                 px(mark.0),
                 COLOURS[i % COLOURS.len()]
             );
@@ -122,8 +123,8 @@ fn words(out: &mut String, i: usize, x: f64, what: &str) {
     let (y, colour) = (TOP + 16.0 + 20.0 * i as f64, COLOURS[i % COLOURS.len()]);
     let _ = writeln!(
         out,
-        "<text x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\" stroke=\"#fff\" stroke-width=\"4\" \
-         paint-order=\"stroke\">{}</text>",
+        "<text x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \
+         style=\"fill: {colour}; stroke: var(--page); stroke-width: 4; paint-order: stroke\">{}</text>",
         escape(what)
     );
 }

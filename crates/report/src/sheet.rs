@@ -2,6 +2,7 @@
 
 use crate::Picture;
 use crate::chart::escape;
+use crate::style;
 use std::fmt::Write;
 
 /// A picture with what stands under it.
@@ -55,18 +56,7 @@ impl Sheet {
             (self.title.chars().count() as f64 * 20.0).max(self.subtitle.chars().count() as f64 * 13.0) * LETTER;
         let width = (inner.max(needed) + 2.0 * MARGIN).ceil();
         let height = (HEAD + rows as f64 * (h + WORDS + GAP) - GAP + 2.0 * MARGIN).ceil();
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>\n\
-             :root {{ --page: #fcfcfa; --text: #1a1e23; --muted: #5d6772; --line: #e2e4e6; }}\n\
-             @media (prefers-color-scheme: dark) {{ :root {{ --page: #111417; --text: #e8eaec; --muted: #98a2ad; --line: #2c3238; }} }}\n\
-             text {{ font-family: ui-sans-serif, system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; fill: var(--text); }}\n\
-             .h {{ font-size: 20px; font-weight: 680; }} .m {{ font-size: 13px; fill: var(--muted); }}\n\
-             .c {{ font-size: 13px; font-weight: 620; }} .n {{ font-size: 11.5px; fill: var(--muted); }}\n\
-             .b {{ fill: var(--page); }} .f {{ fill: none; stroke: var(--line); }}\n\
-             .p {{ image-rendering: pixelated; }}\n</style>\n<rect class=\"b\" width=\"{width}\" height=\"{height}\"/>\n",
-            escape(&self.title)
-        );
+        let mut out = style::open(width, height, &self.title, "");
         let _ =
             writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
         let _ =

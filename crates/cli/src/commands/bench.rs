@@ -6,6 +6,7 @@ use crate::output;
 use clap::Args;
 use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, Isa, Peak};
+use gabor::picture::Look;
 use gabor::report::{Icicle, Leaf, count, table};
 use gabor_bench::{Measure, Profiled, Row, Workload, measure, profile, workloads};
 use regex_lite::Regex;
@@ -39,7 +40,7 @@ pub struct Arguments {
     #[arg(long)]
     profile: bool,
     /// With --profile of one workload: draw where the time goes
-    #[arg(long, value_name = "FILE.svg", requires = "profile")]
+    #[arg(long, value_name = "FILE.svg | FILE.png", requires = "profile")]
     picture: Option<PathBuf>,
     /// What training steps compute again instead of keeping it: none, cheap or segments
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
@@ -110,7 +111,7 @@ fn profiles(a: &Arguments, chosen: &[Workload], backend: &CpuBackend) -> Result<
         }
         if let Some(path) = &a.picture {
             let picture = icicle(workload, &calls, peak).to_svg();
-            std::fs::write(path, picture).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+            gabor::picture::write(path, &picture, Look::Auto)?;
         }
     }
     Ok(())

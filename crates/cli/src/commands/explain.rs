@@ -1,6 +1,6 @@
 //! `gabor explain`: which places of a picture speak for a class.
 
-use crate::arguments::{Compute, Format, Given};
+use crate::arguments::{Compute, Drawn, Format, Given};
 use crate::commands::predict::preprocessing;
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 Examples:
   gabor explain model.onnx cat.jpg
-  gabor explain model.onnx cat.jpg --method all -o cat.svg
+  gabor explain model.onnx cat.jpg --method all -o cat.png --look dark
   gabor explain model.onnx cat.jpg --method gradcam,layercam --layer layer3.1.relu2 --class tabby
   gabor explain model.onnx cat.jpg --method occlusion --window 24 --stride 8
   gabor explain timm/resnet18.a1_in1k cat.jpg --npy maps
@@ -68,15 +68,14 @@ pub struct Arguments {
     /// Seed of smoothgrad's noise
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Where the picture goes
-    #[arg(short, long, value_name = "FILE.svg", default_value = "explain.svg")]
-    output: PathBuf,
     /// Also write every map (and the values per channel) as DIR/METHOD.npy
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
     #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
+    #[command(flatten)]
+    drawn: Drawn,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -92,11 +91,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         ([_], None) => return Err(Failure::Usage("no picture; right would be: gabor explain MODEL IMAGE".into())),
         _ => return Err(Failure::Usage("a model beside --weights; right would be: one of them".into())),
     };
-    if a.output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")) {
-        let text =
-            format!("--output {}: the picture is an SVG file; right would be: a name in .svg", a.output.display());
-        return Err(Failure::Usage(text));
-    }
+    let path = a.drawn.path("explain.svg")?;
     let methods = methods(&a.method)?;
     let square = |side: Option<usize>| side.map(|s| [s, s]);
     let options = Options {
@@ -123,20 +118,19 @@ pub fn run(a: &Arguments) -> Result<()> {
     let asked = ExplainOptions { methods, class: a.class.clone(), options };
     let found = model.explain(&picture, &asked).map_err(|e| e.inside(&name))?;
     let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
-    gabor::write_aside(&a.output, found.sheet(&title).to_svg().as_bytes())?;
+    a.drawn.write(&path, &found.sheet(&title).to_svg())?;
     let files = match &a.npy {
         Some(directory) => write_maps(&found, directory)?,
         None => Vec::new(),
     };
     if a.format.json {
-        return output::json(&to_json(&found, image, &a.output, &files));
+        return output::json(&to_json(&found, image, &path, &files));
     }
     let dead = found.found.iter().filter(|f| f.is_empty()).map(|f| f.method.name()).collect::<Vec<_>>();
     if !dead.is_empty() {
         output::note(&format!("{}: nothing found; the score does not depend on the picture this way", dead.join(", ")));
     }
-    let text =
-        format!("{} with {:.2} %\n{}\n", output::bold(&found.class), found.probability * 100.0, a.output.display());
+    let text = format!("{} with {:.2} %\n{}\n", output::bold(&found.class), found.probability * 100.0, path.display());
     output::text(&text)
 }
 

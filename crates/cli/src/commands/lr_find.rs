@@ -6,6 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
+use gabor::picture::Look;
 use gabor::report::RangePicture;
 use gabor::train::{Event, FnSink, RangeCurve, RangeTest, RunOptions, range_test};
 use serde_json::json;
@@ -41,8 +42,8 @@ pub struct Arguments {
     /// Steps; the training set is gone through again where it has fewer
     #[arg(long, value_name = "N", default_value_t = RangeTest::default().steps)]
     steps: usize,
-    /// The picture, an SVG file; `none` for no picture
-    #[arg(long, value_name = "FILE.svg", default_value = "lr-find.svg")]
+    /// The picture; `none` for no picture
+    #[arg(long, value_name = "FILE.svg | FILE.png", default_value = "lr-find.svg")]
     picture: PathBuf,
     #[command(flatten)]
     format: Format,
@@ -50,9 +51,8 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let wanted = a.picture.as_os_str() != "none";
-    if wanted && a.picture.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")) {
-        let given = a.picture.display();
-        return Err(Failure::Usage(format!("--picture {given}: the picture is an SVG file; right would be: FILE.svg")));
+    if wanted {
+        gabor::picture::kind(&a.picture).map_err(|e| Failure::Usage(format!("--picture {e}")))?;
     }
     let config = configuration(&a.settings, None, None)?;
     stop_on_signals("stopping after this step")?;
@@ -78,8 +78,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let interrupted = STOP.load(Ordering::Relaxed);
     let title = format!("{} on {}, {}", setup.network.name(), setup.config.data, setup.config.optimiser);
     if wanted && !interrupted {
-        std::fs::write(&a.picture, picture(&curve, title).to_svg())
-            .map_err(|e| Failure::Failed(format!("{}: {e}", a.picture.display())))?;
+        gabor::picture::write(&a.picture, &picture(&curve, title).to_svg(), Look::Auto)?;
     }
     let shown = (wanted && !interrupted).then(|| a.picture.display().to_string());
     let suggestion = curve.steepest.or(curve.minimum_tenth);

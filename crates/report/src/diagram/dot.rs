@@ -1,6 +1,7 @@
 //! The picture as text for Graphviz.
 
 use super::{Diagram, short_count};
+use crate::style;
 use std::fmt::Write;
 
 impl Diagram {
@@ -8,10 +9,11 @@ impl Diagram {
     /// in [`to_svg`](Diagram::to_svg).
     pub fn to_dot(&self, folded: bool) -> String {
         let (diagram, frames) = if folded { self.folded() } else { (self.clone(), Vec::new()) };
+        let grey = style::light("muted");
         let mut out = format!(
             "digraph {} {{\n  label={};\n  labelloc=t;\n  rankdir=TB;\n  \
              node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=11];\n  \
-             edge [color=\"#8a939c\", fontname=\"Helvetica\", fontsize=9, fontcolor=\"#5d6772\"];\n",
+             edge [color=\"{grey}\", fontname=\"Helvetica\", fontsize=9, fontcolor=\"{grey}\"];\n",
             quoted(&self.title),
             quoted(&format!("{}\n{}", self.title, self.subtitle))
         );
@@ -23,10 +25,10 @@ impl Diagram {
             if b.parameters > 0 {
                 lines.push(format!("{} parameters", short_count(b.parameters)));
             }
-            let (fill, stroke) = b.kind.colors();
+            let (color, tint) = (style::light(b.kind.color()), b.kind.tint());
             let _ = writeln!(
                 out,
-                "  b{i} [label={}, tooltip={}, fillcolor=\"{fill}\", color=\"{stroke}\"];",
+                "  b{i} [label={}, tooltip={}, fillcolor=\"{color}{tint:02x}\", color=\"{color}\"];",
                 quoted(&lines.join("\n")),
                 quoted(&b.name)
             );
@@ -35,7 +37,7 @@ impl Diagram {
             let inside: String = f.blocks.iter().map(|b| format!(" b{b};")).collect();
             let _ = writeln!(
                 out,
-                "  subgraph cluster_{i} {{ label=\"× {}\"; labeljust=r; style=\"rounded,dashed\"; color=\"#c4c9cd\";{inside} }}",
+                "  subgraph cluster_{i} {{ label=\"× {}\"; labeljust=r; style=\"rounded,dashed\"; color=\"{grey}\";{inside} }}",
                 f.times
             );
         }

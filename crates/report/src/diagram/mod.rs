@@ -39,17 +39,21 @@ impl BlockKind {
         (BlockKind::Join, "sum, product, concatenation"),
         (BlockKind::Other, "other"),
     ];
-    /// Colours of the inside and of the edge; blue, orange and green are those of the reports.
-    fn colors(self) -> (&'static str, &'static str) {
+    /// Name of the edge's colour, the inside's too, but for its opacity.
+    fn color(self) -> &'static str {
         match self {
-            BlockKind::Input | BlockKind::Output => ("#ffffff", "#1a1e23"),
-            BlockKind::Conv => ("#dcebf5", "#0072b2"),
-            BlockKind::Linear => ("#d8eee6", "#00785a"),
-            BlockKind::Pool => ("#fbe6d5", "#c25400"),
-            BlockKind::Norm => ("#ebe3f2", "#7a4fa3"),
-            BlockKind::Activation => ("#f5edcd", "#957200"),
-            BlockKind::Join | BlockKind::Other => ("#eceeed", "#5d6772"),
+            BlockKind::Input | BlockKind::Output => "text",
+            BlockKind::Conv => "blue",
+            BlockKind::Linear => "green",
+            BlockKind::Pool => "orange",
+            BlockKind::Norm => "purple",
+            BlockKind::Activation => "gold",
+            BlockKind::Join | BlockKind::Other => "grey",
         }
+    }
+    /// Opacity of the inside, in 255ths.
+    fn tint(self) -> u8 {
+        if matches!(self, BlockKind::Input | BlockKind::Output) { 0 } else { 40 }
     }
 }
 

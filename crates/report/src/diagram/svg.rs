@@ -3,6 +3,7 @@
 use super::layout::{Placed, layout};
 use super::{Block, BlockKind, Diagram, Frame, short_count};
 use crate::chart::escape;
+use crate::style;
 use std::fmt::Write;
 
 const MARGIN: f64 = 28.0;
@@ -42,27 +43,24 @@ impl Diagram {
         let head = HEAD + 20.0 * (lines.len().max(1) - 1) as f64;
         let width = (inner.max(legend) + 2.0 * MARGIN).ceil();
         let height = (at.height + head + 2.0 * MARGIN).ceil();
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>\n\
-             text {{ font-family: ui-sans-serif, system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; fill: #1a1e23; }}\n\
-             .t {{ font-size: 12.5px; font-weight: 620; text-anchor: middle; }}\n\
-             .e {{ font-size: 11px; text-anchor: middle; }}\n\
-             .s {{ font-size: 11px; fill: #5d6772; text-anchor: middle; }}\n\
-             .m {{ font-size: 12px; fill: #5d6772; }}\n\
-             .h {{ font-size: 20px; font-weight: 680; }}\n\
-             .x {{ font-size: 14px; font-weight: 680; fill: #5d6772; }}\n\
-             .l {{ fill: none; stroke: #8a939c; stroke-width: 1.4; }}\n\
-             .f {{ fill: #f6f7f5; stroke: #c4c9cd; stroke-width: 1.2; stroke-dasharray: 5 4; }}\n",
-            escape(&self.title)
+        let mut css = String::from(
+            ".t { font-size: 12.5px; font-weight: 600; text-anchor: middle; }\n\
+             .e { font-size: 11px; text-anchor: middle; }\n\
+             .s { font-size: 11px; fill: var(--muted); text-anchor: middle; }\n\
+             .x { font-size: 14px; font-weight: 600; fill: var(--muted); }\n\
+             .l { fill: none; stroke: var(--muted); stroke-opacity: 0.75; stroke-width: 1.4; }\n\
+             .f { fill: var(--soft); stroke: var(--muted); stroke-opacity: 0.5; stroke-width: 1.2; stroke-dasharray: 5 4; }\n",
         );
         for kind in kinds.iter().map(|k| k.0).chain([BlockKind::Input, BlockKind::Output]) {
-            let (fill, stroke) = kind.colors();
-            let _ = writeln!(out, ".{} {{ fill: {fill}; stroke: {stroke}; stroke-width: 1.3; }}", class(kind));
+            let (class, color, tint) = (class(kind), kind.color(), f64::from(kind.tint()) / 255.0);
+            let _ = writeln!(
+                css,
+                ".{class} {{ fill: var(--{color}); fill-opacity: {tint:.3}; stroke: var(--{color}); stroke-width: 1.3; }}"
+            );
         }
-        out += "</style>\n<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
-                orient=\"auto\"><path d=\"M0 0.6 L7.4 4 L0 7.4 z\" fill=\"#8a939c\"/></marker></defs>\n";
-        let _ = writeln!(out, "<rect width=\"{width}\" height=\"{height}\" fill=\"#fcfcfa\"/>");
+        let mut out = style::open(width, height, &self.title, &css);
+        out += "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+                orient=\"auto\"><path d=\"M0 0.6 L7.4 4 L0 7.4 z\" style=\"fill: var(--muted)\"/></marker></defs>\n";
         let _ =
             writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 14.0, escape(&self.title));
         let _ =

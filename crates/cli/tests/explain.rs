@@ -24,7 +24,9 @@ fn methods_write_a_sheet_and_plain_data() {
         "7",
     ]);
     let found = json(&all);
-    assert_eq!((&found["class"], &found["index"], &found["picture"]), (&"7".into(), &7.into(), &"explain.svg".into()));
+    assert_eq!(found["picture"], "explain.svg");
+    let found = &found["images"][0];
+    assert_eq!((&found["class"], &found["index"]), (&"7".into(), &7.into()));
     let methods = found["methods"].as_array().unwrap();
     assert_eq!(methods.len(), 9);
     for m in methods {
@@ -53,6 +55,16 @@ fn methods_write_a_sheet_and_plain_data() {
     assert_eq!(svg.as_bytes(), read(&p.path("two.svg")));
     let text = p.done(&["explain", "model/model.onnx", "seven.bmp", "--method", "gradcam", "--layer", "relu1"]);
     assert!(text.contains(" %\nexplain.svg\n"), "{text}");
+    // Several pictures have a row each, and find what each finds alone.
+    write(&p.path("one.bmp"), bmp(9, 12, |x, _| [if x == 4 { 250 } else { 5 }; 3]));
+    let rows = ["explain", "model/model.onnx", "one.bmp", "seven.bmp", "--method", "gradcam,occlusion", "--class", "7"];
+    let both = json(&p.done(&[&rows[..], &["-o", "rows.svg", "--npy", "rows", "--json"]].concat()));
+    assert_eq!(both["images"].as_array().unwrap().len(), 2);
+    for method in ["gradcam", "occlusion"] {
+        assert_eq!(read(&p.path(&format!("rows/1/{method}.npy"))), read(&p.path(&format!("maps/{method}.npy"))));
+    }
+    let svg = String::from_utf8(read(&p.path("rows.svg"))).unwrap();
+    assert!(svg.matches("<image").count() == 6 && svg.contains(">one.bmp<") && svg.contains(">seven.bmp<"));
     // As pixels: paper and ink as asked for, the same at every run.
     let pixels = |look: &str| {
         p.done(&["explain", "model/model.onnx", "seven.bmp", "-o", "a.png", "--look", look]);

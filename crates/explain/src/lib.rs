@@ -17,7 +17,7 @@ mod patch;
 mod subject;
 pub mod top;
 
-pub use attribution::{Attribution, Method, Options, attribute};
+pub use attribution::{Attribution, Explainer, Method, Options, attribute};
 pub use backward::Backpropagation;
 pub use field::{Field, Part};
 pub use gabor_compile::{Error, Result};

@@ -9,8 +9,9 @@ use std::sync::Arc;
 /// A classifier of pictures with its weights. The graph is the one for inference.
 #[derive(Clone)]
 pub struct Subject {
-    graph: Graph,
-    weights: Weights,
+    // Shared, so that clones are cheap.
+    graph: Arc<Graph>,
+    weights: Arc<Weights>,
     images: ValueId,
     scores: ValueId,
     backend: Arc<dyn Backend>,
@@ -28,6 +29,7 @@ impl Subject {
         scores: ValueId,
         backend: Arc<dyn Backend>,
     ) -> Result<Self> {
+        let (graph, weights) = (Arc::new(graph), Arc::new(weights));
         let subject = Subject { graph, weights, images, scores, backend };
         let known = |v: ValueId, rank: usize| {
             let (g, ty) = (&subject.graph, subject.graph.ty(v));
@@ -96,7 +98,7 @@ impl Subject {
     /// # Errors
     /// Pictures of another shape.
     pub fn values(&self, images: &Tensor, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
-        let mut graph = self.graph.clone();
+        let mut graph = self.graph().clone();
         graph.clear_outputs();
         for (i, &v) in wanted.iter().enumerate() {
             graph.output(format!("value{i}"), v);

@@ -3,11 +3,12 @@
 use crate::judged::as_people_see_it;
 use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
-use gabor_data::Image;
-pub use gabor_explain::{Attribution, Backpropagation, Layer, Method, Options, Subject, attribute};
+use gabor_data::{Image, Preprocessing};
+pub use gabor_explain::{Attribution, Backpropagation, Explainer, Layer, Method, Options, Subject, attribute};
 use gabor_report::heat::{self, Scale};
 use gabor_report::{Panel, Picture, Sheet, percent};
 use gabor_tensor::{Rule, Tensor};
+use std::time::Instant;
 
 /// What was asked of a model about one picture.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,8 @@ pub struct Explanation {
     pub probability: f32,
     /// One per method.
     pub found: Vec<Attribution>,
+    /// How long each method took; what is compiled for the first picture is there for the others.
+    pub seconds: Vec<f64>,
 }
 
 impl Model {
@@ -47,23 +50,18 @@ impl Model {
     /// # Errors
     /// A model without preprocessing, that takes no pictures or gives no scores; a class or layer that does not exist.
     pub fn explain(&mut self, image: &Image<'_>, asked: &ExplainOptions) -> Result<Explanation> {
+        self.explainer(asked)?.explain(image)
+    }
+    /// Explains the model's answers to one picture after the other, and compiles only once.
+    ///
+    /// # Errors
+    /// A model without preprocessing, that takes no pictures or gives no scores.
+    pub fn explainer(&mut self, asked: &ExplainOptions) -> Result<ModelExplainer<'_>> {
         let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
-        let all = self.predict(image)?;
-        let class = match &asked.class {
-            Some(name) => self.class_index(name)?,
-            None => all.first().map_or(0, |p| p.index),
-        };
-        let probability = all.iter().find(|p| p.index == class).map_or(0.0, |p| p.probability);
-        let [c, h, w] = preprocessing.input();
-        let input = Tensor::f32(&[1, c, h, w], preprocessing.apply(image)?)?;
-        let subject = self.subject()?;
         let every: Vec<Method> = Method::ALL.iter().map(|m| m.1).collect();
-        let methods = if asked.methods.is_empty() { &every } else { &asked.methods };
-        let found = methods.iter().map(|&m| Ok(attribute(&subject, &input, class, m, &asked.options)?));
-        let found = found.collect::<Result<Vec<_>>>()?;
-        let picture = as_people_see_it(&preprocessing.prepared(image)?);
-        let picture = picture.ok_or_else(|| Error::from(Rule::new("the prepared picture is empty")))?;
-        Ok(Explanation { picture, class: self.class(class), probability, found })
+        let methods = if asked.methods.is_empty() { every } else { asked.methods.clone() };
+        let explainer = Explainer::new(self.subject()?, asked.options.clone());
+        Ok(ModelExplainer { model: self, explainer, methods, class: asked.class.clone(), preprocessing })
     }
     /// The class of that name, or of that number.
     fn class_index(&self, name: &str) -> Result<usize> {
@@ -80,6 +78,41 @@ impl Model {
         let right = if alike.is_empty() { String::new() } else { format!("{}, or ", alike.join(", ")) };
         let rule = Rule::new(format!("the model has no class `{name}`"));
         Err(Error::new("class", rule.right(format!("{right}a number from 0 to {}", count - 1))))
+    }
+}
+
+/// Explains a model's answers; see [`Model::explainer`].
+pub struct ModelExplainer<'m> {
+    model: &'m mut Model,
+    explainer: Explainer,
+    methods: Vec<Method>,
+    class: Option<String>,
+    preprocessing: Preprocessing,
+}
+
+impl ModelExplainer<'_> {
+    /// Explains the answer to one picture.
+    ///
+    /// # Errors
+    /// A class or layer that does not exist, settings out of bounds.
+    pub fn explain(&mut self, image: &Image<'_>) -> Result<Explanation> {
+        let all = self.model.predict(image)?;
+        let class = match &self.class {
+            Some(name) => self.model.class_index(name)?,
+            None => all.first().map_or(0, |p| p.index),
+        };
+        let probability = all.iter().find(|p| p.index == class).map_or(0.0, |p| p.probability);
+        let [c, h, w] = self.preprocessing.input();
+        let input = Tensor::f32(&[1, c, h, w], self.preprocessing.apply(image)?)?;
+        let (mut found, mut seconds) = (Vec::new(), Vec::new());
+        for &method in &self.methods {
+            let started = Instant::now();
+            found.push(self.explainer.attribute(&input, class, method)?);
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        let picture = as_people_see_it(&self.preprocessing.prepared(image)?);
+        let picture = picture.ok_or_else(|| Error::from(Rule::new("the prepared picture is empty")))?;
+        Ok(Explanation { picture, class: self.model.class(class), probability, found, seconds })
     }
 }
 
@@ -105,18 +138,31 @@ impl Explanation {
             _ => heat::overlay(&self.picture, &a.map, heat::extent(&a.map, 0.0), Scale::Sequential),
         }
     }
-    /// The picture and what was found, side by side.
-    pub fn sheet(&self, title: &str) -> Sheet {
-        let own =
-            Panel { picture: self.picture.clone(), caption: "picture".into(), note: "as the network sees it".into() };
-        let mut panels = vec![own];
+    /// The picture, then what was found.
+    fn panels(&self, caption: &str, note: &str) -> Vec<Panel> {
+        let mut panels = vec![Panel { picture: self.picture.clone(), caption: caption.into(), note: note.into() }];
         for a in &self.found {
-            let note = if a.is_empty() { "nothing: the class does not depend on it".to_string() } else { note(a) };
+            let note =
+                if a.is_empty() { "nothing: the class does not depend on it".to_string() } else { self::note(a) };
             panels.extend(self.panel(a).map(|picture| Panel { picture, caption: a.method.name().into(), note }));
         }
+        panels
+    }
+    /// The class with its probability.
+    fn answer(&self) -> String {
+        format!("{} with {}", self.class, percent(f64::from(self.probability)))
+    }
+    /// The picture and what was found, side by side.
+    pub fn sheet(&self, title: &str) -> Sheet {
         let score = self.found.first().map_or(0.0, |a| a.score);
-        let subtitle = format!("{} with {}, score {score:.2}", self.class, percent(f64::from(self.probability)));
-        Sheet { title: title.into(), subtitle, panels, columns: 0 }
+        let subtitle = format!("{}, score {score:.2}", self.answer());
+        Sheet { title: title.into(), subtitle, panels: self.panels("picture", "as the network sees it"), columns: 0 }
+    }
+    /// A row for each picture with its name.
+    pub fn rows(title: &str, all: &[(String, Explanation)]) -> Sheet {
+        let panels = all.iter().flat_map(|(name, e)| e.panels(name, &e.answer())).collect();
+        let columns = all.first().map_or(0, |(_, e)| e.found.len() + 1);
+        Sheet { title: title.into(), subtitle: format!("{} pictures", all.len()), panels, columns }
     }
 }
 

@@ -83,7 +83,7 @@ mod run;
 mod runs;
 mod show;
 
-pub use self::explain::{ExplainOptions, Explanation};
+pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
 pub use card::published_preprocessing;
 pub use check_page::check_page;
 pub use diagram::diagram;

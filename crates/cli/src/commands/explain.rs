@@ -4,6 +4,7 @@ use crate::arguments::{Compute, Drawn, Format, Given};
 use crate::commands::predict::preprocessing;
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::progress::Progress;
 use clap::Args;
 use gabor::data::{Limits, decode_file};
 use gabor::explain::{Method, Options};
@@ -13,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 /// Show which places of a picture speak for a class
 ///
-/// Writes the picture and a map per method side by side. Everything speaks of the class's score before softmax.
+/// Writes the picture and a map per method side by side, a row for each of several pictures. Everything speaks of the class's score before softmax.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   gabor explain model.onnx cat.jpg
   gabor explain model.onnx cat.jpg --method all -o cat.png --look dark
   gabor explain model.onnx cat.jpg --method gradcam,layercam --layer layer3.1.relu2 --class tabby
+  gabor explain model.onnx *.jpg --method gradcam,guided -o rows.svg
   gabor explain model.onnx cat.jpg --method occlusion --window 24 --stride 8
   gabor explain timm/resnet18.a1_in1k cat.jpg --npy maps
 
@@ -34,12 +36,12 @@ Methods:
   guided-gradcam  the guided gradient where Grad-CAM is warm
   occlusion       how much the score falls where the picture is covered
 
-JSON: `file`, `class`, `index`, `probability`, `score`, `picture` (the file written), `methods`: a list of `method`, `layer`,
-`height`, `width`, `smallest`, `largest`, `dead` (nothing was found), `gap` (integrated gradients: what the parts are off the whole),
-`npy` (the map as a file, with --npy).")]
+JSON: `picture` (the file written) and `images`: for each `file`, `class`, `index`, `probability`, `score` and `methods`: a list of
+`method`, `layer`, `height`, `width`, `smallest`, `largest`, `dead` (nothing was found), `gap` (integrated gradients: what the parts are
+off the whole), `seconds` (the first picture's include compiling), `npy` (the map as a file, with --npy).")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub), then the picture; the picture alone with --weights
-    #[arg(required = true, value_name = "MODEL | IMAGE", num_args = 1..=2)]
+    /// The model (.onnx, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
+    #[arg(required = true, value_name = "MODEL | IMAGE")]
     files: Vec<String>,
     /// Methods with commas between, or `all`
     #[arg(long, value_name = "NAMES", default_value = "gradcam")]
@@ -68,7 +70,7 @@ pub struct Arguments {
     /// Seed of smoothgrad's noise
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Also write every map (and the values per channel) as DIR/METHOD.npy
+    /// Also write every map (and the values per channel) as DIR/METHOD.npy; DIR/0/METHOD.npy and so on for several pictures
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
@@ -85,11 +87,10 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let (model, image) = match (a.files.as_slice(), &a.given.weights) {
-        ([model, image], None) => (Some(model.as_str()), Path::new(image)),
-        ([image], Some(_)) => (None, Path::new(image)),
-        ([_], None) => return Err(Failure::Usage("no picture; right would be: gabor explain MODEL IMAGE".into())),
-        _ => return Err(Failure::Usage("a model beside --weights; right would be: one of them".into())),
+    let (model, images) = match (a.files.as_slice(), &a.given.weights) {
+        (images, Some(_)) => (None, images),
+        ([model, images @ ..], None) if !images.is_empty() => (Some(model.as_str()), images),
+        _ => return Err(Failure::Usage("no picture; right would be: gabor explain MODEL IMAGE".into())),
     };
     let path = a.drawn.path("explain.svg")?;
     let methods = methods(&a.method)?;
@@ -109,29 +110,48 @@ pub fn run(a: &Arguments) -> Result<()> {
     if let Some(how) = &a.preprocessing {
         model = model.with_preprocessing(preprocessing(how)?);
     }
-    // As in training and validation, a large photograph is decoded at the size that the model needs.
-    let picture = match model.preprocessing() {
-        Some(p) => p.decode_file(image, &Limits::default()),
-        None => decode_file(image, &Limits::default()),
-    };
-    let picture = picture.map_err(gabor::Error::from)?;
+    let decoder = model.preprocessing().cloned();
     let asked = ExplainOptions { methods, class: a.class.clone(), options };
-    let found = model.explain(&picture, &asked).map_err(|e| e.inside(&name))?;
-    let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
-    a.drawn.write(&path, &found.sheet(&title).to_svg())?;
-    let files = match &a.npy {
-        Some(directory) => write_maps(&found, directory)?,
-        None => Vec::new(),
+    let mut explainer = model.explainer(&asked).map_err(|e| e.inside(&name))?;
+    let mut progress = Progress::new(0, images.len() as u64);
+    let (mut all, mut documents) = (Vec::new(), Vec::new());
+    for (i, image) in images.iter().map(Path::new).enumerate() {
+        progress.draw_text(i as u64, &image.display().to_string());
+        // As in training and validation, a large photograph is decoded at the size that the model needs.
+        let picture = match &decoder {
+            Some(p) => p.decode_file(image, &Limits::default()),
+            None => decode_file(image, &Limits::default()),
+        };
+        let found = explainer.explain(&picture.map_err(gabor::Error::from)?).map_err(|e| e.inside(&name))?;
+        let files = match &a.npy {
+            // Several pictures have a folder each.
+            Some(directory) if images.len() > 1 => write_maps(&found, &directory.join(i.to_string()))?,
+            Some(directory) => write_maps(&found, directory)?,
+            None => Vec::new(),
+        };
+        documents.push(to_json(&found, image, &files));
+        all.push((image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned()), found));
+    }
+    progress.clear();
+    let sheet = match all.as_slice() {
+        [(title, one)] => one.sheet(title),
+        _ => Explanation::rows(&name, &all),
     };
+    a.drawn.write(&path, &sheet.to_svg())?;
     if a.format.json {
-        return output::json(&to_json(&found, image, &path, &files));
+        return output::json(&json!({ "picture": path.display().to_string(), "images": documents }));
     }
-    let dead = found.found.iter().filter(|f| f.is_empty()).map(|f| f.method.name()).collect::<Vec<_>>();
-    if !dead.is_empty() {
-        output::note(&format!("{}: nothing found; the score does not depend on the picture this way", dead.join(", ")));
+    let mut text = String::new();
+    for (title, found) in &all {
+        let dead = found.found.iter().filter(|f| f.is_empty()).map(|f| f.method.name()).collect::<Vec<_>>();
+        if !dead.is_empty() {
+            let dead = dead.join(", ");
+            output::note(&format!("{title}: {dead}: nothing found; the score does not depend on the picture this way"));
+        }
+        let name = if all.len() > 1 { format!("{title}: ") } else { String::new() };
+        text += &format!("{name}{} with {:.2} %\n", output::bold(&found.class), found.probability * 100.0);
     }
-    let text = format!("{} with {:.2} %\n{}\n", output::bold(&found.class), found.probability * 100.0, path.display());
-    output::text(&text)
+    output::text(&format!("{text}{}\n", path.display()))
 }
 
 fn methods(text: &str) -> Result<Vec<Method>> {
@@ -169,20 +189,19 @@ fn write_maps(found: &Explanation, directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn to_json(found: &Explanation, image: &Path, picture: &Path, files: &[String]) -> Value {
+fn to_json(found: &Explanation, image: &Path, files: &[String]) -> Value {
     let methods: Vec<Value> = (found.found.iter().enumerate())
         .map(|(i, a)| {
             let ends = a.map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
             json!({
                 "method": a.method.name(), "layer": a.layer, "height": a.height, "width": a.width, "smallest": ends.0,
-                "largest": ends.1, "dead": a.is_empty(), "gap": a.gap, "npy": files.get(i),
+                "largest": ends.1, "dead": a.is_empty(), "gap": a.gap, "seconds": found.seconds[i], "npy": files.get(i),
             })
         })
         .collect();
     let first = found.found.first();
     json!({
         "file": image.display().to_string(), "class": found.class, "index": first.map(|a| a.class),
-        "probability": found.probability, "score": first.map(|a| a.score), "picture": picture.display().to_string(),
-        "methods": methods,
+        "probability": found.probability, "score": first.map(|a| a.score), "methods": methods,
     })
 }

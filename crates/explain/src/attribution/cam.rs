@@ -1,30 +1,28 @@
 //! Class activation maps: a layer's feature maps, weighted by how much the class depends on them.
 
-use super::{Attribution, Method, Options, gradient, largest};
-use crate::backward::Backward;
-use crate::{Backpropagation, Error, Layer, Result, Subject};
+use super::{Attribution, Explainer, Method, gradient, largest};
+use crate::{Backpropagation, Error, Layer, Result};
 use gabor_tensor::{Rule, Tensor};
 
 pub(super) fn attribute(
-    subject: &Subject,
+    explainer: &mut Explainer,
     image: &Tensor,
     class: usize,
     method: Method,
-    options: &Options,
 ) -> Result<Attribution> {
-    let [_, height, width] = subject.input();
-    let layer = layer_of(subject, options)?;
-    let (coarse, [h, w], score) = coarse(subject, image, class, method, &layer)?;
+    let [_, height, width] = explainer.subject.input();
+    let layer = layer_of(explainer)?;
+    let (coarse, [h, w], score) = coarse(explainer, image, class, method, &layer)?;
     let map = bilinear(&coarse, [h, w], [height, width]);
     Ok(Attribution { method, class, score, layer: Some(layer.name), map, height, width, values: None, gap: None })
 }
 
 /// The guided gradient, times Grad-CAM brought to the picture's size place by place.
-pub(super) fn guided(subject: &Subject, image: &Tensor, class: usize, options: &Options) -> Result<Attribution> {
-    let [_, height, width] = subject.input();
-    let layer = layer_of(subject, options)?;
-    let (coarse, [h, w], score) = coarse(subject, image, class, Method::GradCam, &layer)?;
-    let (mut values, _) = gradient::gradient(subject, image, class, Backpropagation::Guided)?;
+pub(super) fn guided(explainer: &mut Explainer, image: &Tensor, class: usize) -> Result<Attribution> {
+    let [_, height, width] = explainer.subject.input();
+    let layer = layer_of(explainer)?;
+    let (coarse, [h, w], score) = coarse(explainer, image, class, Method::GradCam, &layer)?;
+    let (mut values, _) = gradient::gradient(explainer, image, class, Backpropagation::Guided)?;
     for (i, v) in values.iter_mut().enumerate() {
         let (y, x) = (i / width % height, i % width);
         *v *= coarse[y * h / height * w + x * w / width];
@@ -44,8 +42,9 @@ pub(super) fn guided(subject: &Subject, image: &Tensor, class: usize, options: &
     })
 }
 
-fn layer_of(subject: &Subject, options: &Options) -> Result<Layer> {
-    let Some(name) = &options.layer else { return subject.last_map() };
+fn layer_of(explainer: &Explainer) -> Result<Layer> {
+    let subject = &explainer.subject;
+    let Some(name) = &explainer.options.layer else { return subject.last_map() };
     let layer = subject.layer(name)?;
     if layer.shape.len() != 3 {
         let rule = Rule::new(format!("layer `{name}` gives {:?}, which has no places", layer.shape));
@@ -59,15 +58,14 @@ fn layer_of(subject: &Subject, options: &Options) -> Result<Layer> {
 
 /// The weighted sum of the layer's maps, its negative part dropped: at the layer's own size.
 fn coarse(
-    subject: &Subject,
+    explainer: &mut Explainer,
     image: &Tensor,
     class: usize,
     method: Method,
     layer: &Layer,
 ) -> Result<(Vec<f32>, [usize; 2], f32)> {
     let (h, w) = (layer.shape[1], layer.shape[2]);
-    // The way back ends at the layer: what lies before it costs nothing.
-    let mut back = Backward::new(subject, Backpropagation::Plain, &[layer.value], &[layer.value])?;
+    let back = explainer.back(Backpropagation::Plain, layer.value)?;
     back.run(image, class)?;
     let mut sum = vec![0f32; h * w];
     for (map, gradient) in back.kept(0)?.chunks_exact(h * w).zip(back.gradient(0)?.chunks_exact(h * w)) {

@@ -1,48 +1,47 @@
 //! Methods that are one gradient by the pixels, or a mean of several.
 
-use super::{Attribution, Method, Options, largest};
-use crate::backward::Backward;
-use crate::{Backpropagation, Error, Result, Subject};
+use super::{Attribution, Explainer, Method, largest};
+use crate::{Backpropagation, Error, Result};
 use gabor_tensor::rng::op;
 use gabor_tensor::{Stream, Tensor};
 
 /// The gradient by the input, `[c, h, w]`, and the score.
 pub(super) fn gradient(
-    subject: &Subject,
+    explainer: &mut Explainer,
     image: &Tensor,
     class: usize,
     how: Backpropagation,
 ) -> Result<(Vec<f32>, f32)> {
-    let mut back = Backward::new(subject, how, &[subject.images()], &[])?;
+    let back = explainer.back_to_images(how)?;
     back.run(image, class)?;
     Ok((back.gradient(0)?.to_vec(), back.scores()?[class]))
 }
 
 pub(super) fn attribute(
-    subject: &Subject,
+    explainer: &mut Explainer,
     image: &Tensor,
     class: usize,
     method: Method,
-    options: &Options,
 ) -> Result<Attribution> {
-    let [_, height, width] = subject.input();
+    let [_, height, width] = explainer.subject.input();
     let (values, score) = match method {
-        Method::Guided => gradient(subject, image, class, Backpropagation::Guided)?,
-        Method::Deconvnet => gradient(subject, image, class, Backpropagation::Deconvnet)?,
-        Method::SmoothGrad => smooth(subject, image, class, options)?,
-        _ => gradient(subject, image, class, Backpropagation::Plain)?,
+        Method::Guided => gradient(explainer, image, class, Backpropagation::Guided)?,
+        Method::Deconvnet => gradient(explainer, image, class, Backpropagation::Deconvnet)?,
+        Method::SmoothGrad => smooth(explainer, image, class)?,
+        _ => gradient(explainer, image, class, Backpropagation::Plain)?,
     };
     let map = largest(&values, height * width);
     Ok(Attribution { method, class, score, layer: None, map, height, width, values: Some(values), gap: None })
 }
 
 /// Mean gradient of copies with normal noise, whose deviation is a part of the picture's range.
-fn smooth(subject: &Subject, image: &Tensor, class: usize, o: &Options) -> Result<(Vec<f32>, f32)> {
+fn smooth(explainer: &mut Explainer, image: &Tensor, class: usize) -> Result<(Vec<f32>, f32)> {
+    let (subject, o) = (explainer.subject.clone(), explainer.options.clone());
     let [c, h, w] = subject.input();
     let x = image.as_f32().map_err(|r| Error::new(subject.images_name(), r))?;
     let (low, high) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
     let deviation = o.noise * f64::from(high - low);
-    let mut back = Backward::new(subject, Backpropagation::Plain, &[subject.images()], &[])?;
+    let back = explainer.back_to_images(Backpropagation::Plain)?;
     let mut sum = vec![0f64; x.len()];
     for first in (0..o.samples).step_by(o.batch) {
         let count = o.batch.min(o.samples - first);

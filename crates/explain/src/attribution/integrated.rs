@@ -1,17 +1,17 @@
 //! Integrated gradients.
 
-use super::{Attribution, Method, Options, summed};
-use crate::backward::Backward;
-use crate::{Backpropagation, Error, Result, Subject};
+use super::{Attribution, Explainer, Method, summed};
+use crate::{Backpropagation, Error, Result};
 use gabor_tensor::Tensor;
 
 /// The gradient's mean along the straight way from the baseline, by Gauss and Legendre's rule, times the difference.
-pub(super) fn attribute(subject: &Subject, image: &Tensor, class: usize, o: &Options) -> Result<Attribution> {
+pub(super) fn attribute(explainer: &mut Explainer, image: &Tensor, class: usize) -> Result<Attribution> {
+    let (subject, o) = (explainer.subject.clone(), explainer.options.clone());
     let [c, height, width] = subject.input();
     let x = image.as_f32().map_err(|r| Error::new(subject.images_name(), r))?;
     let zeros = vec![0.0; x.len()];
     let base = o.baseline.as_deref().unwrap_or(&zeros);
-    let mut back = Backward::new(subject, Backpropagation::Plain, &[subject.images()], &[])?;
+    let back = explainer.back_to_images(Backpropagation::Plain)?;
     let points = gauss_legendre(o.steps);
     let mut mean = vec![0f64; x.len()];
     for chunk in points.chunks(o.batch) {

@@ -19,7 +19,10 @@ mod gradient;
 mod integrated;
 mod occlusion;
 
-use crate::{Error, Result, Subject};
+use crate::backward::Backward;
+use crate::patch::Patches;
+use crate::{Backpropagation, Error, Result, Subject};
+use gabor_graph::ValueId;
 use gabor_tensor::{Rule, Tensor};
 
 /// How an answer is explained; see the [module's table](self).
@@ -143,10 +146,68 @@ impl Attribution {
     }
 }
 
-/// Explains the score of `class` for one prepared picture `[1, c, h, w]`.
+/// Explains answers of one network; what a method needs is compiled when it is first asked for and kept.
+///
+/// ```
+/// use gabor_explain::{Explainer, Method, Options};
+/// # fn f(subject: gabor_explain::Subject, pictures: &[gabor_tensor::Tensor]) -> gabor_explain::Result<()> {
+/// let mut explainer = Explainer::new(subject, Options::default());
+/// for picture in pictures {
+///     let found = explainer.attribute(picture, 3, Method::GradCam)?;
+///     println!("{} {:?}", found.score, found.map.iter().copied().fold(0.0, f32::max));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Explainer {
+    subject: Subject,
+    options: Options,
+    backs: Vec<(Backpropagation, ValueId, Backward)>,
+    patches: Option<Patches>,
+}
+
+impl Explainer {
+    /// Nothing is compiled yet.
+    pub fn new(subject: Subject, options: Options) -> Self {
+        Explainer { subject, options, backs: Vec::new(), patches: None }
+    }
+    /// Explains the score of `class` for one prepared picture `[1, c, h, w]`.
+    ///
+    /// # Errors
+    /// A picture of another shape, a class or layer that does not exist, settings out of bounds.
+    pub fn attribute(&mut self, image: &Tensor, class: usize, method: Method) -> Result<Attribution> {
+        check(&self.subject, image, class, &self.options)?;
+        match method {
+            Method::Saliency | Method::SmoothGrad | Method::Guided | Method::Deconvnet => {
+                gradient::attribute(self, image, class, method)
+            }
+            Method::Integrated => integrated::attribute(self, image, class),
+            Method::GradCam | Method::LayerCam => cam::attribute(self, image, class, method),
+            Method::GuidedGradCam => cam::guided(self, image, class),
+            Method::Occlusion => occlusion::attribute(self, image, class),
+        }
+    }
+    /// The way back to the pictures.
+    fn back_to_images(&mut self, how: Backpropagation) -> Result<&mut Backward> {
+        self.back(how, self.subject.images())
+    }
+    /// The way back that ends at a value, which can be read: what lies before it costs nothing.
+    fn back(&mut self, how: Backpropagation, to: ValueId) -> Result<&mut Backward> {
+        let at = match self.backs.iter().position(|b| (b.0, b.1) == (how, to)) {
+            Some(at) => at,
+            None => {
+                self.backs.push((how, to, Backward::new(&self.subject, how, &[to], &[to])?));
+                self.backs.len() - 1
+            }
+        };
+        Ok(&mut self.backs[at].2)
+    }
+}
+
+/// Explains one answer; see [`Explainer::attribute`].
 ///
 /// # Errors
-/// A picture of another shape, a class or layer that does not exist, settings out of bounds.
+/// Those of [`Explainer::attribute`].
 pub fn attribute(
     subject: &Subject,
     image: &Tensor,
@@ -154,16 +215,7 @@ pub fn attribute(
     method: Method,
     options: &Options,
 ) -> Result<Attribution> {
-    check(subject, image, class, options)?;
-    match method {
-        Method::Saliency | Method::SmoothGrad | Method::Guided | Method::Deconvnet => {
-            gradient::attribute(subject, image, class, method, options)
-        }
-        Method::Integrated => integrated::attribute(subject, image, class, options),
-        Method::GradCam | Method::LayerCam => cam::attribute(subject, image, class, method, options),
-        Method::GuidedGradCam => cam::guided(subject, image, class, options),
-        Method::Occlusion => occlusion::attribute(subject, image, class, options),
-    }
+    Explainer::new(subject.clone(), options.clone()).attribute(image, class, method)
 }
 
 fn check(subject: &Subject, image: &Tensor, class: usize, o: &Options) -> Result<()> {

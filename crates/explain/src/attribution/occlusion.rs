@@ -1,11 +1,12 @@
 //! Occlusion: how much the score falls where a window covers the picture.
 
-use super::{Attribution, Method, Options};
+use super::{Attribution, Explainer, Method};
 use crate::patch::{Patches, Window};
-use crate::{Error, Result, Subject};
+use crate::{Error, Result};
 use gabor_tensor::Tensor;
 
-pub(super) fn attribute(subject: &Subject, image: &Tensor, class: usize, o: &Options) -> Result<Attribution> {
+pub(super) fn attribute(explainer: &mut Explainer, image: &Tensor, class: usize) -> Result<Attribution> {
+    let Explainer { subject, options: o, patches, .. } = explainer;
     let [_, height, width] = subject.input();
     let window = o.window.unwrap_or([height.div_ceil(8), width.div_ceil(8)]);
     let stride = o.stride.unwrap_or(window.map(|w| w.div_ceil(2)));
@@ -13,8 +14,12 @@ pub(super) fn attribute(subject: &Subject, image: &Tensor, class: usize, o: &Opt
     let x = image.as_f32().map_err(|r| Error::new(subject.images_name(), r))?;
     let zeros = vec![0.0; x.len()];
     let cover = o.baseline.as_deref().unwrap_or(&zeros);
-    let score = subject.values(image, &[subject.scores()])?[0].as_f32().map_err(|r| Error::new("scores", r))?[class];
-    let scores = Patches::new(subject, image, &windows, o.batch, false)?.scores(cover, class)?;
+    let patches = match patches {
+        Some(p) => p,
+        None => patches.insert(Patches::new(subject, &windows, o.batch, false)?),
+    };
+    let score = patches.see(image)?[class];
+    let scores = patches.scores(cover, class)?;
     let (mut sum, mut count) = (vec![0f64; height * width], vec![0u32; height * width]);
     for (w, s) in windows.iter().zip(scores) {
         for y in w.rows.clone() {

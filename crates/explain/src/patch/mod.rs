@@ -36,6 +36,9 @@ struct Compiled {
 /// Computes scores of changed pictures.
 pub(crate) struct Patches {
     plan: Plan,
+    /// The network itself, for the maps of the picture.
+    all: Box<dyn Executable>,
+    images: String,
     stages: Vec<Compiled>,
     rest: Box<dyn Executable>,
     bases: Vec<Base>,
@@ -47,28 +50,25 @@ pub(crate) struct Patches {
 const OUT: &str = "y";
 
 impl Patches {
-    /// For windows of the picture `image` `[1, c, h, w]`, `batch` at once. With `whole`, everything is computed for each
-    /// window.
+    /// For windows of pictures, `batch` windows at once. With `whole`, everything is computed for each window.
     ///
     /// # Errors
-    /// A picture of another shape.
-    pub(crate) fn new(
-        subject: &Subject,
-        image: &Tensor,
-        windows: &[Window],
-        batch: usize,
-        whole: bool,
-    ) -> Result<Self> {
+    /// A graph that the backend cannot run.
+    pub(crate) fn new(subject: &Subject, windows: &[Window], batch: usize, whole: bool) -> Result<Self> {
         let batch = batch.min(windows.len()).max(1);
         let plan = if whole { Plan::whole(subject, windows) } else { Plan::cheapest(subject, windows) };
-        let needed = plan.values();
-        let numbers = subject.values(image, &needed)?;
-        let bases = needed.iter().zip(numbers).map(|(&value, t)| {
+        let base = |value: ValueId| {
             let shape = subject.extents(value);
-            let numbers = t.as_f32().map_err(|r| Error::new("feature map", r))?.to_vec();
-            Ok(Base { value, channels: shape[0], plane: [shape[1], shape[2]], numbers })
-        });
-        let bases = bases.collect::<Result<Vec<_>>>()?;
+            Base { value, channels: shape[0], plane: [shape[1], shape[2]], numbers: Vec::new() }
+        };
+        let bases: Vec<Base> = plan.values().into_iter().map(base).collect();
+        let mut graph = subject.graph().clone();
+        graph.clear_outputs();
+        for b in &bases {
+            graph.output(format!("map{}", b.value.0), b.value);
+        }
+        graph.output("scores", subject.scores());
+        let all = subject.compile(graph)?;
         let stages = plan.stages.iter().map(|s| compile(subject, &plan, s)).collect::<Result<Vec<_>>>()?;
         let mut rest = Extract::new(subject.graph());
         for &v in &plan.frontier {
@@ -77,14 +77,27 @@ impl Patches {
         let scores = rest.value(subject.scores())?;
         rest.graph.output("scores", scores);
         let rest = subject.compile(rest.graph)?;
-        Ok(Patches { plan, stages, rest, bases, classes: subject.classes(), batch })
+        let images = subject.images_name().to_string();
+        Ok(Patches { plan, all, images, stages, rest, bases, classes: subject.classes(), batch })
+    }
+    /// Looks at a picture `[1, c, h, w]`, of which the windows are to be covered: its scores.
+    ///
+    /// # Errors
+    /// A picture of another shape.
+    pub(crate) fn see(&mut self, image: &Tensor) -> Result<Vec<f32>> {
+        self.all.run(0, 1, &[(&self.images, image)])?;
+        for b in &mut self.bases {
+            b.numbers.clear();
+            b.numbers.extend_from_slice(self.all.output(&format!("map{}", b.value.0))?.as_f32()?);
+        }
+        Ok(self.all.output("scores")?.as_f32()?.to_vec())
     }
     /// The part of the work of computing everything that is done, as estimated.
     #[cfg(test)]
     pub(crate) fn share(&self) -> f64 {
         self.plan.share
     }
-    /// For every window the score of `class` where the window's places have the values of `cover` `[c, h, w]`.
+    /// For every window of the picture last seen the score of `class` where the window's places have the values of `cover` `[c, h, w]`.
     pub(crate) fn scores(&mut self, cover: &[f32], class: usize) -> Result<Vec<f32>> {
         let count = self.plan.windows.len();
         let mut out = Vec::with_capacity(count);

@@ -34,11 +34,15 @@ fn rectangles_and_whole_maps_agree() {
         let mut draw = || (0..c * h * w).map(|_| stream.normal() as f32).collect::<Vec<_>>();
         let (image, cover) = (Tensor::f32(&[1, c, h, w], draw()).unwrap(), draw());
         let windows = windows(h, w, 4);
-        let mut parts = Patches::new(&s, &image, &windows, 5, false).unwrap();
-        let mut whole = Patches::new(&s, &image, &windows, 5, true).unwrap();
+        let mut parts = Patches::new(&s, &windows, 5, false).unwrap();
+        let mut whole = Patches::new(&s, &windows, 5, true).unwrap();
+        // A picture seen before leaves nothing behind.
+        let other = Tensor::f32(&[1, c, h, w], draw()).unwrap();
+        parts.see(&other).unwrap();
+        let own = parts.see(&image).unwrap()[1];
+        assert_eq!(own, whole.see(&image).unwrap()[1]);
         assert!(whole.share() == 1.0 && whole.stages.is_empty());
         let (a, b) = (parts.scores(&cover, 1).unwrap(), whole.scores(&cover, 1).unwrap());
-        let own = s.values(&image, &[s.scores()]).unwrap()[0].as_f32().unwrap()[1];
         let change = b.iter().fold(0f32, |m, v| m.max((v - own).abs()));
         assert!(change > 0.0, "{text}: the windows change nothing");
         for (i, (a, b)) in a.iter().zip(&b).enumerate() {

@@ -1,6 +1,8 @@
 //! The command line: the list of commands and the options that several of them share.
 
-use crate::commands::{bench, compare, compile, convert, data, eval, explain, lr_find, predict, run, summary, train};
+use crate::commands::{
+    bench, compare, compile, convert, data, eval, explain, features, lr_find, predict, run, summary, top, train,
+};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
@@ -35,6 +37,8 @@ pub enum Command {
     Eval(eval::Arguments),
     Predict(predict::Arguments),
     Explain(explain::Arguments),
+    Features(features::Arguments),
+    Top(top::Arguments),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
@@ -50,7 +54,9 @@ impl Command {
         match self {
             Command::Eval(a) => Some(&a.compute),
             Command::Predict(a) => Some(&a.compute),
-            Command::Explain(a) => Some(&a.compute),
+            Command::Explain(a) => Some(&a.looking.compute),
+            Command::Features(a) => Some(&a.looking.compute),
+            Command::Top(a) => Some(&a.looking.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -73,6 +79,8 @@ impl Command {
             Command::Eval(a) => eval::run(a),
             Command::Predict(a) => predict::run(a),
             Command::Explain(a) => explain::run(a),
+            Command::Features(a) => features::run(a),
+            Command::Top(a) => top::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),

@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod ensemble;
 mod failure;
+mod looking;
 mod output;
 mod progress;
 

@@ -62,6 +62,12 @@ const IN_PLACE: &[&str] = &[
     "identity",
 ];
 
+/// Operations that pick from what is there, or move it.
+const REARRANGES: &[&str] = &["reshape", "transpose", "pad", "slice", "max_pool"];
+
+/// Operations after which a unit still stands for the same class.
+const KEEPS_UNITS: &[&str] = &["reshape", "reduce", "avg_pool", "global_avg_pool", "softmax", "log_softmax"];
+
 impl Subject {
     /// Every layer that depends on the pictures, in the order of computation.
     pub fn layers(&self) -> Vec<Layer> {
@@ -111,8 +117,8 @@ impl Subject {
     }
     /// The layers that tell something new, at most `most` of them (0: any number).
     ///
-    /// A layer that is only normalised or rectified by the next one is left to that one, and so is one that is only
-    /// reshaped. If more remain than wanted, the last ones before the maps change their size stay, with the first and the
+    /// A layer that is only normalised, rectified or added to by the next one is left to that one, and one that only picks
+    /// or moves values (a maximum, padding, reshaping) is left out. If more remain than wanted, the last ones before the maps change their size stay, with the first and the
     /// last layer, and of the others as many as there is room for, at even steps.
     pub fn telling_layers(&self, most: usize) -> Vec<Layer> {
         let (graph, all) = (self.graph(), self.layers());
@@ -123,20 +129,20 @@ impl Subject {
                 graph.node(n).inputs.iter().for_each(|v| readers[v.0 as usize].push(i));
             }
         }
-        let only = |layer: &Layer, names: &dyn Fn(&Node) -> bool| {
-            let inner: Vec<ValueId> = layer.nodes.iter().flat_map(|&n| graph.node(n).outputs.clone()).collect();
-            let outer = layer.nodes.iter().flat_map(|&n| &graph.node(n).inputs);
-            let outer = outer.filter(|v| depends[v.0 as usize] && !inner.contains(v)).count();
-            outer == 1 && layer.nodes.iter().all(|&n| names(graph.node(n)))
+        // How many values from elsewhere a layer reads that depend on the pictures.
+        let outer = |layer: &Layer| {
+            let nodes = || layer.nodes.iter().map(|&n| graph.node(n));
+            let inner: Vec<ValueId> = nodes().flat_map(|n| n.outputs.clone()).collect();
+            nodes().flat_map(|n| &n.inputs).filter(|v| depends[v.0 as usize] && !inner.contains(v)).count()
         };
-        let in_place = |l: &Layer| only(l, &|n| IN_PLACE.contains(&n.operation.name()));
-        let reshapes = |l: &Layer| only(l, &|n| matches!(n.operation.name(), "reshape" | "transpose"));
+        let of = |l: &Layer, names: &[&str]| l.nodes.iter().all(|&n| names.contains(&graph.node(n).operation.name()));
+        let rearranges = |l: &Layer| outer(l) == 1 && of(l, REARRANGES);
         let left_to_next = |i: usize| {
             let own: Vec<usize> = readers[all[i].value.0 as usize].iter().copied().filter(|&r| r != i).collect();
-            matches!(own[..], [r] if in_place(&all[r]) && all[r].shape == all[i].shape)
+            matches!(own[..], [r] if of(&all[r], IN_PLACE) && all[r].shape == all[i].shape)
         };
         let told: Vec<Layer> =
-            (0..all.len()).filter(|&i| !left_to_next(i) && !reshapes(&all[i])).map(|i| all[i].clone()).collect();
+            (0..all.len()).filter(|&i| !left_to_next(i) && !rearranges(&all[i])).map(|i| all[i].clone()).collect();
         if most == 0 || told.len() <= most {
             return told;
         }
@@ -152,6 +158,18 @@ impl Subject {
         kept.extend(evenly(others.len(), most - kept.len()).map(|i| others[i]));
         kept.sort_unstable();
         kept.into_iter().map(|i| told[i].clone()).collect()
+    }
+    /// Whether a layer has a unit for each class, in their order: the scores, and maps that are only averaged to them.
+    pub fn is_of_classes(&self, layer: &Layer) -> bool {
+        let graph = self.graph();
+        let mut v = self.scores();
+        while v != layer.value {
+            match graph.producer(v) {
+                Some(n) if KEEPS_UNITS.contains(&n.operation.name()) => v = n.inputs[0],
+                _ => return false,
+            }
+        }
+        layer.units() == self.classes()
     }
     /// Which values depend on the pictures.
     pub(crate) fn dependent(&self) -> Vec<bool> {

@@ -274,3 +274,22 @@ fn features_are_the_layers_values() {
     assert_eq!(relu.values, s.values(&x, &[relu.layer.value]).unwrap()[0].as_f32().unwrap());
     assert_eq!((found[1].layer.places(), found[1].peaks.len()), ([1, 1], 3));
 }
+
+#[test]
+fn units_that_stand_for_classes() {
+    let mut net = Net::new("maps", &[1, 8, 8], Mode::Infer).unwrap();
+    net.conv("a", conv(3, 3)).unwrap().relu().unwrap().conv("b", conv(3, 1)).unwrap();
+    net.global_avg_pool().unwrap().flatten().unwrap();
+    let s = subject(net.finish("logits"), None, "logits");
+    let named: Vec<String> = s.layers().into_iter().filter(|l| s.is_of_classes(l)).map(|l| l.name).collect();
+    assert_eq!(named, ["b", "pool1", "flatten1"]);
+    // What is picked or moved is no news: the branch is left to the sum, and the sum to its rectifier.
+    let mut net = Net::new("residual", &[2, 8, 8], Mode::Infer).unwrap();
+    net.conv("a", conv(4, 3).pad(1)).unwrap().relu().unwrap().max_pool(2).unwrap();
+    let x = net.value();
+    net.conv("b", conv(4, 3).pad(1)).unwrap().add(x).unwrap().relu().unwrap();
+    net.global_avg_pool().unwrap().flatten().unwrap().linear("fc", 3).unwrap();
+    let s = subject(net.finish("logits"), None, "logits");
+    let telling: Vec<String> = s.telling_layers(0).into_iter().map(|l| l.name).collect();
+    assert_eq!(telling, ["relu1", "relu2", "pool2", "fc"]);
+}

@@ -4,7 +4,9 @@ use crate::judged::as_people_see_it;
 use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_data::{Image, Preprocessing};
-pub use gabor_explain::{Attribution, Backpropagation, Explainer, Layer, Method, Options, Subject, attribute};
+pub use gabor_explain::{
+    Attribution, Backpropagation, Explainer, Field, Layer, Method, Options, Part, Subject, attribute,
+};
 use gabor_report::heat::{self, Scale};
 use gabor_report::{Panel, Picture, Sheet, percent};
 use gabor_tensor::{Rule, Tensor};

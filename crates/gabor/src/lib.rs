@@ -71,8 +71,10 @@ mod ensemble;
 mod error;
 mod evaluate;
 pub mod explain;
+pub mod features;
 mod files;
 mod forecast;
+mod inside;
 mod judged;
 mod load;
 mod model;
@@ -82,6 +84,7 @@ mod raw;
 mod run;
 mod runs;
 mod show;
+pub mod top;
 
 pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
 pub use card::published_preprocessing;

@@ -1,5 +1,6 @@
 //! What a report says of a run.
 
+use crate::inside::inside;
 use crate::judged::{as_people_see_it, judged};
 use crate::{Model, Result};
 use gabor_data::Image;
@@ -34,6 +35,8 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
     layers(&mut r, model);
     if let (Some(e), Ok((_, data))) = (&outcome.evaluation, setup.splits.evaluation()) {
         judged(&mut r, e, None, &**data, &setup.preprocessing)?;
+        let file = directory.join("model.onnx").display().to_string();
+        r.inside = inside(model, e, &**data, &setup.preprocessing, &file);
     }
     r.seen = seen(setup)?;
     let parameters = summary(model.graph()).parameters;

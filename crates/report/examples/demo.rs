@@ -1,7 +1,8 @@
 //! Writes a page of made-up numbers, for work on its looks: `cargo run -p gabor-report --example demo -- demo.html`.
 
 use gabor_report::{
-    Confusion, Curve, Figure, LayerRow, Mistake, Picture, Reliability, ReliabilityBin, Report, Seen, Table, filters,
+    Confusion, Curve, FeatureStrip, Figure, Inside, LayerRow, Mistake, Picture, Reason, Reliability, ReliabilityBin,
+    Report, Seen, Table, filters,
 };
 
 fn noise(i: u64) -> f64 {
@@ -97,6 +98,18 @@ fn main() -> std::io::Result<()> {
                 loss: 6.9 - i as f64,
             })
             .collect(),
+        inside: Some(Inside {
+            layer: "relu2".into(),
+            reasons: (30..33)
+                .map(|i| Reason {
+                    picture: picture(i),
+                    id: format!("digits[{i}]"),
+                    classes: vec![("3".into(), picture(i + 10)), ("8".into(), picture(i + 20))],
+                })
+                .collect(),
+            strips: vec![FeatureStrip { caption: "relu1, 6 × 8 × 8".into(), maps: (60..68).map(picture).collect() }],
+            ..Default::default()
+        }),
         filters: Some(("conv1".into(), filters(&weights, [6, 1, 5, 5]))),
         layer_columns: ["layer", "operation", "output", "parameters", "FLOPs", "field"].map(String::from).to_vec(),
         layers: vec![

@@ -1,6 +1,6 @@
 //! What a report is made from.
 
-use crate::{Confusion, Picture, Reliability};
+use crate::{Confusion, Inside, Picture, Reliability};
 
 /// A number that stands at the head of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,6 +131,8 @@ pub struct Report {
     pub mistakes: Vec<Mistake>,
     /// Right predictions of which the network was least certain, least certain first; for runs with few mistakes.
     pub hardest: Vec<Mistake>,
+    /// A look inside the network, or why there is none.
+    pub inside: Option<Inside>,
     /// The first layer's name and its filters.
     pub filters: Option<(String, Vec<Picture>)>,
     /// Heads of the table of layers.

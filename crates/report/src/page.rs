@@ -2,7 +2,7 @@
 
 use crate::Report;
 use crate::chart::escape;
-use crate::{reliability, sections, style};
+use crate::{inside, reliability, sections, style};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -21,6 +21,7 @@ impl Report {
         out += &sections::confusion(self);
         out += &reliability::section(&self.calibration);
         out += &sections::mistakes(self);
+        out += &inside::section(self);
         out += &sections::seen(self);
         out += &sections::filters(self);
         out += &sections::layers(self);

@@ -76,7 +76,7 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Split {
+pub enum Split {
     Train,
     Validation,
     Test,
@@ -158,7 +158,8 @@ fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
     }
 }
 
-fn part(data: &str, splits: &Splits, split: Option<Split>) -> Result<(String, Arc<dyn Dataset>)> {
+/// The part of the data that is asked for, with its name; test, else validation, where none is.
+pub fn part(data: &str, splits: &Splits, split: Option<Split>) -> Result<(String, Arc<dyn Dataset>)> {
     let (name, found) = match split {
         None => {
             let (name, set) = splits.evaluation()?;

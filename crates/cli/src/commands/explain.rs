@@ -1,12 +1,11 @@
 //! `gabor explain`: which places of a picture speak for a class.
 
-use crate::arguments::{Compute, Drawn, Format, Given};
-use crate::commands::predict::preprocessing;
+use crate::arguments::{Drawn, Format};
 use crate::failure::{Failure, Result};
+use crate::looking::{Looking, directory, picture, write_npy};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
-use gabor::data::{Limits, decode_file};
 use gabor::explain::{Method, Options};
 use gabor::{ExplainOptions, Explanation};
 use serde_json::{Value, json};
@@ -73,25 +72,15 @@ pub struct Arguments {
     /// Also write every map (and the values per channel) as DIR/METHOD.npy; DIR/0/METHOD.npy and so on for several pictures
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
-    /// Preprocessing instead of the model's: `imagenet` or a JSON file
-    #[arg(long, value_name = "HOW")]
-    preprocessing: Option<String>,
     #[command(flatten)]
     drawn: Drawn,
     #[command(flatten)]
-    given: Given,
-    #[command(flatten)]
-    pub compute: Compute,
+    pub looking: Looking,
     #[command(flatten)]
     format: Format,
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let (model, images) = match (a.files.as_slice(), &a.given.weights) {
-        (images, Some(_)) => (None, images),
-        ([model, images @ ..], None) if !images.is_empty() => (Some(model.as_str()), images),
-        _ => return Err(Failure::Usage("no picture; right would be: gabor explain MODEL IMAGE".into())),
-    };
     let path = a.drawn.path("explain.svg")?;
     let methods = methods(&a.method)?;
     let square = |side: Option<usize>| side.map(|s| [s, s]);
@@ -105,11 +94,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         seed: a.seed,
         ..Default::default()
     };
-    let (model, name) = a.given.open(model)?;
-    let mut model = model.on(a.compute.backend()?);
-    if let Some(how) = &a.preprocessing {
-        model = model.with_preprocessing(preprocessing(how)?);
-    }
+    let (mut model, name, images) = a.looking.open(&a.files, "explain", "IMAGE")?;
     let decoder = model.preprocessing().cloned();
     let asked = ExplainOptions { methods, class: a.class.clone(), options };
     let mut explainer = model.explainer(&asked).map_err(|e| e.inside(&name))?;
@@ -117,12 +102,8 @@ pub fn run(a: &Arguments) -> Result<()> {
     let (mut all, mut documents) = (Vec::new(), Vec::new());
     for (i, image) in images.iter().map(Path::new).enumerate() {
         progress.draw_text(i as u64, &image.display().to_string());
-        // As in training and validation, a large photograph is decoded at the size that the model needs.
-        let picture = match &decoder {
-            Some(p) => p.decode_file(image, &Limits::default()),
-            None => decode_file(image, &Limits::default()),
-        };
-        let found = explainer.explain(&picture.map_err(gabor::Error::from)?).map_err(|e| e.inside(&name))?;
+        let seen = picture(decoder.as_ref(), image)?;
+        let found = explainer.explain(&seen).map_err(|e| e.inside(&name))?;
         let files = match &a.npy {
             // Several pictures have a folder each.
             Some(directory) if images.len() > 1 => write_maps(&found, &directory.join(i.to_string()))?,
@@ -169,21 +150,14 @@ fn methods(text: &str) -> Result<Vec<Method>> {
 }
 
 /// The maps as `.npy` files; their names in the order of the methods.
-fn write_maps(found: &Explanation, directory: &Path) -> Result<Vec<String>> {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{}: cannot be made: {e}", directory.display()));
-    std::fs::create_dir_all(directory).map_err(failed)?;
+fn write_maps(found: &Explanation, to: &Path) -> Result<Vec<String>> {
+    directory(to)?;
     let mut names = Vec::new();
-    let write = |name: String, shape: &[usize], values: &[f32]| -> Result<String> {
-        let tensor = gabor::tensor::Tensor::f32(shape, values.to_vec()).map_err(|r| Failure::Failed(r.to_string()))?;
-        let path = directory.join(name);
-        gabor::write_aside(&path, &gabor::formats::npy::write(&tensor))?;
-        Ok(path.display().to_string())
-    };
     for a in &found.found {
-        names.push(write(format!("{}.npy", a.method.name()), &[a.height, a.width], &a.map)?);
+        names.push(write_npy(&to.join(format!("{}.npy", a.method.name())), &[a.height, a.width], &a.map)?);
         if let Some(v) = &a.values {
             let shape = [v.len() / a.map.len().max(1), a.height, a.width];
-            write(format!("{}.channels.npy", a.method.name()), &shape, v)?;
+            write_npy(&to.join(format!("{}.channels.npy", a.method.name())), &shape, v)?;
         }
     }
     Ok(names)

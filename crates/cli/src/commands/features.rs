@@ -1,0 +1,130 @@
+//! `gabor features`: what every layer makes of a picture.
+
+use crate::arguments::{Drawn, Format};
+use crate::failure::Result;
+use crate::looking::{Looking, directory, file_name, picture, write_npy};
+use crate::output;
+use clap::Args;
+use gabor::features::{FeatureMaps, Layers};
+use gabor::report::{count, table};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Show what every layer makes of a picture
+///
+/// Writes a poster with a row per layer: its shape, what its units see, the strongest maps, and the field of the strongest
+/// unit outlined on the picture. The strongest units are those with the largest values.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  gabor features model.onnx cat.jpg
+  gabor features model.onnx cat.jpg --layers conv1,layer2*,fc --top 12 -o cat.png
+  gabor features timm/resnet18.a1_in1k cat.jpg --layers all --npy maps
+  gabor features model.onnx cat.jpg --json | jq '.layers[] | {name, zero}'
+
+Which layers: without --layers those that tell something new, up to 16: a layer that is only normalised or rectified by the
+next one is left to that one. Of more than 16 these stay: the first, the last, the last ones before the maps change their
+size, and of the others as many as there is room for at even steps. The poster says so.
+
+JSON: `file`, `class`, `probability`, `picture` (the file written), `layers`: a list of `name`, `shape`, `field` (`size`, `step`
+and `start` by row and column; `whole`: every unit sees the whole picture), `units`, `zero` (units that are zero everywhere),
+`strongest`: a list of `unit`, `value`, `place` (row and column), `sees` (`top`, `left`, `height`, `width` in pixels of the
+prepared picture), and `npy` (all maps of the layer as a file, with --npy).")]
+pub struct Arguments {
+    /// The model (.onnx, weights with --net, or a name of the hub), then the picture; the picture alone with --weights
+    #[arg(required = true, value_name = "MODEL | IMAGE", num_args = 1..=2)]
+    files: Vec<String>,
+    /// Layers with commas between, `NAME*` for all that begin so, or `all` (default: up to 16 that tell something new)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    layers: Vec<String>,
+    /// How many units of a layer are shown
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    top: u32,
+    /// Also write all maps of each layer shown as DIR/LAYER.npy
+    #[arg(long, value_name = "DIR")]
+    npy: Option<PathBuf>,
+    #[command(flatten)]
+    drawn: Drawn,
+    #[command(flatten)]
+    pub looking: Looking,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let path = a.drawn.path("features.svg")?;
+    let (mut model, name, image) = a.looking.open_one(&a.files, "features", "IMAGE")?;
+    let layers = match a.layers.as_slice() {
+        [] => Layers::default(),
+        [all] if all == "all" => Layers::All,
+        names => Layers::Named(names.iter().map(|n| n.trim().to_string()).collect()),
+    };
+    let image = Path::new(image);
+    let seen = picture(model.preprocessing(), image)?;
+    let found = model.features(&seen, &layers).map_err(|e| e.inside(&name))?;
+    let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
+    a.drawn.write(&path, &found.poster(&title, a.top as usize).to_svg())?;
+    let files = match &a.npy {
+        Some(directory) => write_maps(&found, directory)?,
+        None => Vec::new(),
+    };
+    if a.format.json {
+        return output::json(&to_json(&found, a.top as usize, image, &path, &files));
+    }
+    output::text(&describe(&found, &path))
+}
+
+fn write_maps(found: &FeatureMaps, to: &Path) -> Result<Vec<String>> {
+    directory(to)?;
+    let mut names: Vec<String> = Vec::new();
+    for f in &found.found {
+        // Two layers may differ in letters alone that file names do not have.
+        let plain = file_name(&f.layer.name);
+        let own = (1..).map(|i| if i == 1 { plain.clone() } else { format!("{plain}-{i}") });
+        let path = own.map(|n| to.join(n + ".npy")).find(|p| !names.contains(&p.display().to_string()));
+        if let Some(path) = path {
+            names.push(write_npy(&path, &f.layer.shape, &f.values)?);
+        }
+    }
+    Ok(names)
+}
+
+fn describe(found: &FeatureMaps, path: &Path) -> String {
+    let row = |f: &gabor::features::Features| {
+        let best = f.strongest().first().map_or_else(String::new, |&u| format!("{u} ({:.3})", f.peaks[u].value));
+        let [h, w] = f.field.size();
+        let sees = if f.field.is_whole() { "all".into() } else { format!("{h} × {w}") };
+        vec![f.layer.name.clone(), f.layer.extents(), sees, count(f.zero.len() as u64), best]
+    };
+    let rows: Vec<Vec<String>> = found.found.iter().map(row).collect();
+    let head = ["layer", "shape", "sees", "zero", "strongest unit"];
+    format!(
+        "{} with {:.2} %\n\n{}\n{}\n",
+        output::bold(&found.class),
+        found.probability * 100.0,
+        table(&head, &[false, false, true, true, false], &rows),
+        path.display()
+    )
+}
+
+fn to_json(found: &FeatureMaps, top: usize, image: &Path, picture: &Path, files: &[String]) -> Value {
+    let layer = |(i, f): (usize, &gabor::features::Features)| {
+        let unit = |&u: &usize| {
+            let (peak, part) = (f.peaks[u], f.field.at(f.peaks[u].place));
+            let sees = json!({ "top": part.top, "left": part.left, "height": part.height, "width": part.width });
+            json!({ "unit": u, "value": peak.value, "place": peak.place, "sees": sees })
+        };
+        let strongest: Vec<Value> = f.strongest().iter().take(top).map(unit).collect();
+        let field = json!({
+            "size": f.field.size(), "step": f.field.step(), "start": f.field.start(), "whole": f.field.is_whole(),
+        });
+        json!({
+            "name": f.layer.name, "shape": f.layer.shape, "field": field, "units": f.layer.units(), "zero": f.zero,
+            "strongest": strongest, "npy": files.get(i),
+        })
+    };
+    json!({
+        "file": image.display().to_string(), "class": found.class, "probability": found.probability,
+        "picture": picture.display().to_string(), "layers": found.found.iter().enumerate().map(layer).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,134 @@
+//! Patches that excite units most, with the way back to their pixels beside them (Zeiler and Fergus 2014, figure 2).
+
+use crate::poster::{pixelated, short, text};
+use crate::{Picture, style};
+use std::fmt::Write;
+
+/// A part of a picture in a frame of the unit's whole field; what lies beyond the picture's border stays paper.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    /// The pixels.
+    pub picture: Picture,
+    /// The way back to them, of the same size.
+    pub projection: Picture,
+    /// Columns and rows of the frame to the left of the pixels and above them.
+    pub offset: [usize; 2],
+}
+
+/// A unit with what excites it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitPatches {
+    /// What it is called.
+    pub caption: String,
+    /// More about it: its largest value, its classes, or that it is dead.
+    pub note: String,
+    /// The patches, the strongest first.
+    pub patches: Vec<Patch>,
+}
+
+/// Units side by side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PatchSheet {
+    /// The heading.
+    pub title: String,
+    /// Lines below it.
+    pub lines: Vec<String>,
+    /// Columns and rows of a frame.
+    pub frame: [usize; 2],
+    /// Patches of a unit, for which there is room.
+    pub count: usize,
+    /// The units.
+    pub units: Vec<UnitPatches>,
+}
+
+const MARGIN: f64 = 28.0;
+/// Side of a block of a unit's patches, about.
+const BLOCK: f64 = 210.0;
+/// Smallest side of a patch.
+const LEAST: f64 = 40.0;
+const GAP: f64 = 26.0;
+/// Room between the patches and their projections, between two patches, and for the words.
+const BETWEEN: f64 = 8.0;
+const SEAM: f64 = 3.0;
+const WORDS: f64 = 42.0;
+
+impl PatchSheet {
+    /// The sheet as an SVG file of its own.
+    pub fn to_svg(&self) -> String {
+        let across = (self.count.max(1) as f64).sqrt().ceil();
+        let down = (self.count.max(1) as f64 / across).ceil();
+        let (fw, fh) = (self.frame[0].max(1) as f64, self.frame[1].max(1) as f64);
+        // The longer side of a patch; the other follows, within bounds.
+        let side = (BLOCK / across).max(LEAST);
+        let scale = side / fw.max(fh);
+        let (w, h) = (fw * scale, fh * scale);
+        let block = [across * (w + SEAM) - SEAM, down * (h + SEAM) - SEAM];
+        let unit = [(2.0 * block[0] + BETWEEN).max(170.0), block[1] + WORDS];
+        let columns = (((self.units.len() as f64 * (unit[1] + GAP) / (unit[0] + GAP)).sqrt() * 1.2).round() as usize)
+            .clamp(1, self.units.len().max(1));
+        let rows = self.units.len().div_ceil(columns);
+        let letters = self
+            .lines
+            .iter()
+            .map(|l| l.chars().count() as f64 * 7.0)
+            .fold(self.title.chars().count() as f64 * 11.0, f64::max);
+        let head = 34.0 + self.lines.len() as f64 * 19.0 + 10.0;
+        let width = ((columns as f64 * (unit[0] + GAP) - GAP).max(letters) + 2.0 * MARGIN).ceil();
+        let height = (2.0 * MARGIN + head + rows as f64 * (unit[1] + GAP) - GAP).ceil();
+        let mut out = style::open(width, height, &self.title, ".e { fill: var(--soft); }\n");
+        text(&mut out, "h", MARGIN, MARGIN + 16.0, &self.title);
+        for (i, line) in self.lines.iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 19.0, line);
+        }
+        for (i, u) in self.units.iter().enumerate() {
+            let x = MARGIN + (i % columns) as f64 * (unit[0] + GAP);
+            let y = MARGIN + head + (i / columns) as f64 * (unit[1] + GAP);
+            text(&mut out, "c", x, y + 12.0, &short(&u.caption, unit[0] / 7.4));
+            text(&mut out, "n", x, y + 29.0, &short(&u.note, unit[0] / 6.0));
+            for (k, p) in u.patches.iter().enumerate() {
+                let (px, py) = ((k % across as usize) as f64 * (w + SEAM), (k / across as usize) as f64 * (h + SEAM));
+                let sides = [(&p.picture, 0.0), (&p.projection, block[0] + BETWEEN)];
+                for (picture, beside) in sides {
+                    let (fx, fy) = (x + px + beside, y + WORDS - 4.0 + py);
+                    let _ = writeln!(
+                        out,
+                        "<rect class=\"e\" x=\"{fx:.1}\" y=\"{fy:.1}\" width=\"{w:.1}\" height=\"{h:.1}\"/>"
+                    );
+                    let (ix, iy) = (fx + p.offset[0] as f64 * scale, fy + p.offset[1] as f64 * scale);
+                    let (iw, ih) = (picture.width as f64 * scale, picture.height as f64 * scale);
+                    let _ = writeln!(
+                        out,
+                        "<image{} x=\"{ix:.1}\" y=\"{iy:.1}\" width=\"{iw:.1}\" height=\"{ih:.1}\" href=\"{}\"/>",
+                        pixelated(picture, iw),
+                        picture.to_uri()
+                    );
+                }
+            }
+        }
+        out + "</svg>\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_its_patches_and_their_projections() {
+        let picture = Picture::new(3, 5, 1, vec![9; 15]).unwrap();
+        let patch = |left| Patch { picture: picture.clone(), projection: picture.clone(), offset: [left, 0] };
+        let unit = |n: usize, patches: Vec<Patch>| UnitPatches {
+            caption: format!("unit {n}"),
+            note: if patches.is_empty() { "dead".into() } else { String::new() },
+            patches,
+        };
+        let units = vec![unit(0, vec![patch(2), patch(0), patch(1)]), unit(4, Vec::new())];
+        let sheet = PatchSheet { title: "T".into(), lines: vec!["l".into()], frame: [5, 5], count: 4, units };
+        let svg = sheet.to_svg();
+        assert_eq!((svg.matches("<image").count(), svg.matches("class=\"e\"").count()), (6, 6));
+        assert!(svg.contains(">unit 4<") && svg.contains(">dead<"));
+        // Two patches across: 105 units each for 5 pixels, so two columns beyond the border are 42 units.
+        assert!(svg.contains(&format!("<image class=\"p\" x=\"{:.1}\"", MARGIN + 42.0)), "{svg}");
+        assert!(PatchSheet::default().to_svg().ends_with("</svg>\n"));
+    }
+}

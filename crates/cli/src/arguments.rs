@@ -1,7 +1,8 @@
 //! The command line: the list of commands and the options that several of them share.
 
 use crate::commands::{
-    bench, compare, compile, convert, data, eval, explain, features, lr_find, predict, run, summary, top, train,
+    bench, compare, compile, convert, data, eval, explain, features, lr_find, neighbors, predict, run, summary, top,
+    train,
 };
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -39,6 +40,7 @@ pub enum Command {
     Explain(explain::Arguments),
     Features(features::Arguments),
     Top(top::Arguments),
+    Neighbors(neighbors::Arguments),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
@@ -57,6 +59,7 @@ impl Command {
             Command::Explain(a) => Some(&a.looking.compute),
             Command::Features(a) => Some(&a.looking.compute),
             Command::Top(a) => Some(&a.looking.compute),
+            Command::Neighbors(a) => Some(&a.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -81,6 +84,7 @@ impl Command {
             Command::Explain(a) => explain::run(a),
             Command::Features(a) => features::run(a),
             Command::Top(a) => top::run(a),
+            Command::Neighbors(a) => neighbors::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),

@@ -13,6 +13,7 @@ mod extract;
 pub mod features;
 mod field;
 mod layers;
+pub mod neighbors;
 mod patch;
 mod subject;
 pub mod top;

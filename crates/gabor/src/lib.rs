@@ -34,6 +34,7 @@
 //! | [`train`] | losses, optimisers, schedules, the loop, checkpoints |
 //! | [`formats`] | ONNX, safetensors, npy |
 //! | [`explain`] | why a network answers as it does |
+//! | [`neighbors`] | pictures that a network finds alike |
 //! | [`report`] | the report of a run as one page, and every other picture |
 //! | [`picture`] | pictures as files |
 //!
@@ -78,6 +79,7 @@ mod inside;
 mod judged;
 mod load;
 mod model;
+pub mod neighbors;
 mod page;
 pub mod picture;
 mod raw;

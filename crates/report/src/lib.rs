@@ -5,6 +5,7 @@
 //! counts and judges predictions and prints itself for a terminal. This crate does no I/O and never hears of graphs.
 #![forbid(unsafe_code)]
 
+mod atlas;
 mod chart;
 mod comparison;
 mod confusion;
@@ -15,6 +16,7 @@ pub mod heat;
 mod icicle;
 mod inside;
 mod lettering;
+mod near;
 mod page;
 mod patches;
 mod picture;
@@ -26,6 +28,7 @@ mod sheet;
 pub mod style;
 mod text;
 
+pub use atlas::{Atlas, AtlasPoint};
 pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
 pub use confusion::{ClassScore, Confusion};
 pub use data::{Curve, Figure, LayerRow, Mistake, Report, Seen, Table};
@@ -33,6 +36,7 @@ pub use diagram::{Block, BlockKind, Diagram};
 pub use gallery::{Gallery, Row, Section, Shown};
 pub use icicle::{Icicle, Leaf};
 pub use inside::{FeatureStrip, Inside, Reason};
+pub use near::{NearRow, NearSheet};
 pub use patches::{Patch, PatchSheet, UnitPatches};
 pub use picture::{Picture, filters};
 pub use poster::{Map, MapRow, Poster};

@@ -83,7 +83,7 @@ impl Sheet {
 }
 
 /// At most so many letters.
-fn cut(text: &str, letters: f64) -> String {
+pub(crate) fn cut(text: &str, letters: f64) -> String {
     let most = letters.max(4.0) as usize;
     if text.chars().count() <= most {
         return text.to_string();

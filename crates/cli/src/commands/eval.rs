@@ -82,6 +82,13 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// The part that messages and files call by this name.
+    pub fn named(name: &str) -> Option<Self> {
+        <Self as ValueEnum>::from_str(name, false).ok()
+    }
+}
+
 pub fn run(a: &Arguments) -> Result<()> {
     let mut opened = a.averaged.open(&a.given, a.model.as_deref(), &a.compute, a.preprocessing.as_deref())?;
     let name = opened.name();
@@ -139,7 +146,7 @@ fn noted(model: &Model, key: &str) -> Option<String> {
 
 /// The parts of the data as the training had them: as its run wrote them down beside the model, else with the validation
 /// part drawn again.
-fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
+pub fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
     let splits = open_data(data)?;
     let run = path.and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
     if let Some(run) = run.filter(|_| noted(model, "data").as_deref() == Some(data)) {

@@ -9,6 +9,7 @@ pub mod eval;
 pub mod explain;
 pub mod features;
 pub mod lr_find;
+pub mod neighbors;
 pub mod predict;
 pub mod run;
 pub mod summary;

@@ -1,0 +1,133 @@
+//! The map: where it goes and what is told of it.
+
+use super::Work;
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+use clap::Args;
+use gabor::formats::npy;
+use gabor::neighbors::{MapMethod, MapOptions, Placed, atlas};
+use gabor::report::percent;
+use gabor::tensor::Tensor;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// How a map is drawn.
+#[derive(Args)]
+pub struct Map {
+    /// Draw a map of the pictures: a page to wander about in (.html) or a drawing (.svg, .png)
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// How the map is made: tsne (t-SNE, neighbours stay together) or pca (principal components)
+    #[arg(long, value_name = "HOW", default_value = "tsne", value_parser = method, requires = "map")]
+    map_method: MapMethod,
+    /// Most pictures on the map, evenly spread over the index
+    #[arg(long, value_name = "N", default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..=50_000), requires = "map")]
+    map_points: u32,
+    /// Small pictures instead of marks on a drawn map, as many as find room
+    #[arg(long, requires = "map")]
+    map_pictures: bool,
+    /// Neighbours that a picture has in effect, of t-SNE (default 30, fewer for few pictures)
+    #[arg(long, value_name = "N", requires = "map")]
+    perplexity: Option<f64>,
+    /// Steps of t-SNE
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000), requires = "map")]
+    map_steps: u32,
+    /// Seed of the map's beginning
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "map")]
+    seed: u64,
+}
+
+fn method(text: &str) -> Result<MapMethod, String> {
+    let found = MapMethod::ALL.iter().find(|m| m.0 == text).map(|m| m.1);
+    found.ok_or_else(|| "right would be: tsne or pca".into())
+}
+
+/// Longest side of a thumbnail, in pixels: on a page with very many, and with few.
+const SIDES: (usize, usize) = (32, 64);
+
+impl Map {
+    /// That the map's file is of a kind that is written.
+    pub fn check(&self) -> Result<()> {
+        let Some(path) = &self.map else { return Ok(()) };
+        let known = |e: &std::ffi::OsStr| ["html", "svg", "png"].iter().any(|k| e.eq_ignore_ascii_case(k));
+        if path.extension().is_some_and(known) {
+            return Ok(());
+        }
+        let text = format!("--map {}: right would be: a name in .html, .svg or .png", path.display());
+        Err(Failure::Usage(text))
+    }
+}
+
+impl Work<'_> {
+    /// Draws the map; its JSON, and its lines of text.
+    pub fn map(&mut self, path: &Path) -> Result<(Value, String)> {
+        let a = self.a;
+        let m = &a.map;
+        let data = self.data()?;
+        let options = MapOptions {
+            method: m.map_method,
+            perplexity: m.perplexity,
+            iterations: m.map_steps as usize,
+            seed: m.seed,
+        };
+        let backend = a.compute.backend()?;
+        let mut line = Progress::late(u64::from(m.map_steps));
+        let mut hear = |step: usize| line.draw_text(step as u64, "map");
+        let placed = self.index.place(&*backend, a.metric, &options, m.map_points as usize, &mut hear);
+        line.clear();
+        let placed = placed?;
+        let html = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html"));
+        let side = if placed.pictures.len() > 1000 { SIDES.0 } else { SIDES.1 };
+        let mut line = Progress::late(placed.pictures.len() as u64);
+        let mut hear = |done: usize| line.draw_images(done as u64, "pictures");
+        let drawn = atlas(&self.index, &*data, &placed, (m.map_method, a.metric), side, &mut hear);
+        line.clear();
+        let drawn = drawn?;
+        if html {
+            gabor::write_aside(path, drawn.to_html().as_bytes())?;
+        } else {
+            gabor::picture::write(path, &drawn.to_svg(m.map_pictures), a.look)?;
+        }
+        if let Some(directory) = &a.npy {
+            std::fs::create_dir_all(directory).map_err(|e| gabor::Error::io(directory, "make the directory", &e))?;
+            let places = placed.places.iter().flatten().copied().collect();
+            let pictures = placed.pictures.iter().map(|&i| i as i32).collect();
+            for (name, tensor) in [
+                ("map.npy", Tensor::f64(&[placed.places.len(), 2], places)),
+                ("map_pictures.npy", Tensor::i32(&[placed.pictures.len()], pictures)),
+            ] {
+                gabor::write_aside(&directory.join(name), &npy::write(&tensor.map_err(gabor::Error::from)?))?;
+            }
+        }
+        Ok((json_of(&placed, path, m.map_method), text_of(&placed, path)))
+    }
+}
+
+fn json_of(p: &Placed, path: &Path, method: MapMethod) -> Value {
+    let mut out = json!({
+        "file": path.display().to_string(),
+        "method": method.name(),
+        "pictures": p.pictures,
+        "places": p.places,
+    });
+    if let Some(t) = p.trust {
+        out["k"] = t.k.into();
+        out["trustworthiness"] = t.trustworthiness.into();
+        out["class_on_map"] = t.on_map.into();
+        out["class_by_features"] = t.by_features.into();
+    }
+    out
+}
+
+fn text_of(p: &Placed, path: &Path) -> String {
+    let told = p.trust.map_or(String::new(), |t| {
+        format!(
+            "trustworthiness {:.3}   class by {} neighbours on the map {}, by features {}\n",
+            t.trustworthiness,
+            t.k,
+            percent(t.on_map),
+            percent(t.by_features)
+        )
+    });
+    format!("\n{told}{}\n", path.display())
+}

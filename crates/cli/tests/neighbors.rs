@@ -123,3 +123,92 @@ fn what_does_not_fit_is_said() {
     write(&p.path("damaged.safetensors"), bytes);
     assert!(e(1, &["damaged.safetensors"]).contains("it is damaged"));
 }
+
+/// What a page says of itself after a user pressed keys and clicked, in a real browser; `None` where there is none.
+fn browsed(p: &Place, page: &str, script: &str) -> Option<serde_json::Value> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.iter().find(|n| std::process::Command::new(n).arg("--version").output().is_ok())?;
+    let html = String::from_utf8(read(&p.path(page))).unwrap();
+    let acting = format!(
+        "<script>window.addEventListener('load', () => setTimeout(() => {{ const out = {{}}; {script}; \
+         document.body.innerHTML = '<pre id=result>' + btoa(JSON.stringify(out)) + '</pre>'; }}, 300));</script></body>"
+    );
+    write(&p.path("acting.html"), html.replace("</body>", &acting));
+    let flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=4000",
+        "--window-size=1200,800",
+        "--dump-dom",
+    ];
+    let out = std::process::Command::new(found).args(flags).arg(p.path("acting.html")).output().unwrap();
+    let dom = common::stdout(&out);
+    let told = dom.split("<pre id=\"result\">").nth(1).and_then(|d| d.split("</pre>").next());
+    let told = told.unwrap_or_else(|| panic!("the page did not finish: {}", &dom[dom.len().saturating_sub(600)..]));
+    Some(json(&String::from_utf8(unbase64(told)).unwrap()))
+}
+
+fn unbase64(text: &str) -> Vec<u8> {
+    let digit = |b: u8| match b {
+        b'A'..=b'Z' => u32::from(b - b'A'),
+        b'a'..=b'z' => u32::from(b - b'a') + 26,
+        b'0'..=b'9' => u32::from(b - b'0') + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut out = Vec::new();
+    for chunk in text.trim().trim_end_matches('=').as_bytes().chunks(4) {
+        let bits = chunk.iter().enumerate().fold(0, |v, (i, &b)| v | digit(b) << (18 - 6 * i));
+        out.extend((1..chunk.len()).map(|i| (bits >> (24 - 8 * i)) as u8));
+    }
+    out
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let p = Place::new("neighbors-page");
+    p.model();
+    p.done(&[
+        "neighbors",
+        "model/model.onnx",
+        "digits",
+        "--map",
+        "map.html",
+        "--map-points",
+        "90",
+        "--map-method",
+        "pca",
+    ]);
+    let script = "\
+        const q = (s) => document.querySelector(s), all = (s) => document.querySelectorAll(s); \
+        const key = (k) => q('#canvas').dispatchEvent(new KeyboardEvent('keydown', { key: k, bubbles: true })); \
+        out.ready = document.documentElement.dataset.ready; \
+        out.classes = all('#legend button').length; \
+        out.hint = all('#chosen .hint').length; \
+        key('.'); out.chosen = q('#chosen b').textContent; out.near = all('.near button').length; \
+        const first = q('#chosen figcaption').textContent; \
+        q('.near button').click(); out.moved = q('#chosen figcaption').textContent !== first; \
+        key('Escape'); out.let_go = all('#chosen .hint').length; \
+        const canvas = q('#canvas'), box = canvas.getBoundingClientRect(); let hits = 0; \
+        for (let y = 60; y < box.height; y += 6) for (let x = 8; x < box.width; x += 6) { \
+          canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + x, clientY: box.top + y, bubbles: true })); \
+          if (!q('#tip').hidden) { hits++; out.tip = q('#tip b').textContent; } } \
+        out.hits = hits; \
+        const buttons = all('#legend button'); buttons[0].click(); out.hidden = buttons[0].getAttribute('aria-pressed'); \
+        buttons[3].dispatchEvent(new MouseEvent('dblclick')); \
+        out.alone = [...buttons].filter((b) => b.getAttribute('aria-pressed') === 'true').length; \
+        q('#every').click(); out.every = [...buttons].filter((b) => b.getAttribute('aria-pressed') === 'true').length; \
+        key('p'); out.pictures = q('#pictures').getAttribute('aria-pressed'); key('+'); key('0'); \
+        const g = canvas.getContext('2d'), d = g.getImageData(0, 0, canvas.width, canvas.height).data; \
+        let ink = 0; for (let i = 3; i < d.length; i += 4) if (d[i] > 0) ink++; out.ink = ink";
+    let Some(told) = browsed(&p, "map.html", script) else {
+        println!("skipped: there is no Chromium here");
+        return;
+    };
+    assert_eq!((&told["ready"], &told["classes"], &told["hint"]), (&"true".into(), &10.into(), &1.into()), "{told}");
+    assert_eq!((&told["near"], &told["moved"], &told["let_go"]), (&8.into(), &true.into(), &1.into()), "{told}");
+    assert!(told["hits"].as_u64().unwrap() > 90, "{told}");
+    assert_eq!((&told["hidden"], &told["alone"], &told["every"]), (&"false".into(), &1.into(), &10.into()), "{told}");
+    assert!(told["pictures"] == "true" && told["ink"].as_u64().unwrap() > 500, "{told}");
+}

@@ -104,6 +104,11 @@ impl Subject {
         let right = if near.is_empty() { String::new() } else { format!("{}; ", near.join(" or ")) };
         Err(Error::new(&self.graph().name, rule.right(format!("{right}all layers: {}", all.join(", ")))))
     }
+    /// The pictures themselves, as a layer that nothing computes.
+    pub(crate) fn pictures(&self) -> Layer {
+        let value = self.images();
+        Layer { name: self.images_name().into(), value, shape: self.extents(value), nodes: Vec::new() }
+    }
     /// The last feature map with places, which most explanations draw: what the classifier's head reads.
     ///
     /// # Errors

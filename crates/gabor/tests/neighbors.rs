@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 fn model(seed: u64) -> (Model, Arc<dyn Dataset>) {
     let test = gabor::data::digits().evaluation().unwrap().1.clone();
-    let net = network("1x8x8 -> conv3-4 relu maxpool -> FC-16 relu -> FC", &Default::default()).unwrap();
+    let net = network("INPUT 1x8x8 -> conv3-4 relu maxpool -> FC-16 relu -> FC", &Default::default()).unwrap();
     let preprocessing = Preprocessing::for_dataset(&*test, [1, 8, 8]).unwrap();
     let weights = net.initialize(seed).unwrap();
     (Model::of_network(&net, weights, preprocessing, test.classes().to_vec()).unwrap(), test)

@@ -24,6 +24,7 @@ impl Extractor {
     /// A layer that does not exist, a network without a linear map, a graph that the backend cannot run.
     pub fn new(subject: &Subject, layer: Option<&str>) -> Result<Self> {
         let layer = match layer {
+            Some(name) if name == subject.images_name() => subject.pictures(),
             Some(name) => subject.layer(name)?,
             None => subject.penultimate()?,
         };
@@ -83,8 +84,7 @@ impl Subject {
                 return Ok(layer.clone());
             }
             if node.inputs.contains(&self.images()) {
-                let value = self.images();
-                return Ok(Layer { name: self.images_name().into(), value, shape: self.extents(value) });
+                return Ok(self.pictures());
             }
         }
         let rule = Rule::new("the network has no linear map whose input could serve as features");

@@ -261,13 +261,12 @@
   const refresh = () => { buttons.forEach(([c, b]) => b.setAttribute('aria-pressed', shown[c])); show(-1); };
   D.classes.forEach((name, c) => {
     if (!counts[c]) return;
-    const li = element('li'), b = element('button'), svg = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'svg');
-    const path = document.createElementNS(svg.namespaceURI, 'path');
-    svg.setAttribute('viewBox', '-1.3 -1.3 2.6 2.6');
-    path.setAttribute('d', D.paths[D.marks[c][1]]);
-    path.setAttribute('style', 'fill: var(--c' + D.marks[c][0] + ')');
-    svg.append(path);
-    b.append(svg, element('span', name), element('small', counts[c]));
+    const li = element('li'), b = element('button');
+    // The parser knows what an svg element is.
+    b.innerHTML = '<svg viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true"><path></path></svg>';
+    b.querySelector('path').setAttribute('d', D.paths[D.marks[c][1]]);
+    b.querySelector('path').setAttribute('style', 'fill: var(--c' + D.marks[c][0] + ')');
+    b.append(element('span', name), element('small', counts[c]));
     b.title = 'click: hide or show; double click: this class alone';
     b.setAttribute('aria-pressed', 'true');
     b.onclick = () => { shown[c] = !shown[c]; refresh(); };

@@ -40,7 +40,7 @@ const SHAPES: usize = 6;
 
 /// Colour and shape of a class: neighbours in the list differ in both, and 48 classes in at least one.
 fn mark(class: usize) -> (usize, usize) {
-    (class % SERIES.len(), (class + class / SERIES.len()) % SHAPES)
+    (class % SERIES.len(), (class + 3 * (class / SERIES.len())) % SHAPES)
 }
 
 /// A mark of radius 1 about the origin, as the path of an SVG or a canvas.

@@ -6,7 +6,7 @@
 //!
 //! let digits = gabor::data::digits();
 //! let test = digits.evaluation().unwrap().1.clone();
-//! let net = network("INPUT 1x8x8 -> conv3-4 relu maxpool -> FC-16 relu -> FC", &Default::default()).unwrap();
+//! let net = network("INPUT 1x8x8 -> conv3-4 relu maxpool -> FC-16 relu -> FC-10", &Default::default()).unwrap();
 //! let preprocessing = Preprocessing::for_dataset(&*test, [1, 8, 8]).unwrap();
 //! let model = Model::of_network(&net, net.initialize(0).unwrap(), preprocessing, test.classes().to_vec()).unwrap();
 //! let index = model.neighbor_index(test, &IndexOptions::default(), &mut |_| {}).unwrap();

@@ -16,6 +16,9 @@ fn trained(name: &str) -> Place {
 #[test]
 fn features_are_a_poster_and_plain_data() {
     let p = trained("features");
+    let page = String::from_utf8(read(&p.path("model/report.html"))).unwrap();
+    assert!(page.contains("Inside the network") && page.contains("Grad-CAM at <code>relu2</code>"));
+    assert_eq!((page.matches("class=\"trio\"").count(), page.matches("class=\"strip\"").count()), (4, 2));
     write(&p.path("seven.bmp"), bmp(20, 30, |x, y| [if x + y / 2 == 15 { 250 } else { 5 }; 3]));
     let all = p.done(&["features", "model/model.onnx", "seven.bmp", "--npy", "maps", "--json", "--top", "3"]);
     let found = json(&all);

@@ -55,11 +55,16 @@ impl Strongest {
     /// Pictures of another shape, or another number of samples.
     pub fn push(&mut self, images: &Tensor, samples: &[usize]) -> Result<()> {
         let n = images.shape().first().copied().unwrap_or(0);
-        if n != samples.len() {
+        if n != samples.len() || n == 0 {
             let rule = Rule::new(format!("{n} pictures for {} samples", samples.len()));
             return Err(Error::new(&self.images, rule.right("as many")));
         }
-        self.run.run(0, n, &[(&self.images, images)])?;
+        // A backend may sum a lone picture in another order, over more threads: so none is ever alone.
+        let twice =
+            if n == 1 { Some(images.as_f32().map_err(|r| Error::new(&self.images, r))?.repeat(2)) } else { None };
+        let twice = twice.map(|v| Tensor::f32(&[&[2], &images.shape()[1..]].concat(), v)).transpose();
+        let twice = twice.map_err(|r| Error::new(&self.images, r))?;
+        self.run.run(0, n.max(2), &[(&self.images, twice.as_ref().unwrap_or(images))])?;
         let values = self.run.output(VALUES)?.as_f32()?;
         let units = self.layer.units();
         for (i, peak) in peaks(values, self.layer.places()).enumerate().take(n * units) {

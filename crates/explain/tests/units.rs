@@ -293,3 +293,25 @@ fn units_that_stand_for_classes() {
     let telling: Vec<String> = s.telling_layers(0).into_iter().map(|l| l.name).collect();
     assert_eq!(telling, ["relu1", "relu2", "pool2", "fc"]);
 }
+
+/// A lone picture may be summed in another order than one among others: what is found must not depend on it.
+#[test]
+fn the_size_of_batches_changes_no_bit() {
+    let net = gabor_nets::zoo::by_name("resnet20", &Default::default()).unwrap();
+    let s = subject(net.graph(Mode::Infer).unwrap(), Some(net.initialize(2).unwrap()), "logits");
+    let layer = s.layer("layer3.1.relu2").unwrap();
+    let pictures: Vec<f32> = (0..5).flat_map(|i| image(&s, i).as_f32().unwrap().to_vec()).collect();
+    let of = |batch: usize| {
+        let mut best = Strongest::new(&s, &layer, 2).unwrap();
+        for (i, some) in pictures.chunks(batch * 3 * 32 * 32).enumerate() {
+            let n = some.len() / (3 * 32 * 32);
+            let samples: Vec<usize> = (i * batch..i * batch + n).collect();
+            best.push(&Tensor::f32(&[n, 3, 32, 32], some.to_vec()).unwrap(), &samples).unwrap();
+        }
+        (0..layer.units()).map(|u| best.of(u).to_vec()).collect::<Vec<_>>()
+    };
+    let five = of(5);
+    for batch in [1, 2, 4] {
+        assert_eq!(of(batch), five, "{batch}");
+    }
+}

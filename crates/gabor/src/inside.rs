@@ -5,7 +5,7 @@ use crate::judged::as_people_see_it;
 use crate::{Model, Result};
 use gabor_data::{Dataset, Preprocessing};
 use gabor_explain::features::{Features, features};
-use gabor_explain::{Method, Options, Subject, attribute};
+use gabor_explain::{Explainer, Layer, Method, Options, Subject};
 use gabor_nets::summary;
 use gabor_report::heat::{self, Scale};
 use gabor_report::{FeatureStrip, Inside, Picture, Reason, count};
@@ -36,21 +36,27 @@ pub(crate) fn inside(
     if samples.is_empty() {
         return None;
     }
-    let flops = summary(model.graph()).flops.saturating_mul(COST * 2 * samples.len() as u64 + 1);
     let commands = format!("gabor explain {file} PICTURE, gabor features {file} PICTURE");
-    if flops > MOST {
-        let left_out = format!(
-            "Left out, since it would take {} million floating-point operations and a page may take {}. To see it: {commands}",
-            count(flops / 1_000_000),
-            count(MOST / 1_000_000)
-        );
-        return Some(Inside { left_out, ..Default::default() });
+    if let Some(why) = too_much(summary(model.graph()).flops, samples.len()) {
+        return Some(Inside { left_out: format!("{why} To see it: {commands}"), ..Default::default() });
     }
     let drawn = draw(&subject, e, &samples, data, preprocessing);
     Some(match drawn {
         Ok((reasons, strips)) => Inside { layer, reasons, strips, left_out: String::new() },
         // The run itself is well: its page goes without this part and says why.
         Err(e) => Inside { left_out: format!("It could not be drawn: {e}. {commands}"), ..Default::default() },
+    })
+}
+
+/// Why a page goes without, where a way forward takes `flops`.
+fn too_much(flops: u64, pictures: usize) -> Option<String> {
+    let all = flops.saturating_mul(COST * 2 * pictures as u64 + 1);
+    (all > MOST).then(|| {
+        format!(
+            "Left out, since it would take {} million floating-point operations and a page may take {}.",
+            count(all / 1_000_000),
+            count(MOST / 1_000_000)
+        )
     })
 }
 
@@ -63,6 +69,7 @@ fn draw(
 ) -> Result<(Vec<Reason>, Vec<FeatureStrip>)> {
     let name = |i: usize| e.classes.get(i).map_or_else(|| i.to_string(), |c| c.class.clone());
     let (mut reasons, mut strips) = (Vec::new(), Vec::new());
+    let mut explainer = Explainer::new(subject.clone(), Options::default());
     for s in samples {
         let image = data.image_at_least(s.index, &|whole| p.enough(whole))?;
         let [c, h, w] = p.input();
@@ -74,12 +81,12 @@ fn draw(
         }
         let mut shown = Vec::new();
         for class in classes {
-            let found = attribute(subject, &input, class, Method::GradCam, &Options::default())?;
+            let found = explainer.attribute(&input, class, Method::GradCam)?;
             let over = heat::overlay(&picture, &found.map, heat::extent(&found.map, 0.0), Scale::Sequential);
             shown.extend(over.map(|picture| (name(class), picture)));
         }
         if strips.is_empty() {
-            let maps = subject.telling_layers(0).into_iter().filter(gabor_explain::Layer::is_map).collect::<Vec<_>>();
+            let maps = subject.telling_layers(0).into_iter().filter(Layer::is_map).collect::<Vec<_>>();
             // The first, the last, and one between.
             let at = |i: usize| i * (maps.len() - 1) / (LAYERS - 1).max(1);
             let mut chosen: Vec<usize> = (0..LAYERS).filter(|_| !maps.is_empty()).map(at).collect();
@@ -101,4 +108,17 @@ fn strip(f: &Features) -> FeatureStrip {
         n => format!(", {} of {} zero everywhere", count(n as u64), count(f.layer.units() as u64)),
     };
     FeatureStrip { caption: format!("{}, {}{dead}", f.layer.name, f.layer.extents()), maps }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_networks_are_left_out_with_the_reason() {
+        // ResNet-20 on CIFAR-10 and ResNet-18 on ImageNet: 82 million and 3.6 billion operations forward.
+        assert_eq!(too_much(82_000_000, PICTURES), None);
+        let why = too_much(3_600_000_000, PICTURES).unwrap();
+        assert!(why.contains("it would take 90,000 million") && why.contains("may take 20,000."), "{why}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The command line: the list of commands and the options that several of them share.
 
 use crate::commands::{
-    bench, compare, compile, convert, data, eval, explain, features, lr_find, neighbors, predict, run, summary, top,
-    train,
+    bench, compare, compile, conv, convert, data, eval, explain, features, filter, filters, lr_find, neighbors,
+    predict, run, summary, top, train,
 };
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -41,9 +41,12 @@ pub enum Command {
     Features(features::Arguments),
     Top(top::Arguments),
     Neighbors(neighbors::Arguments),
+    Filters(filters::Arguments),
+    Filter(filter::Arguments),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
+    Conv(conv::Arguments),
     Convert(convert::Arguments),
     Data(data::Arguments),
     Compare(compare::Arguments),
@@ -60,12 +63,15 @@ impl Command {
             Command::Features(a) => Some(&a.looking.compute),
             Command::Top(a) => Some(&a.looking.compute),
             Command::Neighbors(a) => Some(&a.compute),
+            Command::Filter(a) => Some(&a.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
             Command::Train(_)
             | Command::LrFind(_)
+            | Command::Filters(_)
             | Command::Summary(_)
+            | Command::Conv(_)
             | Command::Convert(_)
             | Command::Data(_)
             | Command::Compare(_) => None,
@@ -85,9 +91,12 @@ impl Command {
             Command::Features(a) => features::run(a),
             Command::Top(a) => top::run(a),
             Command::Neighbors(a) => neighbors::run(a),
+            Command::Filters(a) => filters::run(a),
+            Command::Filter(a) => filter::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),
+            Command::Conv(a) => conv::run(a),
             Command::Convert(a) => convert::run(a),
             Command::Data(a) => data::run(a),
             Command::Compare(a) => compare::run(a),

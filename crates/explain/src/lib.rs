@@ -9,9 +9,11 @@
 
 pub mod attribution;
 mod backward;
+pub mod classic;
 mod extract;
 pub mod features;
 mod field;
+pub mod filters;
 mod layers;
 pub mod neighbors;
 mod patch;

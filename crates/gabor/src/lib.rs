@@ -65,6 +65,7 @@ pub use gabor_report as report;
 pub use gabor_tensor as tensor;
 pub use gabor_train as train;
 
+mod arithmetic;
 mod card;
 mod check_page;
 mod diagram;
@@ -74,6 +75,8 @@ mod evaluate;
 pub mod explain;
 pub mod features;
 mod files;
+mod filtering;
+mod filters;
 mod forecast;
 mod inside;
 mod judged;
@@ -88,6 +91,9 @@ mod runs;
 mod show;
 pub mod top;
 
+pub use self::arithmetic::{
+    Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic,
+};
 pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
 pub use card::published_preprocessing;
 pub use check_page::check_page;
@@ -96,6 +102,12 @@ pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use evaluate::{EvaluateOptions, Evaluated};
 pub use files::{read_limited, write_aside};
+pub use filtering::{
+    Border, Classic, ClassicFilter, ClassicNumbers, Drawn, Filtered, FilteringOptions, classic, filtered,
+};
+pub use filters::{
+    BankKind, FilterBank, FilterFit, FilterKind, FilterOrder, Filters, FiltersOptions, ShownFilter, nearest,
+};
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;
 pub use judged::{EvaluationPage, confusion};

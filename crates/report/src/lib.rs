@@ -5,12 +5,15 @@
 //! counts and judges predictions and prints itself for a terminal. This crate does no I/O and never hears of graphs.
 #![forbid(unsafe_code)]
 
+mod arithmetic;
 mod atlas;
 mod chart;
 mod comparison;
 mod confusion;
 mod data;
 mod diagram;
+mod filter_grid;
+mod filter_sheet;
 mod gallery;
 pub mod heat;
 mod icicle;
@@ -28,11 +31,14 @@ mod sheet;
 pub mod style;
 mod text;
 
+pub use arithmetic::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 pub use atlas::{Atlas, AtlasPoint};
 pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
 pub use confusion::{ClassScore, Confusion};
 pub use data::{Curve, Figure, LayerRow, Mistake, Report, Seen, Table};
 pub use diagram::{Block, BlockKind, Diagram};
+pub use filter_grid::{FilterGrid, FilterTile};
+pub use filter_sheet::FilterSheet;
 pub use gallery::{Gallery, Row, Section, Shown};
 pub use icicle::{Icicle, Leaf};
 pub use inside::{FeatureStrip, Inside, Reason};

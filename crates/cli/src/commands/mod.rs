@@ -3,11 +3,14 @@
 pub mod bench;
 pub mod compare;
 pub mod compile;
+pub mod conv;
 pub mod convert;
 pub mod data;
 pub mod eval;
 pub mod explain;
 pub mod features;
+pub mod filter;
+pub mod filters;
 pub mod lr_find;
 pub mod neighbors;
 pub mod predict;

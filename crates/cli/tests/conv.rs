@@ -1,0 +1,62 @@
+//! `gabor conv` as a process.
+
+mod common;
+
+use common::{Place, json, read};
+
+#[test]
+fn the_lectures_example_with_every_number() {
+    let p = Place::new("conv");
+    let text = p.done(&["conv", "--values", "1,0,2,2,3,1", "--filter", "3,2,2", "--pad", "0:1"]);
+    assert!(
+        text.contains(
+            "Convolution: 6 with 3, padding 0:1 → 5\no = (n + p₁ + p₂ − k)/s + 1 = (6 + 0 + 1 − 3)/1 + 1 = 5\n"
+        )
+    );
+    assert!(text.contains("   7  8 16 14 11\nconv.svg\n"), "{text}");
+    let svg = String::from_utf8(read(&p.path("conv.svg"))).unwrap();
+    assert!(svg.contains("y[4] = 3·3 + 1·2 + 0·2 = 11") && svg.contains("@keyframes"));
+    let x = "[[3,3,2,1,0],[0,0,1,3,1],[3,1,2,2,3],[2,0,0,2,2],[2,0,0,0,1]]";
+    let two = ["conv", "--values", x, "--filter", "0,1,2; 2,2,0; 0,1,2", "-o", "two.svg", "--json"];
+    let found = json(&p.done(&two));
+    assert_eq!(found["result"], serde_json::json!([12., 12., 17., 10., 17., 19., 9., 6., 14.]));
+    assert_eq!(found["steps"][1]["text"], "3·0 + 2·1 + 1·2 + 0·2 + 1·2 + 3·0 + 1·0 + 2·1 + 2·2 = 12");
+    assert_eq!((&found["output"], &found["picture"]), (&serde_json::json!([3, 3]), &"two.svg".into()));
+    assert_eq!(found["steps"][0]["terms"][1], serde_json::json!({"tap": [0, 1], "at": [0, 1], "x": 3.0, "w": 1.0}));
+    // Numbers that nobody gave are the same every time, and others with another seed.
+    let seeded = |seed: &str| json(&p.done(&["conv", "--seed", seed, "--json"]))["values"].clone();
+    assert!(seeded("1") == seeded("1") && seeded("1") != seeded("2"));
+}
+
+#[test]
+fn pixels_for_those_who_cannot_show_svg() {
+    let p = Place::new("conv-pixels");
+    p.done(&["conv", "--input", "3", "--kernel", "2", "-o", "a.gif", "--look", "dark"]);
+    p.done(&["conv", "--input", "3", "--kernel", "2", "-o", "a.png"]);
+    let (gif, png) = (read(&p.path("a.gif")), read(&p.path("a.png")));
+    assert!(gif.starts_with(b"GIF89a") && png.starts_with(b"\x89PNG"));
+    // It repeats for ever, and has a frame per step.
+    assert!(gif.windows(11).any(|w| w == b"NETSCAPE2.0"));
+    assert_eq!(gif.windows(4).filter(|w| w[..3] == [0x21, 0xf9, 4]).count(), 4);
+}
+
+#[test]
+fn what_does_not_fit_is_noted_or_refused() {
+    let p = Place::new("conv-fits");
+    let out = p.gabor(&["conv", "--input", "7", "--kernel", "3", "--stride", "3"]);
+    assert!(common::stderr(&out).contains("note: 7×7 with 3×3, stride 3: the last row and column are dropped"));
+    let e = |code, more: &[&str]| p.fails(code, &[&["conv"], more].concat());
+    assert!(
+        e(1, &["--input", "4", "--kernel", "7"])
+            .contains("kernel_size 7 is larger than the padded input 4 + 0 + 0 = 4")
+    );
+    assert!(
+        e(1, &["--input", "4", "--transposed", "--output-padding", "1"]).contains("output_padding 1 must be smaller")
+    );
+    assert!(e(2, &["--input", "4", "--output-padding", "1"]).contains("--transposed"));
+    assert!(e(2, &["--input", "0"]).contains("at least 1"));
+    assert!(e(2, &["--pad", "much"]).contains("BEGIN:END"));
+    assert!(e(2, &["--values", "1,two"]).contains("`two` is no number"));
+    assert!(e(1, &["--input", "40"]).contains("1444 steps, too many to be shown"));
+    assert!(e(2, &["-o", "conv.jpg"]).contains("right would be: a name in .svg, .gif or .png"));
+}

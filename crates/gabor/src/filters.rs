@@ -1,0 +1,293 @@
+//! The filters of a layer, what each is nearest to, and their picture: [`Model::filters`](crate::Model::filters).
+
+use crate::{Error, Model, Result};
+use gabor_data::Color;
+pub use gabor_explain::filters::{BankKind, FilterBank, FilterFit, FilterKind, nearest};
+use gabor_explain::filters::{filter_layer, filter_layers};
+use gabor_report::heat::{self, Scale};
+use gabor_report::{FilterGrid, FilterTile, Picture};
+use gabor_tensor::Rule;
+
+/// The order in which filters are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FilterOrder {
+    /// As in the layer.
+    #[default]
+    Index,
+    /// The largest first.
+    Norm,
+    /// By kind, the best explained first.
+    Kind,
+}
+
+/// What is shown of a layer.
+#[derive(Clone, Debug, Default)]
+pub struct FiltersOptions {
+    /// The layer; `None` is the first one with filters.
+    pub layer: Option<String>,
+    /// Filters that are shown, the largest of them; `None` is as many as make a readable picture.
+    pub top: Option<usize>,
+    /// Their order.
+    pub order: FilterOrder,
+    /// One scale for all filters instead of one for each.
+    pub shared: bool,
+}
+
+/// A filter that is shown.
+#[derive(Clone, Debug)]
+pub struct ShownFilter {
+    /// Its number in the layer.
+    pub index: usize,
+    /// The root of the sum of its squares.
+    pub norm: f64,
+    /// What it is nearest to; `None` of filters that show no shape (fewer than 3 rows or columns, or many channels).
+    pub fit: Option<FilterFit>,
+    /// Planes that are drawn, as (channel, slice), the largest first; none of a filter that is drawn whole.
+    pub planes: Vec<(usize, usize)>,
+}
+
+/// The filters of a layer.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// The layer with all its weights.
+    pub bank: FilterBank,
+    /// Filters that are shown, in their order.
+    pub shown: Vec<ShownFilter>,
+    /// Whether all have one scale.
+    pub shared: bool,
+    /// Colours come as blue, green, red.
+    bgr: bool,
+}
+
+/// Planes that are drawn of a filter of many channels.
+const PLANES: usize = 8;
+/// Filters that are drawn if nobody says how many: of one picture each, and of planes.
+const MOST: usize = 256;
+const MOST_OF_PLANES: usize = 48;
+/// More input channels than this do not make one shape.
+const MOST_FITTED: usize = 4;
+
+impl Model {
+    /// Names of the layers that have filters, in the order of computation.
+    pub fn filter_layers(&self) -> Vec<String> {
+        filter_layers(&self.graph).into_iter().map(|l| l.0).collect()
+    }
+    /// The filters of a layer. Those with one channel, and those of the first layer, are compared with Gabor filters, edges,
+    /// lines and spots.
+    ///
+    /// # Errors
+    /// A layer that does not exist or has no filters, with the nearest names and all.
+    pub fn filters(&self, o: &FiltersOptions) -> Result<Filters> {
+        let bank = filter_layer(&self.graph, &self.weights, o.layer.as_deref())?;
+        if o.top == Some(0) {
+            return Err(Error::new("top", Rule::new("no filter is to be shown").right("at least 1")));
+        }
+        let bgr = self.preprocessing().is_some_and(|p| p.color == Color::Bgr);
+        Ok(of_bank(bank, o, bgr))
+    }
+}
+
+fn of_bank(bank: FilterBank, o: &FiltersOptions, bgr: bool) -> Filters {
+    let norms: Vec<f64> = (0..bank.count).map(|i| bank.norm(i)).collect();
+    let whole = is_whole(&bank);
+    let most = o.top.unwrap_or(if whole { MOST } else { MOST_OF_PLANES }).min(bank.count);
+    let mut order: Vec<usize> = (0..bank.count).collect();
+    // A NaN is the largest of all: it must be seen.
+    order.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]).then(a.cmp(&b)));
+    order.truncate(if is_matrix(&bank) { bank.count } else { most });
+    if o.order == FilterOrder::Index {
+        order.sort_unstable();
+    }
+    let largest = norms.iter().copied().filter(|n| n.is_finite()).fold(0.0, f64::max);
+    let fitted = bank.kernel.len() == 2 && (bank.channels == 1 || (bank.first && bank.channels <= MOST_FITTED));
+    let mut shown: Vec<ShownFilter> = (order.into_iter())
+        .map(|index| {
+            let size = [bank.kernel.first().copied().unwrap_or(1), bank.kernel.last().copied().unwrap_or(1)];
+            let fit = if fitted { nearest(bank.filter(index), bank.channels, size, largest) } else { None };
+            let planes = if whole { Vec::new() } else { strongest(&bank, index) };
+            ShownFilter { index, norm: norms[index], fit, planes }
+        })
+        .collect();
+    if o.order == FilterOrder::Kind {
+        let place = |f: &ShownFilter| {
+            f.fit.as_ref().map_or(9, |f| FilterKind::ALL.iter().position(|k| k.1 == f.kind).unwrap_or(9))
+        };
+        let r2 = |f: &ShownFilter| f.fit.as_ref().map_or(0.0, |f| f.r2);
+        shown.sort_by(|a, b| place(a).cmp(&place(b)).then(r2(b).total_cmp(&r2(a))).then(a.index.cmp(&b.index)));
+    }
+    Filters { bank, shown, shared: o.shared, bgr }
+}
+
+/// Whether a filter is one picture: of one channel, of three colours, a strip, or a row of a matrix.
+fn is_whole(b: &FilterBank) -> bool {
+    b.kernel.len() == 1 || is_matrix(b) || (b.kernel.len() == 2 && (b.channels == 1 || is_colour(b)))
+}
+
+/// Whether all filters together are a matrix of filters by channels.
+fn is_matrix(b: &FilterBank) -> bool {
+    b.kernel.len() > 1 && b.places() == 1
+}
+
+fn is_colour(b: &FilterBank) -> bool {
+    b.channels == 3 && b.first
+}
+
+/// Planes of a filter, the largest first.
+fn strongest(b: &FilterBank, index: usize) -> Vec<(usize, usize)> {
+    let slices = if b.kernel.len() == 3 { b.kernel[0] } else { 1 };
+    if is_colour(b) {
+        return (0..slices).map(|s| (0, s)).collect();
+    }
+    let plane = b.places() / slices;
+    let filter = b.filter(index);
+    let mut all: Vec<(f32, usize)> =
+        filter.chunks_exact(plane.max(1)).map(|p| p.iter().map(|v| v * v).sum::<f32>()).zip(0..).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    all.iter().take(PLANES).map(|&(_, i)| (i / slices, i % slices)).collect()
+}
+
+impl Filters {
+    /// Filters that are not shown.
+    pub fn left_out(&self) -> usize {
+        self.bank.count - self.shown.len()
+    }
+    /// How many of those shown are of each kind, in the order of [`FilterKind::ALL`]; none where nothing was fitted.
+    pub fn kinds(&self) -> Vec<(FilterKind, usize)> {
+        let count = |k: FilterKind| self.shown.iter().filter(|f| f.fit.as_ref().is_some_and(|f| f.kind == k)).count();
+        FilterKind::ALL.iter().map(|k| (k.1, count(k.1))).filter(|k| k.1 > 0).collect()
+    }
+    /// All fitted shapes in the layout of the weights; zero where there is none.
+    pub fn fits(&self) -> Vec<f32> {
+        let mut out = vec![0.0; self.bank.values.len()];
+        let size = self.bank.channels * self.bank.places();
+        for f in &self.shown {
+            if let Some(fit) = f.fit.as_ref().filter(|fit| fit.values.len() == size) {
+                out[f.index * size..(f.index + 1) * size].copy_from_slice(&fit.values);
+            }
+        }
+        out
+    }
+    /// The picture.
+    pub fn grid(&self, title: &str) -> FilterGrid {
+        let b = &self.bank;
+        let common = heat::extent(&b.values, 0.0);
+        let extents = b.shape().iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        let mut first = format!("{} of {}: {extents}", if is_matrix(b) { "weights" } else { "filters" }, b.layer);
+        if b.groups > 1 {
+            first += &format!(", {} groups", b.groups);
+        }
+        if b.kind != BankKind::Conv {
+            first += &format!(", {}", b.kind.name());
+        }
+        let scale = if is_matrix(b) || self.shared {
+            format!("one scale for all, up to ±{common:.2e}")
+        } else {
+            "each filter by its own largest weight".into()
+        };
+        let colours = if is_colour(b) { "0 is middle grey" } else { "0 is white, blue below, orange above" };
+        let mut lines = vec![first, format!("{colours}; {scale}")];
+        if is_matrix(b) {
+            lines[1] += "; a row per filter, a column per input channel";
+            let values: Vec<f32> = b.values.clone();
+            let picture = heat::heat(&values, [b.count, b.channels], common, Scale::Diverging);
+            let tile = FilterTile { pictures: picture.into_iter().collect(), ..Default::default() };
+            return FilterGrid { title: title.into(), lines, tiles: vec![tile] };
+        }
+        let kinds: Vec<String> = self.kinds().iter().map(|(k, n)| format!("{} {n}", k.name())).collect();
+        if !kinds.is_empty() {
+            lines.push(format!("{}; beside each filter the nearest shape", kinds.join(" · ")));
+        }
+        if self.left_out() > 0 {
+            lines.push(format!("the {} largest; {} more are left out", self.shown.len(), self.left_out()));
+        }
+        let planes = self.shown.first().map_or(0, |f| f.planes.len());
+        let slices = if b.kernel.len() == 3 { b.kernel[0] } else { 1 };
+        if planes > 0 && !is_colour(b) && planes < b.channels * slices {
+            lines.push(format!(
+                "of each filter the {planes} largest of {} planes, by input channel",
+                b.channels * slices
+            ));
+        }
+        let tiles = self.shown.iter().map(|f| self.tile(f, common)).collect();
+        FilterGrid { title: title.into(), lines, tiles }
+    }
+    fn tile(&self, f: &ShownFilter, common: f32) -> FilterTile {
+        let b = &self.bank;
+        let values = b.filter(f.index);
+        let extent = if self.shared { common } else { heat::extent(values, 0.0) };
+        let fit = f.fit.as_ref();
+        let (pictures, labels) = if f.planes.is_empty() {
+            (self.whole(values, extent).into_iter().collect(), Vec::new())
+        } else {
+            let slices = if b.kernel.len() == 3 { b.kernel[0] } else { 1 };
+            let size = [b.kernel[b.kernel.len() - 2], b.kernel[b.kernel.len() - 1]];
+            let places = size[0] * size[1];
+            let at = |c: usize, s: usize| &values[(c * slices + s) * places..][..places];
+            let one = |&(c, s): &(usize, usize)| {
+                if is_colour(b) {
+                    let all: Vec<f32> = (0..3).flat_map(|c| at(c, s).iter().copied()).collect();
+                    return self.colours(&all, size, extent);
+                }
+                heat::heat(at(c, s), size, extent, Scale::Diverging)
+            };
+            let label = |&(c, s): &(usize, usize)| match (is_colour(b), slices) {
+                (true, _) => format!("t {s}"),
+                (_, 1) => c.to_string(),
+                _ => format!("{c}, t {s}"),
+            };
+            (f.planes.iter().filter_map(one).collect(), f.planes.iter().map(label).collect())
+        };
+        let dead = fit.is_some_and(|f| f.kind == FilterKind::Dead) || f.norm == 0.0;
+        let kind = if dead { "dead" } else { fit.map_or("", |f| f.kind.name()) };
+        let score = match fit {
+            Some(fit) if !dead => format!("R² {:.2}", fit.r2),
+            None if !dead => format!("size {:.3}", f.norm),
+            _ => String::new(),
+        };
+        FilterTile {
+            pictures,
+            labels,
+            fit: fit.and_then(|fit| self.whole(&fit.values, extent)),
+            name: format!("{} {kind}", f.index).trim_end().into(),
+            score,
+            lines: fit.filter(|_| self.kinds().iter().any(|k| k.1 > 0)).map_or(Vec::new(), words),
+            pale: dead,
+        }
+    }
+    /// A filter of one picture.
+    fn whole(&self, values: &[f32], extent: f32) -> Option<Picture> {
+        let b = &self.bank;
+        match b.kernel[..] {
+            // A strip: a column per channel would be as long as a word's vector; rows are places.
+            [k] => {
+                let across: Vec<f32> = (0..k * b.channels)
+                    .map(|i| values.get(i % b.channels * k + i / b.channels).copied().unwrap_or(0.0))
+                    .collect();
+                (!values.is_empty()).then(|| heat::heat(&across, [k, b.channels], extent, Scale::Diverging)).flatten()
+            }
+            [h, w] if is_colour(b) => self.colours(values, [h, w], extent),
+            [h, w] if b.channels == 1 => heat::heat(values, [h, w], extent, Scale::Diverging),
+            [h, w] => heat::heat(values.get(..h * w)?, [h, w], extent, Scale::Diverging),
+            _ => None,
+        }
+    }
+    fn colours(&self, values: &[f32], [h, w]: [usize; 2], extent: f32) -> Option<Picture> {
+        if !self.bgr {
+            return heat::signed(values, [3, h, w], extent);
+        }
+        let turned: Vec<f32> = values.chunks_exact(h * w).rev().flatten().copied().collect();
+        heat::signed(&turned, [3, h, w], extent)
+    }
+}
+
+/// The numbers of a fit in two short lines.
+fn words(f: &FilterFit) -> Vec<String> {
+    let mut first = Vec::new();
+    first.extend(f.orientation.map(|v| format!("θ {:.0}°", v.round() % 180.0)));
+    first.extend(f.wavelength.map(|v| format!("λ {v:.1}")));
+    first.extend(f.phase.map(|v| format!("ψ {v:.0}°")));
+    let mut second = Vec::new();
+    second.extend(f.sigma.map(|v| format!("σ {v:.1}")));
+    second.extend(f.aspect.map(|v| format!("γ {v:.2}")));
+    [first, second].iter().map(|l| l.join(" · ").replace('-', "−")).filter(|l| !l.is_empty()).collect()
+}

@@ -1,7 +1,7 @@
 //! The command line: the list of commands and the options that several of them share.
 
 use crate::commands::{
-    bench, compare, compile, conv, convert, data, eval, explain, features, filter, filters, lr_find, neighbors,
+    bench, compare, compile, conv, convert, data, dream, eval, explain, features, filter, filters, lr_find, neighbors,
     predict, run, summary, top, train,
 };
 use crate::failure::{Failure, Result};
@@ -43,6 +43,7 @@ pub enum Command {
     Neighbors(neighbors::Arguments),
     Filters(filters::Arguments),
     Filter(filter::Arguments),
+    Dream(Box<dream::Arguments>),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
@@ -64,6 +65,7 @@ impl Command {
             Command::Top(a) => Some(&a.looking.compute),
             Command::Neighbors(a) => Some(&a.compute),
             Command::Filter(a) => Some(&a.compute),
+            Command::Dream(a) => Some(&a.looking.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -93,6 +95,7 @@ impl Command {
             Command::Neighbors(a) => neighbors::run(a),
             Command::Filters(a) => filters::run(a),
             Command::Filter(a) => filter::run(a),
+            Command::Dream(a) => dream::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),

@@ -31,12 +31,17 @@ impl Looking {
                 return Err(Failure::Usage(format!("no {what}; right would be: gabor {command} MODEL {thing}")));
             }
         };
+        let (model, name) = self.open_alone(model)?;
+        Ok((model, name, beside))
+    }
+    /// The model where nothing stands beside it; none with --weights.
+    pub fn open_alone(&self, model: Option<&str>) -> Result<(Model, String)> {
         let (model, name) = self.given.open(model)?;
         let mut model = model.on(self.compute.backend()?);
         if let Some(how) = &self.preprocessing {
             model = model.with_preprocessing(preprocessing(how)?);
         }
-        Ok((model, name, beside))
+        Ok((model, name))
     }
     /// The same where one thing is wanted.
     pub fn open_one<'a>(&self, files: &'a [String], command: &str, thing: &str) -> Result<(Model, String, &'a str)> {

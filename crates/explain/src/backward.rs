@@ -53,7 +53,7 @@ fn decomposed(cx: &mut Gradient<'_>, node: &Node, dy: ValueId) -> gabor_graph::R
     Ok(GradientOf::Inputs(dx))
 }
 
-fn rectifies(node: &Node) -> bool {
+pub(crate) fn rectifies(node: &Node) -> bool {
     let unary = node.op::<UnaryMap>().is_some_and(|u| u.f == Unary::Relu);
     unary
         || node.op::<Clip>().is_some_and(|c| c.min == 0.0)

@@ -1,5 +1,6 @@
 //! A part of a graph as a graph of its own.
 
+use crate::extents::adapted;
 use gabor_graph::{Graph, Node, NodeId, Result, Source, ValueId};
 use gabor_tensor::{DType, Shape};
 use std::collections::{HashMap, HashSet};
@@ -34,11 +35,12 @@ impl<'a> Extract<'a> {
         }
         self.leaf(wanted)
     }
-    /// Copies one node, with all that its inputs still need.
+    /// Copies one node, with all that its inputs still need. Where these have other extents, so has its result.
     pub(crate) fn node(&mut self, node: &Node) -> Result<()> {
         let inputs = node.inputs.iter().map(|&v| self.value(v)).collect::<Result<Vec<_>>>()?;
         self.graph.scope(node.name.clone());
-        let outputs = self.graph.add_shared(node.operation.clone(), &inputs)?;
+        let operation = adapted(self.from, node, &self.graph, &inputs)?;
+        let outputs = self.graph.add_shared(operation, &inputs)?;
         self.copied.extend(node.outputs.iter().copied().zip(outputs));
         Ok(())
     }

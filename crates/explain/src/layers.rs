@@ -86,6 +86,11 @@ impl Subject {
         }
         layers
     }
+    /// The scores of the classes as a layer, before softmax.
+    pub(crate) fn answer(&self) -> Layer {
+        let value = self.scores();
+        Layer { name: self.graph().value(value).name.clone(), value, shape: self.extents(value), nodes: Vec::new() }
+    }
     /// The layer of that name.
     ///
     /// # Errors

@@ -10,6 +10,8 @@
 pub mod attribution;
 mod backward;
 pub mod classic;
+pub mod dream;
+mod extents;
 mod extract;
 pub mod features;
 mod field;

@@ -66,7 +66,7 @@ impl Model {
         Ok(ModelExplainer { model: self, explainer, methods, class: asked.class.clone(), preprocessing })
     }
     /// The class of that name, or of that number.
-    fn class_index(&self, name: &str) -> Result<usize> {
+    pub(crate) fn class_index(&self, name: &str) -> Result<usize> {
         let count = self.class_count()?;
         if let Some(i) = self.classes().iter().position(|c| c == name) {
             return Ok(i);

@@ -69,6 +69,7 @@ mod arithmetic;
 mod card;
 mod check_page;
 mod diagram;
+pub mod dream;
 mod ensemble;
 mod error;
 mod evaluate;

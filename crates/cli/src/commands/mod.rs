@@ -6,6 +6,7 @@ pub mod compile;
 pub mod conv;
 pub mod convert;
 pub mod data;
+pub mod dream;
 pub mod eval;
 pub mod explain;
 pub mod features;

@@ -1,0 +1,219 @@
+//! `gabor dream`: pictures that a network makes.
+
+mod arguments;
+
+pub use arguments::Arguments;
+
+use crate::failure::Result;
+use crate::looking;
+use crate::output;
+use crate::progress::Progress;
+use arguments::{Mode, usage};
+use gabor::Model;
+use gabor::data::{Limits, decode_file};
+use gabor::dream::{Basis, Changed, Dead, Deep, Dreams, Moment, Options, Styled};
+use gabor::picture::Kind;
+use gabor::report::Picture;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+
+/// The longer side of a photograph that is worked on.
+const SIZE: usize = 512;
+/// The same where every step takes long.
+const STYLE_SIZE: usize = 384;
+
+pub fn run(a: &Arguments) -> Result<()> {
+    let mode = a.mode()?;
+    let path = a.drawn.path("dream.png")?;
+    let size = a.size.unwrap_or(if mode == Mode::Style { STYLE_SIZE } else { SIZE });
+    if !(8..=4096).contains(&size) {
+        return usage(&format!("--size {size}"), "8 to 4096 pixels");
+    }
+    let (model, name) = a.looking.open_alone(a.model.as_deref())?;
+    if model.preprocessing().is_none() {
+        output::note(
+            "the model does not say how a picture becomes its input; it is taken to be in 0..1 (see --preprocessing)",
+        );
+    }
+    let mut timer = Timer::new();
+    let (mut facts, words) = match mode {
+        Mode::Units => dreams(a, &model, &name, &path, &mut timer)?,
+        Mode::Deep => deep(a, &model, &name, &path, size, &mut timer)?,
+        Mode::Style => style(a, &model, &name, &path, size, &mut timer)?,
+    };
+    if !a.format.json {
+        return output::text(&format!("{words}{}\n", path.display()));
+    }
+    facts["mode"] = mode.name().into();
+    facts["picture"] = path.display().to_string().into();
+    facts["steps"] = timer.steps.into();
+    facts["seconds"] = timer.seconds.into();
+    facts["steps_per_second"] = timer.rate().into();
+    output::json(&facts)
+}
+
+/// Draws the line of progress, and times the steps after the first, which compiles.
+struct Timer {
+    line: Option<Progress>,
+    first: Option<(Instant, usize)>,
+    steps: usize,
+    seconds: f64,
+}
+
+impl Timer {
+    fn new() -> Self {
+        Timer { line: None, first: None, steps: 0, seconds: 0.0 }
+    }
+    fn hear(&mut self, m: Moment) {
+        let (begun, before) = *self.first.get_or_insert_with(|| (Instant::now(), m.done));
+        self.seconds = begun.elapsed().as_secs_f64();
+        self.steps = m.done - before;
+        let text = format!("step {} of {}  objective {:.3}  {:.1} steps/s", m.done, m.total, m.objective, self.rate());
+        let line = self.line.get_or_insert_with(|| Progress::late(m.total as u64).with_lines());
+        line.draw_text(m.done as u64, &text);
+        if m.done == m.total {
+            line.clear();
+        }
+    }
+    fn rate(&self) -> f64 {
+        if self.seconds > 0.0 { self.steps as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Timer) -> Result<(Value, String)> {
+    let (targets, o) = (a.targets(model)?, a.options()?);
+    let found = model.dream(&targets, &o, &mut |m| {
+        timer.hear(m);
+        Ok(())
+    });
+    let found = found.map_err(|e| e.inside(name))?;
+    match found.alone().filter(|_| gabor::picture::kind(path) == Ok(Kind::Png)) {
+        Some(picture) => gabor::write_aside(path, &picture.to_png())?,
+        None => a.drawn.write(path, &found.sheet(title(name)).to_svg())?,
+    }
+    let mut list = Vec::new();
+    let mut words = String::new();
+    for (d, called) in found.made.iter().zip(&found.names) {
+        let npy =
+            a.npy.as_deref().map(|dir| write(dir, &format!("{}.npy", d.unit), &found.extents, &d.input)).transpose()?;
+        let dead = d.dead.map(|d| if d == Dead::Silent { "silent" } else { "unreached" });
+        match d.dead {
+            Some(Dead::Unreached) => output::note(&format!("{called} is dead: no gradient reaches the picture")),
+            Some(Dead::Silent) => output::note(&format!("{called} is dead: it never fired in {} steps", o.steps)),
+            None => words += &format!("{}  {:.2} → {:.2}\n", output::bold(called), d.start, d.end),
+        }
+        list.push(json!({
+            "unit": d.unit, "name": called, "start": d.start, "end": d.end, "dead": dead, "objective": d.curve, "npy": npy,
+        }));
+    }
+    let settings = settings_of_units(a, &found, &o);
+    Ok((json!({ "layer": found.layer, "settings": settings, "dreams": list }), words))
+}
+
+fn settings_of_units(a: &Arguments, found: &Dreams, o: &Options) -> Value {
+    let [_, h, w] = found.extents;
+    let basis = Basis::ALL.iter().find(|b| b.1 == o.basis).map(|b| b.0);
+    json!({
+        "steps": o.steps, "rate": o.rate, "basis": basis, "decorrelate": o.decorrelate,
+        "jitter": o.jitter.unwrap_or(h.min(w) as f64 / 16.0), "rotate": o.rotate, "scale": o.scale, "l2": o.l2, "tv": o.variation,
+        "seed": o.seed, "batch": o.batch, "at": a.at.as_deref().unwrap_or("everywhere"),
+    })
+}
+
+fn deep(
+    a: &Arguments,
+    model: &Model,
+    name: &str,
+    path: &Path,
+    size: usize,
+    timer: &mut Timer,
+) -> Result<(Value, String)> {
+    let image = open(a.image.as_deref())?;
+    let o = a.deep()?;
+    let made: Changed<Deep> = model
+        .deep_dream(&image, size, &o, &mut |m| {
+            timer.hear(m);
+            Ok(())
+        })
+        .map_err(|e| e.inside(name))?;
+    draw(a, path, &made.picture, name, &format!("dreamt on by {}", made.how.layer))?;
+    let npy = a.npy.as_deref().map(|dir| write(dir, "dream.npy", &made.extents, &made.input)).transpose()?;
+    let settings = json!({
+        "units": o.units, "octaves": o.octaves, "octave_scale": o.octave_scale, "steps": o.steps, "strength": o.strength,
+        "jitter": o.jitter, "tiles": o.tiles, "seed": o.seed, "size": size,
+    });
+    let facts = json!({
+        "layer": made.how.layer, "octaves": made.how.octaves, "settings": settings, "objective": made.how.curve, "npy": npy,
+    });
+    let last = made.how.octaves.len();
+    let words = format!("{}, {last} octaves of {} steps\n", output::bold(&made.how.layer), o.steps);
+    Ok((facts, words))
+}
+
+fn style(
+    a: &Arguments,
+    model: &Model,
+    name: &str,
+    path: &Path,
+    size: usize,
+    timer: &mut Timer,
+) -> Result<(Value, String)> {
+    let (content, style) = (open(a.content.as_deref())?, open(a.style.as_deref())?);
+    let o = a.styling();
+    let made: Changed<Styled> = model
+        .style_transfer(&content, &style, size, &o, &mut |m| {
+            timer.hear(m);
+            Ok(())
+        })
+        .map_err(|e| e.inside(name))?;
+    draw(a, path, &made.picture, name, "in the style of another")?;
+    let npy = a.npy.as_deref().map(|dir| write(dir, "style.npy", &made.extents, &made.input)).transpose()?;
+    let settings = json!({
+        "content_weight": o.content_weight, "style_weight": o.style_weight, "tv": o.variation, "steps": o.steps, "rate": o.rate,
+        "size": size,
+    });
+    let losses = |i: usize| made.how.curve.iter().map(|c| c[i]).collect::<Vec<f32>>();
+    let facts = json!({
+        "content_layers": made.how.content_layers, "style_layers": made.how.style_layers, "settings": settings,
+        "content_loss": losses(0), "style_loss": losses(1), "npy": npy,
+    });
+    let ends = |i: usize| (made.how.curve.first().map_or(0.0, |c| c[i]), made.how.curve.last().map_or(0.0, |c| c[i]));
+    let words = format!(
+        "content in {}  {:.3} → {:.3}\nstyle in {}  {:.3} → {:.3}\n",
+        made.how.content_layers.join(", "),
+        ends(0).0,
+        ends(0).1,
+        made.how.style_layers.join(", "),
+        ends(1).0,
+        ends(1).1
+    );
+    Ok((facts, words))
+}
+
+fn open(path: Option<&Path>) -> Result<gabor::data::Image<'static>> {
+    let path = path.unwrap_or(Path::new(""));
+    Ok(decode_file(path, &Limits::default()).map_err(gabor::Error::from)?)
+}
+
+/// The model's name without its directory.
+fn title(name: &str) -> &str {
+    Path::new(name).file_name().and_then(|n| n.to_str()).unwrap_or(name)
+}
+
+/// A photograph as itself, or with words under it.
+fn draw(a: &Arguments, path: &Path, picture: &Picture, name: &str, what: &str) -> Result<()> {
+    if gabor::picture::kind(path) == Ok(Kind::Png) {
+        return Ok(gabor::write_aside(path, &picture.to_png())?);
+    }
+    let panel = gabor::report::Panel { picture: picture.clone(), caption: what.into(), note: String::new() };
+    let sheet =
+        gabor::report::Sheet { title: title(name).into(), subtitle: what.into(), panels: vec![panel], columns: 1 };
+    a.drawn.write(path, &sheet.to_svg())
+}
+
+/// Numbers as a file; its name.
+fn write(directory: &Path, name: &str, shape: &[usize], values: &[f32]) -> Result<String> {
+    looking::directory(directory)?;
+    looking::write_npy(&directory.join(name), shape, values)
+}

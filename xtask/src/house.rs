@@ -48,7 +48,12 @@ pub const CRATES: &[Crate] = &[
     Crate { folder: "nets", may_use: &["tensor", "graph"], tests_may_use: &["compile", "cpu"], may: &[] },
     Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["nets", "testkit", "cpu"], may: &[] },
     Crate { folder: "resize", may_use: &[], tests_may_use: &[], may: &[] },
-    Crate { folder: "data", may_use: &["tensor", "resize"], tests_may_use: &[], may: &[Files, Threads, Processes] },
+    Crate {
+        folder: "data",
+        may_use: &["tensor", "resize"],
+        tests_may_use: &[],
+        may: &[Files, Network, Threads, Processes],
+    },
     Crate {
         folder: "train",
         may_use: &["tensor", "graph", "compile", "nets", "formats", "data"],

@@ -40,7 +40,7 @@ pub use decode::{decode, decode_file};
 pub use error::Error;
 pub use image::{Color, Image};
 pub use limits::Limits;
-pub use preprocess::{Filter, Preprocessing, Resize, Scratch};
+pub use preprocess::{Filter, Preprocessing, Resize, Scratch, common_shape};
 pub use source::{
     Blocks, Changes, Dataset, MemoryDataset, Newcomers, OpenOptions, Part, Sample, Splits, WrittenSplit, digits, open,
     stratified, stratified_groups,

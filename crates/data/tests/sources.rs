@@ -1,6 +1,6 @@
 //! Data sets as files: recognised, read, refused.
 
-use gabor_data::{Dataset, OpenOptions, Splits, open};
+use gabor_data::{Dataset, OpenOptions, Splits, digits, open};
 use std::path::{Path, PathBuf};
 
 /// A directory of its own for one test, emptied first.
@@ -69,11 +69,14 @@ fn paths_of_a_manifest_are_looked_at_once_and_a_part_is_held_out() {
     assert!(read(&image("rgb.png")).unwrap_err().contains("a data set is a directory; given: a file"));
 }
 
+#[cfg(not(feature = "object-store"))]
 #[test]
-fn urls_are_refused() {
+fn a_url_is_answered_with_the_build_that_reads_it() {
     let e = read(Path::new("s3://bucket/photos")).unwrap_err();
-    assert!(e.starts_with("s3://bucket/photos: object stores and web addresses are not read"), "{e}");
-    assert!(e.contains("a path of this machine"), "{e}");
+    assert!(e.starts_with("s3://bucket/photos: this build reads no object stores and web addresses"), "{e}");
+    assert!(e.contains("--features object-store"), "{e}");
+    assert!(read(Path::new("https://host/list.csv")).unwrap_err().contains("--features object-store"));
+    assert!(read(Path::new("gs://bucket/x-{000..009}.tar")).unwrap_err().contains("--features object-store"));
 }
 
 #[test]
@@ -244,4 +247,40 @@ fn damaged_tar_shards_are_errors_that_name_the_place() {
         }
         let _ = try_with(&bytes);
     }
+}
+
+/// Copies of a picture, under any name and class, are on one side of a split that is drawn on opening.
+#[test]
+fn copies_of_a_file_are_not_divided() {
+    let d = dir("copies");
+    let digits = digits();
+    let set = digits.train().unwrap();
+    for class in ["a", "b"] {
+        std::fs::create_dir_all(d.join(class)).unwrap();
+    }
+    // Each picture of class a twice, every other one of class b too.
+    let picture = |i: usize| {
+        let image = set.image(i).unwrap();
+        let (h, w) = (image.height(), image.width());
+        let mut bytes = b"BM".to_vec();
+        for v in [54 + 1024 + (h * w) as u32, 0, 54 + 1024, 40, w as u32, h as u32, 1 | 8 << 16, 0, 0, 0, 0, 256, 0] {
+            bytes.extend(v.to_le_bytes());
+        }
+        bytes.extend((0..256u32).flat_map(|v| (v * 0x10101).to_le_bytes()));
+        bytes.extend(image.data());
+        bytes
+    };
+    for i in 0..60 {
+        std::fs::write(d.join(format!("a/{i:03}.bmp")), picture(i / 2)).unwrap();
+        std::fs::write(d.join(format!("b/{i:03}.bmp")), picture(if i % 2 == 0 { 100 + i / 4 } else { 200 + i }))
+            .unwrap();
+    }
+    let s = read(&d).unwrap();
+    let pixels = |part: &std::sync::Arc<dyn Dataset>| -> std::collections::BTreeSet<Vec<u8>> {
+        (0..part.len()).map(|i| part.image(i).unwrap().into_data()).collect()
+    };
+    let (train, test) = (s.train.as_ref().unwrap(), s.test.as_ref().unwrap());
+    assert!((20..=24).contains(&test.len()), "{}", test.len());
+    assert!(pixels(train).is_disjoint(&pixels(test)));
+    assert!(s.notes[0].ends_with("; 45 groups of equal pictures stay together"), "{:?}", s.notes);
 }

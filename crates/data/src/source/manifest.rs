@@ -68,7 +68,9 @@ pub(super) fn open(dir: &Path, entries: &[Entry], options: &OpenOptions) -> Resu
 /// Opens one manifest by its path.
 pub(super) fn open_file(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let names = class_names(&list(dir)?, &options.limits)?;
+    // A web server may list nothing.
+    let names =
+        class_names(&if store::is_url(dir) { list(dir).unwrap_or_default() } else { list(dir)? }, &options.limits)?;
     read(&[(path, None)], names, options)
 }
 

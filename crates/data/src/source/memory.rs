@@ -1,6 +1,6 @@
 //! A data set held in memory as bytes.
 
-use super::{Dataset, out_of_range};
+use super::{Dataset, out_of_range, twins};
 use crate::{Color, Error, Image};
 use gabor_tensor::Rule;
 
@@ -81,6 +81,9 @@ impl Dataset for MemoryDataset {
         let pixels = i.checked_mul(size).and_then(|at| self.pixels.get(at..at.checked_add(size)?));
         let pixels = pixels.ok_or_else(|| out_of_range(i, self.labels.len()))?;
         Ok(Image::trusted(self.height, self.width, self.color, pixels))
+    }
+    fn twins(&self) -> Vec<Vec<usize>> {
+        twins::groups(self.labels.len(), &[&|i| self.image(i).ok().map(|image| twins::digest(&[image.data()]))])
     }
     fn shape(&self) -> Option<[usize; 3]> {
         Some([self.color.channels(), self.height, self.width])

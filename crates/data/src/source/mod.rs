@@ -22,6 +22,7 @@ mod shards;
 mod split;
 mod store;
 mod tar;
+mod twins;
 mod written;
 
 pub use digits::digits;
@@ -90,6 +91,11 @@ pub trait Dataset: Send + Sync {
     /// where every sample is reached alike. A random order then goes through blocks, a few of them at a time.
     fn blocks(&self) -> Option<Blocks> {
         None
+    }
+    /// Groups of samples that are the same picture, as far as that is seen without reading all of them: files of one size with
+    /// the same ends, pixels that are in memory. Parts that are drawn on opening keep a group together.
+    fn twins(&self) -> Vec<Vec<usize>> {
+        Vec::new()
     }
     /// Number of samples.
     fn len(&self) -> usize {
@@ -182,6 +188,9 @@ const PARQUET: &str = ".parquet";
 /// - a folder per class, inside `train/`, `val/` and `test/`, or split by [`OpenOptions`] where they are absent;
 /// - `digits.csv`, the embedded digits as a file.
 ///
+/// With the feature `object-store` the path may be a URL: `s3://`, `gs://`, `az://`, `abfs://`, `http://`, `https://`.
+/// A web server that lists nothing serves a shard or a manifest by its own URL, or shards by the index beside them.
+///
 /// Where only a training part is there, a test part is held out of it by [`OpenOptions`]. Tables, IDX and CIFAR files may
 /// be gzip-compressed. Errors name the file, the byte offset or line where it applies, the rule, what was given and
 /// what would be right.
@@ -190,7 +199,8 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Err
     // A pattern of shards is no file, but ends like one.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let shard = [TAR, PARQUET].iter().any(|e| shards::is_shard(&name, e));
-    if store::is_file(path) || (shard && !path.is_dir()) {
+    let table = store::is_url(path) && manifest::is_table(path);
+    if store::is_file(path) || table || (shard && !path.is_dir()) {
         return open_file(path, options);
     }
     let entries = read::list(path)?;

@@ -1,7 +1,7 @@
 //! Image files inside larger ones: by file, offset and length.
 
-use super::store::Pool;
-use super::{Blocks, Dataset, out_of_range};
+use super::store::{Pool, is_url};
+use super::{Blocks, Dataset, out_of_range, twins};
 use crate::decode::decode_at_least;
 use crate::{Error, Image, Limits};
 use gabor_tensor::Rule;
@@ -108,6 +108,13 @@ impl Dataset for PackedDataset {
     }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         self.read(i).map(|bytes| Some(bytes.into()))
+    }
+    fn twins(&self) -> Vec<Vec<usize>> {
+        let here = |i: usize| Some(self.places[i]).filter(|p| !is_url(self.pool.path(p.file)));
+        let size = |i: usize| here(i).map(|p| p.length.into());
+        let ends = |i: usize| here(i).and_then(|p| self.pool.ends(p.file, p.offset, p.length.into()).ok());
+        let whole = |i: usize| self.read(i).ok().map(|bytes| twins::digest(&[&bytes]));
+        twins::groups(self.places.len(), &[&size, &ends, &whole])
     }
     fn blocks(&self) -> Option<Blocks> {
         let count = self.blocks.last().map_or(0, |b| b + 1);

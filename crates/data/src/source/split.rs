@@ -85,8 +85,20 @@ impl Parts {
             && options.test_fraction > 0.0
         {
             let count = all.len();
-            let (kept, held) = split(all.clone(), options.test_fraction, options.seed, &[])?;
-            out.notes.push(format!("{NO_TEST}: {} of {count} samples held out as the test part", held.len()));
+            let draw = |groups: &[Vec<usize>]| split(all.clone(), options.test_fraction, options.seed, groups);
+            let twins = all.twins();
+            // Where hardly anything but copies is there, no part could be drawn without them.
+            let (drawn, together) = match draw(&twins) {
+                Err(_) if !twins.is_empty() => (draw(&[])?, 0),
+                drawn => (drawn?, twins.len()),
+            };
+            let (kept, held) = drawn;
+            let copies = match together {
+                0 => String::new(),
+                1 => "; 1 group of equal pictures stays together".into(),
+                n => format!("; {n} groups of equal pictures stay together"),
+            };
+            out.notes.push(format!("{NO_TEST}: {} of {count} samples held out as the test part{copies}", held.len()));
             (out.train, out.test) = (Some(kept), Some(held));
         }
         Ok(out)

@@ -1,6 +1,12 @@
 //! Files by path: listings, whole contents and ranges, with sizes known before anything is read.
 
+#[cfg(feature = "object-store")]
+mod remote;
+#[cfg(feature = "object-store")]
+mod signing;
+
 use super::read::Entry;
+use super::twins;
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
 use std::io::{Read, Seek, SeekFrom};
@@ -18,19 +24,40 @@ pub(super) fn is_url(path: &Path) -> bool {
     })
 }
 
-/// The error of a URL.
-fn no_urls(path: &Path) -> Error {
-    Error::at(
-        path,
-        Rule::new("object stores and web addresses are not read")
-            .right("a path of this machine: a copy of it, or where it is mounted"),
-    )
+/// A build that reads no URLs says which one would.
+#[cfg(not(feature = "object-store"))]
+mod remote {
+    use super::{Entry, Error, Limits, Path, Rule};
+
+    pub(super) struct Object {
+        pub size: u64,
+    }
+
+    fn refused<T>(path: &Path) -> Result<T, Error> {
+        let rule = Rule::new("this build reads no object stores and web addresses");
+        let right = "a build with the feature object-store (cargo build --release --features object-store), or a copy of the data on this machine";
+        Err(Error::at(path, rule.right(right)))
+    }
+    pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
+        refused(path)
+    }
+    pub(super) fn read_all(path: &Path, _: &Limits) -> Result<Vec<u8>, Error> {
+        refused(path)
+    }
+    impl Object {
+        pub fn open(path: &Path) -> Result<Object, Error> {
+            refused(path)
+        }
+        pub fn fill(&self, path: &Path, _: u64, _: &mut [u8]) -> Result<(), Error> {
+            refused(path)
+        }
+    }
 }
 
 /// The entries of a directory, in any order.
 pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     if is_url(path) {
-        return Err(no_urls(path));
+        return remote::list(path);
     }
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, &e))?;
     if !meta.is_dir() {
@@ -48,13 +75,16 @@ pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     Ok(out)
 }
 
-/// Whether there is a file (and no directory) at `path`; for a URL, whether it ends as a file's does.
+/// Whether there is a file (and no directory) at `path`. Nothing is asked of a store: a URL names a file by its ending.
 pub(super) fn is_file(path: &Path) -> bool {
-    path.is_file()
+    !is_url(path) && path.is_file()
 }
 
 /// The whole contents of a file, which must lie within the limits.
 pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+    if is_url(path) {
+        return remote::read_all(path, limits);
+    }
     let file = File::open(path)?;
     limits.check_file(file.size()).map_err(|r| Error::at(path, r))?;
     file.read(0, file.size())
@@ -64,21 +94,27 @@ pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
 pub(super) struct File {
     path: PathBuf,
     size: u64,
-    inner: std::fs::File,
+    inner: Inner,
+}
+
+enum Inner {
+    Local(std::fs::File),
+    Remote(remote::Object),
 }
 
 impl File {
     /// Opens a file and asks for its size.
     pub fn open(path: &Path) -> Result<File, Error> {
         if is_url(path) {
-            return Err(no_urls(path));
+            let object = remote::Object::open(path)?;
+            return Ok(File { path: path.into(), size: object.size, inner: Inner::Remote(object) });
         }
         let inner = std::fs::File::open(path).map_err(|e| Error::io(path, &e))?;
         let meta = inner.metadata().map_err(|e| Error::io(path, &e))?;
         if meta.is_dir() {
             return Err(Error::at(path, Rule::new("a directory where a file is wanted").right("a file")));
         }
-        Ok(File { path: path.into(), size: meta.len(), inner })
+        Ok(File { path: path.into(), size: meta.len(), inner: Inner::Local(inner) })
     }
     /// Bytes.
     pub fn size(&self) -> u64 {
@@ -103,9 +139,19 @@ impl File {
         self.fill(offset, &mut out)?;
         Ok(out)
     }
+    /// What `length` bytes from `offset` on share with others of the same ends.
+    pub fn ends(&self, offset: u64, length: u64) -> Result<u64, Error> {
+        let n = length.min(twins::END);
+        Ok(twins::digest(&[&self.read(offset, n)?, &self.read(offset + length - n, n)?]))
+    }
     /// Fills `out`, which must lie within the size.
     fn fill(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
-        read_exact_at(&self.inner, out, offset).map_err(|e| Error::at_byte(&self.path, offset, unreadable(&e)))
+        match &self.inner {
+            Inner::Local(file) => {
+                read_exact_at(file, out, offset).map_err(|e| Error::at_byte(&self.path, offset, unreadable(&e)))
+            }
+            Inner::Remote(object) => object.fill(&self.path, offset, out),
+        }
     }
 }
 
@@ -178,6 +224,10 @@ impl Pool {
     /// `length` bytes of file `i` from `offset` on.
     pub fn read(&self, i: u32, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
         self.get(i)?.read(offset, length)
+    }
+    /// [`File::ends`] of file `i`.
+    pub fn ends(&self, i: u32, offset: u64, length: u64) -> Result<u64, Error> {
+        self.get(i)?.ends(offset, length)
     }
     /// File `i`, open.
     fn get(&self, i: u32) -> Result<Arc<File>, Error> {

@@ -1,0 +1,354 @@
+//! Objects of S3, Google Cloud Storage, Azure and web servers, through the crate `object_store`.
+//!
+//! Credentials and endpoints come from the environment variables that the crate knows (`AWS_…`, `GOOGLE_…`, `AZURE_…`);
+//! failed requests are made again by the crate. Whole objects (images, tables) are fetched in one request; ranges of large
+//! ones by chunks, of which a bounded number is kept for all of them.
+
+use super::signing;
+use crate::source::read::Entry;
+use crate::{Error, Limits};
+use gabor_tensor::Rule;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::path::Path as Key;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use url::Url;
+
+/// Bytes that are fetched at a time.
+const CHUNK: u64 = 4 << 20;
+/// Bytes of chunks that are kept: more than the blocks that a random order mixes (`LoaderOptions::mix_bytes`).
+const KEPT: u64 = 512 << 20;
+/// How often, and how long, a request that failed is made again.
+const RETRIES: usize = 6;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes that a web server's page about a folder may have.
+const PAGE_BYTES: u64 = 64 << 20;
+
+/// The threads that wait for answers.
+fn runtime(path: &Path) -> Result<&'static Runtime, Error> {
+    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
+    let make = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    RUNTIME.get_or_init(make).as_ref().map_err(|e| Error::io(path, e))
+}
+
+fn wait<T>(path: &Path, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Error> {
+    runtime(path)?.block_on(work).map_err(|e| failed(path, &e))
+}
+
+/// What a store answered, with what would help: its own words first.
+fn failed(path: &Path, e: &dyn std::error::Error) -> Error {
+    let mut text = e.to_string();
+    // The cause says more than the outermost error, and may be part of it already.
+    let mut cause = e.source();
+    while let Some(c) = cause {
+        let inner = c.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        cause = c.source();
+    }
+    let address = path.to_string_lossy();
+    let right = match address.split("://").next().unwrap_or_default() {
+        "s3" | "s3a" => {
+            "a bucket and key that exist, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; AWS_SKIP_SIGNATURE=true for a public bucket, AWS_ENDPOINT for another service than Amazon's"
+        }
+        "gs" => {
+            "a bucket and key that exist, with GOOGLE_SERVICE_ACCOUNT (the path of a key file); GOOGLE_SKIP_SIGNATURE=true for a public bucket"
+        }
+        "http" | "https" => "an address that can be reached from here",
+        _ => {
+            "a container and key that exist, with AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_STORAGE_SAS_KEY); AZURE_SKIP_SIGNATURE=true for a public one"
+        }
+    };
+    Error::at(path, Rule::new("cannot be read").given(text).right(right))
+}
+
+/// The store of a URL, one for each host or bucket, and the key in it.
+fn locate(path: &Path) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+    static STORES: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
+    let text = path.to_string_lossy();
+    let url = Url::parse(&text).map_err(|e| failed(path, &e))?;
+    let unknown = |_| {
+        let rule = Rule::new("an address of an unknown kind").given(url.scheme());
+        Error::at(path, rule.right("s3://, gs://, az://, abfs://, http:// or https://"))
+    };
+    let (scheme, key) = ObjectStoreScheme::parse(&url).map_err(unknown)?;
+    // Some addresses of the web name the bucket in front of the key.
+    let bucket = url.path().len().saturating_sub(key.as_ref().len());
+    let front = if url.scheme() == "https" && scheme != ObjectStoreScheme::Http { &url.path()[..bucket] } else { "" };
+    let root = format!("{}://{}{front}", url.scheme(), url.authority());
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(store) = stores.get(&root) {
+        return Ok((store.clone(), key));
+    }
+    signing::install().map_err(|why| Error::at(path, Rule::new(why).right("a copy of the data on this machine")))?;
+    let _context = runtime(path)?.enter();
+    let store = build(scheme, &url).map_err(|e| failed(path, &e))?;
+    stores.insert(root, store.clone());
+    Ok((store, key))
+}
+
+/// A store with what the environment says of it.
+fn build(scheme: ObjectStoreScheme, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..Default::default() };
+    let address = url.as_str();
+    // Plain http is what an endpoint or address that begins so asks for; others stay with https.
+    Ok(match scheme {
+        ObjectStoreScheme::AmazonS3 => Arc::new(
+            AmazonS3Builder::from_env()
+                .with_url(address)
+                .with_allow_http(true)
+                .with_retry(retry)
+                .with_crypto_provider(Arc::new(signing::Graviola))
+                .build()?,
+        ),
+        ObjectStoreScheme::GoogleCloudStorage => Arc::new(
+            GoogleCloudStorageBuilder::from_env()
+                .with_url(address)
+                .with_retry(retry)
+                .with_crypto_provider(Arc::new(signing::Graviola))
+                .build()?,
+        ),
+        ObjectStoreScheme::MicrosoftAzure => Arc::new(
+            MicrosoftAzureBuilder::from_env()
+                .with_url(address)
+                .with_allow_http(true)
+                .with_retry(retry)
+                .with_crypto_provider(Arc::new(signing::Graviola))
+                .build()?,
+        ),
+        _ => Arc::new(
+            HttpBuilder::new()
+                .with_url(&url[..url::Position::BeforePath])
+                .with_client_options(ClientOptions::new().with_allow_http(true))
+                .with_retry(retry)
+                .build()?,
+        ),
+    })
+}
+
+/// A name as part of a URL: what would end the path or be taken for an escape is escaped.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '%' | '#' | '?' => out += &format!("%{:02X}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The objects and prefixes under a URL. A web server that lists nothing by WebDAV has what its page about the folder links
+/// to, or what the index of shards there names.
+pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
+    let (store, key) = locate(path)?;
+    let entry = |name: &str, is_dir| Entry { path: path.join(escaped(name)), name: name.into(), is_dir };
+    let listed = wait(path, store.list_with_delimiter(Some(&key)));
+    let web = path.to_string_lossy().starts_with("http");
+    let listed = match listed {
+        Ok(listed) if !(listed.objects.is_empty() && listed.common_prefixes.is_empty()) => listed,
+        other if web => {
+            let found = by_index(path).or_else(|| by_page(path, &store, &key));
+            let names = found.ok_or_else(|| nothing_listed(path, other.err()))?;
+            return Ok(names.iter().map(|(name, is_dir)| entry(name, *is_dir)).collect());
+        }
+        other => {
+            other?;
+            let rule = Rule::new("nothing is there");
+            return Err(Error::at(path, rule.right("a prefix with objects, such as s3://bucket/flowers")));
+        }
+    };
+    let name = |key: &Key| key.filename().unwrap_or_default().to_string();
+    let files = listed.objects.iter().map(|o| entry(&name(&o.location), false));
+    Ok(files.chain(listed.common_prefixes.iter().map(|p| entry(&name(p), true))).collect())
+}
+
+fn nothing_listed(path: &Path, e: Option<Error>) -> Error {
+    let rule = Rule::new("the server does not say what is there");
+    let rule = rule.given(e.map_or_else(|| "an empty listing".into(), |e| e.rule().given.clone()));
+    let right = "a server that lists its folders, a shard or manifest by its own address, shards by a pattern such as x-{000000..000009}.tar, or shards.idx beside the shards";
+    Error::at(path, rule.right(right))
+}
+
+/// What an index of shards names, where there is one.
+fn by_index(path: &Path) -> Option<Vec<(String, bool)>> {
+    let index = path.join(crate::source::IndexBuilder::NAME);
+    let bytes = read_all(&index, &Limits { file_bytes: PAGE_BYTES, ..Limits::default() }).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let shards = text.lines().filter_map(|l| l.strip_prefix("shard\t")?.split('\t').next());
+    let mut names: Vec<String> = shards.map(str::to_string).collect();
+    names.push(crate::source::IndexBuilder::NAME.into());
+    if Object::open(&path.join("classes.txt")).is_ok() {
+        names.push("classes.txt".into());
+    }
+    Some(names.into_iter().map(|name| (name, false)).collect())
+}
+
+/// What a web server's page about a folder links to, as nginx, Apache and Python's `http.server` write it: links to names
+/// right below, those of folders with a slash at the end.
+fn by_page(path: &Path, store: &Arc<dyn ObjectStore>, key: &Key) -> Option<Vec<(String, bool)>> {
+    let page = wait(path, fetch(store.clone(), key.clone(), PAGE_BYTES)).ok()?.ok()?;
+    let names = links(&String::from_utf8_lossy(&page));
+    (!names.is_empty()).then_some(names)
+}
+
+/// Names that a page links to, each once, in its order.
+fn links(page: &str) -> Vec<(String, bool)> {
+    let mut out: Vec<(String, bool)> = Vec::new();
+    let lower = page.to_ascii_lowercase();
+    for (at, found) in lower.match_indices("href=") {
+        let rest = &page[at + found.len()..];
+        let Some(quote) = rest.chars().next().filter(|c| ['"', '\''].contains(c)) else { continue };
+        let Some(target) = rest[1..].split(quote).next() else { continue };
+        let target = target.strip_prefix("./").unwrap_or(target).replace("&amp;", "&");
+        let (name, is_dir) = match target.strip_suffix('/') {
+            Some(name) => (name, true),
+            None => (target.as_str(), false),
+        };
+        let elsewhere = name.is_empty() || name.contains(['/', '?', '#', ':']) || name.starts_with('.');
+        let Some(name) = unescaped(name).filter(|n| !elsewhere && !n.contains('/')) else { continue };
+        if !out.iter().rev().any(|(n, _)| *n == name) {
+            out.push((name, is_dir));
+        }
+    }
+    out
+}
+
+/// A part of a URL as text; `None` where it is no UTF-8.
+fn unescaped(text: &str) -> Option<String> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    while let Some(&b) = bytes.get(at) {
+        let hex = |i: usize| bytes.get(at + i).and_then(|&d| (d as char).to_digit(16));
+        match (b, hex(1), hex(2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                out.push(b);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// A whole object, its size compared with the limit before its bytes are read; the size where it is beyond.
+async fn fetch(store: Arc<dyn ObjectStore>, key: Key, limit: u64) -> object_store::Result<Result<bytes::Bytes, u64>> {
+    let found = store.get(&key).await?;
+    match found.meta.size {
+        size if size > limit => Ok(Err(size)),
+        _ => found.bytes().await.map(Ok),
+    }
+}
+
+/// The whole contents of an object within the limits, in one request.
+pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let (store, key) = locate(path)?;
+    match wait(path, fetch(store, key, limits.file_bytes))? {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(size) => Err(limits.check_file(size).map_err(|r| Error::at(path, r)).err().unwrap_or_else(|| {
+            Error::at(path, Rule::new(format!("{size} bytes are more than the limit")).right("a smaller object"))
+        })),
+    }
+}
+
+/// An object, its size known.
+pub(super) struct Object {
+    url: Arc<PathBuf>,
+    store: Arc<dyn ObjectStore>,
+    key: Key,
+    pub size: u64,
+}
+
+impl Object {
+    pub fn open(path: &Path) -> Result<Object, Error> {
+        let (store, key) = locate(path)?;
+        let size = wait(path, store.head(&key))?.size;
+        Ok(Object { url: Arc::new(path.into()), store, key, size })
+    }
+    /// Fills `out` from `offset` on; both lie within the size.
+    pub fn fill(&self, path: &Path, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        let (mut at, mut rest) = (offset, out);
+        while !rest.is_empty() {
+            let number = at / CHUNK;
+            let chunk = self.chunk(path, number)?;
+            let from = (at - number * CHUNK) as usize;
+            let n = rest.len().min(chunk.len().saturating_sub(from));
+            if n == 0 {
+                let rule = Rule::new("the object ends before its size").given(format!("{} bytes", self.size));
+                return Err(Error::at_byte(path, at, rule.right("an object that does not change while it is read")));
+            }
+            let (now, later) = rest.split_at_mut(n);
+            now.copy_from_slice(&chunk[from..from + n]);
+            (at, rest) = (at + n as u64, later);
+        }
+        Ok(())
+    }
+    /// A chunk, fetched once while it is kept; who comes second waits for the first.
+    fn chunk(&self, path: &Path, number: u64) -> Result<bytes::Bytes, Error> {
+        static CHUNKS: Mutex<Vec<Chunk>> = Mutex::new(Vec::new());
+        let slot = {
+            let mut chunks = CHUNKS.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = match chunks.iter().position(|c| c.number == number && c.url == self.url) {
+                Some(at) => chunks.remove(at),
+                None => Chunk { url: self.url.clone(), number, slot: Arc::default() },
+            };
+            let found = slot.slot.clone();
+            chunks.push(slot);
+            if chunks.len() as u64 > KEPT / CHUNK {
+                chunks.remove(0);
+            }
+            found
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = &*slot {
+            return Ok(bytes.clone());
+        }
+        let range = number * CHUNK..((number + 1) * CHUNK).min(self.size);
+        let bytes = wait(path, self.store.get_range(&self.key, range))?;
+        *slot = Some(bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// A chunk that is kept or under way.
+struct Chunk {
+    url: Arc<PathBuf>,
+    number: u64,
+    slot: Arc<Mutex<Option<bytes::Bytes>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_three_servers() {
+        let nginx = "<h1>Index of /set/</h1><hr><pre><a href=\"../\">../</a>\n<a href=\"bees%20%26%20co/\">bees &amp; co/</a> 1\n<a href=\"a.csv\">a.csv</a>";
+        let dir = |n: &str| (n.to_string(), true);
+        let file = |n: &str| (n.to_string(), false);
+        assert_eq!(links(nginx), [dir("bees & co"), file("a.csv")]);
+        let apache =
+            "<a href=\"?C=N;O=D\">Name</a><a href=\"/\">Parent</a><a HREF='50%25.png'>x</a><a href='50%25.png'>x</a>";
+        assert_eq!(links(apache), [file("50%.png")]);
+        let python =
+            "<li><a href=\".hidden\">.hidden</a></li><li><a href=\"caf%C3%A9/\">café/</a></li><a href=https://x>";
+        assert_eq!(links(python), [dir("café")]);
+        assert_eq!(links("%e2%ef<a href=\"%ff\">"), []);
+        assert_eq!(
+            (escaped("50% #1?"), unescaped("50%25 %231%3F").unwrap()),
+            ("50%25 %231%3F".into(), "50% #1?".into())
+        );
+    }
+}

@@ -1,6 +1,6 @@
-//! Damaged images: no decoder may crash, hang or allocate more than limits and the file's size explain.
+//! Damaged images, data sets and texts: no reader may crash, hang or allocate more than limits and the file's size explain.
 //!
-//! `readers.rs` lists the decoders, `lies.rs` writes files that claim what they do not hold; how files are damaged is
+//! `readers.rs` lists the readers (`sources.rs` holds those of data sets), `lies.rs` writes files that claim what they do not hold; how files are damaged is
 //! shared with the readers of `gabor-formats`.
 
 #[path = "../../../formats/tests/damaged/harness.rs"]
@@ -9,7 +9,11 @@ mod lies;
 mod readers;
 
 use gabor_data::source::FileDataset;
-use gabor_data::{Limits, Loader, LoaderOptions, OnBad, Preprocessing, decode};
+use gabor_data::source::Subset;
+use gabor_data::{
+    Augmentation, Color, ConvertOptions, Limits, Loader, LoaderOptions, MemoryDataset, OnBad, Operation, Preprocessing,
+    Splits, Target, WrittenSplit, convert, decode, digits,
+};
 use gabor_tensor::Stream;
 use gabor_tensor::rng::op::TEST;
 use harness::{alone, damage, peak_of};
@@ -77,6 +81,77 @@ fn tiff_files() {
     each("image_tiff", "tif");
 }
 
+/// A dozen digits written in a format: the file of that name.
+fn digits_as(target: Target, name: &str) -> Vec<u8> {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("damaged-{name}"));
+    let _ = std::fs::remove_dir_all(&dir);
+    let all = digits().train.unwrap();
+    let few = Subset::new(all, (0..12).collect()).unwrap();
+    let splits = Splits { train: Some(Arc::new(few)), test: None, ..digits() };
+    convert(&splits, &dir, &ConvertOptions::new(target), &mut |_, _| {}).unwrap();
+    std::fs::read(dir.join(name)).unwrap()
+}
+
+/// Damages files that are no images.
+fn these(name: &str, files: &[(&str, Vec<u8>)]) {
+    let all: Vec<Vec<u8>> = files.iter().map(|f| f.1.clone()).collect();
+    files.iter().for_each(|(file, bytes)| damage(reader(name), file, bytes, &all));
+}
+
+#[test]
+fn tar_shards() {
+    these("source_tar", &[("digits", digits_as(Target::Tar, "train-000000.tar"))]);
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_files() {
+    these("source_parquet", &[("digits", digits_as(Target::Parquet, "train-00000-of-00001.parquet"))]);
+}
+
+#[test]
+fn manifests() {
+    let plain = b"a.png,red\na.png,blue\na.png,red\n".to_vec();
+    let parts = b"split,label,path\ntrain,0,a.png\nval,\"1\",\"a.png\"\r\ntest,3,a.png\n".to_vec();
+    these("source_manifest", &[("plain", plain), ("parts", parts)]);
+}
+
+#[test]
+fn idx_files() {
+    let labels = digits_as(Target::Idx, "train-labels-idx1-ubyte");
+    these("source_idx", &[("digits", [digits_as(Target::Idx, "train-images-idx3-ubyte"), labels].concat())]);
+}
+
+#[test]
+fn cifar_files() {
+    let bytes: Vec<u8> = (0..3 * 3073).map(|i| if i % 3073 == 0 { (i / 3073) as u8 } else { i as u8 }).collect();
+    these("source_cifar", &[("three", bytes)]);
+}
+
+#[test]
+fn augmentation_texts() {
+    let usual: Vec<&str> = Operation::PAGES.iter().map(|p| p.name).collect();
+    let every = usual.iter().map(|name| format!("{name}@0.5")).collect::<Vec<_>>().join(",");
+    let presets: Vec<String> = Augmentation::presets()
+        .map(|(name, _)| name.parse::<Augmentation>().unwrap().to_string())
+        .filter(|text| text != "none")
+        .collect();
+    these("augmentation", &[("every", every.into_bytes()), ("presets", presets.join(",+").into_bytes())]);
+}
+
+#[test]
+fn written_splits() {
+    let text = WrittenSplit::of(&open_folder(), "data").to_text();
+    these("written_split", &[("digits", text.into_bytes())]);
+}
+
+fn open_folder() -> Splits {
+    let labels: Vec<u32> = (0..12).map(|i| i % 3).collect();
+    let names = ["a", "b\tc", "d"].map(String::from).to_vec();
+    let set = MemoryDataset::new("set", 1, 1, Color::Grey, vec![0; 12], labels, names).unwrap();
+    Splits { train: Some(Arc::new(set)), test: None, ..digits() }.hold_out(0.3, 0).unwrap()
+}
+
 #[test]
 fn every_decoder_is_fuzzed_and_tested_here() {
     let targets = here().join("../../fuzz/fuzz_targets");
@@ -85,7 +160,8 @@ fn every_decoder_is_fuzzed_and_tested_here() {
         let target = std::fs::read_to_string(targets.join(format!("{}.rs", r.name))).unwrap_or_default();
         assert!(target.contains(&format!("reader(\"{}\")", r.name)), "fuzz/fuzz_targets/{}.rs", r.name);
         assert!(manifest.contains(&format!("name = \"{}\"", r.name)), "fuzz/Cargo.toml has no target {}", r.name);
-        let tested = include_str!("main.rs").contains(&format!("each(\"{}\"", r.name));
+        let main = include_str!("main.rs");
+        let tested = ["each", "these"].iter().any(|f| main.contains(&format!("{f}(\"{}\"", r.name)));
         assert!(tested, "main.rs has no files for {}", r.name);
     }
 }

@@ -1,6 +1,9 @@
-//! The decoder of every image format, for the bounded runs beside this file and for the targets in `fuzz/`, which include
+//! The decoder of every image format and the reader of every kind of data set, for the bounded runs beside this file and for the targets in `fuzz/`, which include
 //! it.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
+
+#[path = "sources.rs"]
+pub mod sources;
 
 use gabor_data::decode::{Format, decode_at_least};
 use gabor_data::{Limits, decode};
@@ -34,7 +37,7 @@ fn read(format: Format, bytes: &[u8]) {
 const JPEG: &[&[u8]] =
     &[b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xda", b"\xff\xdb", b"\xff\xdd", b"\xff\xd9", b"Exif\0\0"];
 
-/// One row per format, and JPEG at a fraction of its size. A row needs a test in `main.rs` and a target in `fuzz/`.
+/// One row per format, JPEG at a fraction of its size, and one for each kind of data set and text. A row needs a test in `main.rs` and a target in `fuzz/`.
 pub const READERS: &[Reader] = &[
     Reader {
         name: "image_png",
@@ -92,6 +95,96 @@ pub const READERS: &[Reader] = &[
             b"\x3d\x01\x03\x00",
             b"\xff\xff\xff\x7f",
         ],
+    },
+    Reader {
+        name: "source_tar",
+        read: sources::tar,
+        free: FREE,
+        memory: 64,
+        words: &[
+            b"ustar\x0000",
+            b"00000000000\0",
+            b"./PaxHeaders/",
+            b"x.cls",
+            b".json",
+            b"{\"label\":",
+            b"11 path=a\n",
+            b"77777777777\0",
+        ],
+    },
+    Reader {
+        name: "source_parquet",
+        read: sources::parquet,
+        free: FREE,
+        memory: 256,
+        words: &[
+            b"PAR1",
+            b"\x15\x00",
+            b"\x18\x05label",
+            b"huggingface",
+            b"\xff\xff\xff\xff\x0f",
+            b"\x19\xfc",
+            b"\x2c\x15",
+        ],
+    },
+    Reader {
+        name: "source_manifest",
+        read: sources::manifest,
+        free: FREE,
+        memory: 512,
+        words: &[b"path,label,split\n", b"a.png,", b"train", b"\"", b"\r\n", b"999999", b"\x1f\x8b\x08"],
+    },
+    Reader {
+        name: "source_idx",
+        read: sources::idx,
+        free: FREE,
+        memory: 64,
+        words: &[
+            b"\0\0\x08\x01",
+            b"\0\0\x08\x03",
+            b"\0\0\x08\x04",
+            b"\x7f\xff\xff\xff",
+            b"\0\0\0\x00",
+            b"\x1f\x8b\x08",
+        ],
+    },
+    Reader {
+        name: "source_cifar",
+        read: sources::cifar,
+        free: FREE,
+        memory: 64,
+        words: &[b"\x09", b"\x0a", b"\x1f\x8b\x08"],
+    },
+    Reader {
+        name: "augmentation",
+        read: sources::augmentation,
+        free: FREE,
+        memory: 4096,
+        words: &[
+            b"rotate:10",
+            b"elastic:sigma=4",
+            b"random_resized_crop:0.25..1",
+            b"@0.5",
+            b"+mirror",
+            b"-",
+            b"fill:124/116/104",
+            b"randaugment:2:9",
+            b"erase:",
+            b"timm-ra",
+            b"nan",
+            b"1e999",
+            b"inf",
+            b"..",
+            b"alexnet",
+            b"trivialaugment",
+        ],
+    },
+    Reader {
+        name: "written_split",
+        read: sources::split,
+        free: FREE,
+        memory: 4096,
+        words: &[b"gabor-split", b"\t", b"train", b"val", b"test", b"\n", b"\\"],
     },
 ];
 

@@ -412,6 +412,15 @@ pub fn model_of(mut loaded: Loaded, net: Option<&str>) -> Result<Model> {
     Ok(model)
 }
 
+/// What becomes of pictures that cannot be read.
+pub fn on_bad(text: &str) -> std::result::Result<gabor::data::OnBad, String> {
+    match text {
+        "fail" => Ok(gabor::data::OnBad::Fail),
+        "skip" => Ok(gabor::data::OnBad::Skip),
+        _ => Err("right would be: fail or skip".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,3 +126,40 @@ fn a_page_and_a_list_of_predictions() {
     let e = p.fails(1, &["eval", "m1/model.onnx", "--report", "none/eval.html"]);
     assert!(e.contains("none/eval.html: cannot write"), "{e}");
 }
+
+#[test]
+fn pictures_that_cannot_be_read_end_it_or_are_left_out_and_counted() {
+    let p = Place::new("evalbad");
+    for class in ["left", "right"] {
+        std::fs::create_dir_all(p.path(&format!("set/{class}"))).unwrap();
+        for i in 0..20usize {
+            let dark = (class == "left") as usize;
+            let picture = bmp(12, 12, |x, _| [((x / 6 + dark) % 2 * 200 + i) as u8, 10, 20]);
+            write(&p.path(&format!("set/{class}/{i:02}.bmp")), picture);
+        }
+    }
+    p.done(&["train", "--data", "set", "--net", "mlp", "input=3x12x12", "epochs=2", "--out", "run", "check=none"]);
+    let whole = json(&p.done(&["eval", "run/model.onnx", "--split", "test", "--json"]));
+    let test: Vec<String> = read_rows(&p, &["eval", "run/model.onnx", "--predictions", "all.csv"], "all.csv");
+    assert_eq!(number(&whole["count"]) as usize, test.len());
+    let file = p.path(&test[0]);
+    let bytes = read(&file);
+    write(&file, bytes[..bytes.len() / 2].to_vec());
+    let e = p.fails(1, &["eval", "run/model.onnx"]);
+    assert!(e.contains(&test[0]), "{e}");
+    for tta in ["none", "flip"] {
+        let out = p.gabor(&["eval", "run/model.onnx", "--bad", "skip", "--tta", tta, "--json"]);
+        let (out, told) = (json(&common::stdout(&out)), common::stderr(&out));
+        assert_eq!(number(&out["count"]) as usize, test.len() - 1, "{told}");
+        assert!(out["bad"][0]["id"].as_str().unwrap().ends_with(&test[0]) && out["bad"].as_array().unwrap().len() == 1);
+        assert!(told.contains("left out: ") && told.contains(&format!("1 of {} test images", test.len())), "{told}");
+    }
+    assert!(p.fails(2, &["eval", "run/model.onnx", "--bad", "ask"]).contains("right would be: fail or skip"));
+}
+
+/// The samples that a command measures, from its list.
+fn read_rows(p: &Place, words: &[&str], file: &str) -> Vec<String> {
+    p.done(words);
+    let text = String::from_utf8(read(&p.path(file))).unwrap();
+    text.lines().skip(1).map(|l| l.split(',').next().unwrap().to_string()).collect()
+}

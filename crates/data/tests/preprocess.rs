@@ -141,3 +141,24 @@ fn a_picture_of_the_wanted_size_is_only_cut() {
         assert_eq!(whole.prepared(&image).unwrap().data(), image.data());
     }
 }
+
+/// Small pictures in files of one size are prepared as the same pictures in one file are.
+#[test]
+fn small_files_of_one_size_are_prepared_as_idx_and_cifar_are() {
+    use gabor_data::{ConvertOptions, Dataset, OpenOptions, Target, common_shape, convert, digits, open};
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("alike");
+    let _ = std::fs::remove_dir_all(&dir);
+    convert(&digits(), &dir, &ConvertOptions::new(Target::Folder), &mut |_, _| {}).unwrap();
+    let read = || open(&dir, &OpenOptions::default()).unwrap().train.unwrap();
+    let set = read();
+    assert_eq!((set.shape(), common_shape(&*set)), (None, Some([1, 8, 8])));
+    let inputs = [[1, 8, 8], [3, 32, 32]];
+    for input in inputs {
+        let own = Preprocessing::for_dataset(&**digits().train().unwrap(), input).unwrap();
+        assert_eq!(Preprocessing::for_dataset(&*set, input).unwrap(), own);
+    }
+    // A single other size makes them pictures of many sizes.
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/images/rgb.png"), dir.join("train/3/zz.png")).unwrap();
+    let p = Preprocessing::for_dataset(&*read(), [1, 8, 8]).unwrap();
+    assert_eq!((common_shape(&*read()), p.crop), (None, Some([8, 8])));
+}

@@ -2,11 +2,11 @@
 
 use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
-use gabor_data::{Dataset, Epoch, Loader, ViewDataset, Views};
+use gabor_data::{Dataset, Epoch, Loader, LoaderOptions, OnBad, ViewDataset, Views};
 use gabor_tensor::{Rule, Tensor};
 use gabor_train::calibration::{log_softmax, tempered};
 use gabor_train::{Evaluation, Evaluator, SampleScore, Scores};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// How models are evaluated.
@@ -25,6 +25,8 @@ pub struct EvaluateOptions {
     pub views: Views,
     /// What scores are divided by before their probabilities are measured (default nothing).
     pub temperature: Option<f64>,
+    /// What becomes of samples that cannot be read (default an error).
+    pub bad: OnBad,
 }
 
 impl Default for EvaluateOptions {
@@ -36,6 +38,7 @@ impl Default for EvaluateOptions {
             split: "test".into(),
             views: Views::One,
             temperature: None,
+            bad: OnBad::Fail,
         }
     }
 }
@@ -49,6 +52,8 @@ pub struct Evaluated {
     pub before: Option<Evaluation>,
     /// Each model alone, with all views and without the temperature; empty where there is only one.
     pub members: Vec<Evaluation>,
+    /// Samples that could not be read and were left out ([`EvaluateOptions::bad`]): index and reason, in order.
+    pub bad: Vec<(usize, gabor_data::Error)>,
 }
 
 impl Model {
@@ -128,7 +133,7 @@ impl<'a> Members<'a> {
             e.add(v.index, id, &scores, v.label, -logs[v.label])
         };
         let data = dataset.clone();
-        self.visit(dataset, options, &mut |v| {
+        let bad = self.visit(dataset, options, &mut |v| {
             let id = || data.id(v.index);
             let verdict = match options.temperature {
                 Some(t) => add(&mut together, v, &tempered(v.together, t), &id),
@@ -146,6 +151,7 @@ impl<'a> Members<'a> {
             evaluation: together.finish(&options.split),
             before: before.map(|e| e.finish(&options.split)),
             members: members.into_iter().map(|e| e.finish(&options.split)).collect(),
+            bad,
         })
     }
     pub(crate) fn scores(
@@ -165,13 +171,14 @@ impl<'a> Members<'a> {
         Ok(scores)
     }
 
-    /// Runs all models over all samples, batch by batch, so that no more than a batch is held.
+    /// Runs all models over all samples, batch by batch, so that no more than a batch is held. Gives the samples that were
+    /// left out.
     fn visit(
         &mut self,
         dataset: Arc<dyn Dataset>,
         options: &EvaluateOptions,
         hear: &mut dyn FnMut(&Visit<'_>),
-    ) -> Result<()> {
+    ) -> Result<Vec<(usize, gabor_data::Error)>> {
         let views = options.views.count();
         // The views of a sample stay together.
         let batch = (options.batch / views).max(1) * views;
@@ -182,20 +189,35 @@ impl<'a> Members<'a> {
         for model in &self.models {
             let preprocessing = model.preprocessing().ok_or_else(no_preprocessing)?;
             model.image_input()?;
-            let loader = if options.views == Views::One {
-                Loader::evaluation(dataset.clone(), preprocessing.clone(), batch, options.workers)?
+            let (seen, own): (Arc<dyn Dataset>, _) = if options.views == Views::One {
+                (dataset.clone(), preprocessing.clone())
             } else {
                 let (seen, own) = ViewDataset::new(dataset.clone(), preprocessing, options.views)?;
-                Loader::evaluation(Arc::new(seen), own, batch, options.workers)?
+                (Arc::new(seen), own)
             };
-            feeds.push(loader.epoch(0, 0));
+            let how = LoaderOptions {
+                batch_size: batch,
+                workers: options.workers,
+                shuffle: false,
+                bad: options.bad,
+                ..Default::default()
+            };
+            feeds.push(Loader::new(seen, own, how)?.epoch(0, 0));
         }
+        // Once for a sample, whatever the number of models and views.
+        let mut bad = BTreeMap::new();
         loop {
             // For each sample of the batch what each model makes of it.
             let mut found: Vec<(usize, usize, Vec<Vec<f64>>)> = Vec::new();
+            let mut ended = true;
             for (m, (model, feed)) in self.models.iter_mut().zip(&mut feeds).enumerate() {
                 let Some(batch) = feed.next() else { continue };
                 let batch = batch?;
+                ended = false;
+                bad.extend(batch.bad.iter().map(|(i, e)| (*i as usize / views, e.clone())));
+                if batch.indices.is_empty() {
+                    continue;
+                }
                 let scores = model.logits(&batch.images)?;
                 let labels = batch.labels.as_i32()?;
                 let classes = scores.shape().get(1).copied().unwrap_or(0);
@@ -213,8 +235,8 @@ impl<'a> Members<'a> {
                 }
                 feed.recycle(batch);
             }
-            if found.is_empty() {
-                return Ok(());
+            if ended {
+                return Ok(bad.into_iter().collect());
             }
             for (index, label, members) in found {
                 let together = mean(members.clone());

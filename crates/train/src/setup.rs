@@ -4,7 +4,9 @@ use crate::config::{Amount, Auto, Config, InputSize, normalization, resolve_augm
 use crate::inspect::{Progress, divide};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
-use gabor_data::{Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits};
+use gabor_data::{
+    Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits, common_shape,
+};
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
 use std::path::Path;
@@ -275,7 +277,7 @@ fn make_network(config: &Config, splits: &Splits) -> Result<Network> {
         (options.channels, options.input) = (Some(c), Some(vec![h, w]));
         return network(&config.net, &options).map_err(place);
     }
-    let shape = splits.train()?.shape();
+    let shape = common_shape(&**splits.train()?);
     let net = match network(&config.net, &options) {
         Ok(net) => net,
         // A description may leave the extents to the data.

@@ -229,6 +229,32 @@ fn lbfgs_trains_on_the_whole_set() {
 }
 
 #[test]
+fn lbfgs_goes_on_bit_for_bit() {
+    let softmax = Network::new("softmax", &[1, 8, 8], 10, |net| net.flatten()?.linear("fc", 10).map(|_| ()));
+    let make = |words: &[&str]| {
+        let all: Vec<&str> = ["optimiser=lbfgs", "epochs=14", "batch=500"].iter().chain(words).copied().collect();
+        let config = Config::load(None, [], &all).unwrap();
+        let splits = gabor_data::digits().hold_out(config.val, 0).unwrap();
+        Setup::with_network(&config, splits, softmax.clone()).unwrap()
+    };
+    let (one, two) = (directory("lbfgs-whole"), directory("lbfgs-parts"));
+    let whole = run(&make(&[]), 2, Some(&one), false);
+    for (i, stop) in ["max_steps=1", "max_steps=6", "max_steps=7", "max_steps=100"].iter().enumerate() {
+        let part = run(&make(&[*stop]), 1, Some(&two), i > 0);
+        assert_eq!(part.stopped, (i < 3).then_some(Stop::MaxSteps));
+    }
+    let read = |d: &Path| Checkpoints::open(d).unwrap().load_last(&mut Vec::new()).unwrap();
+    let ((a, s), (b, t)) = (read(&one), read(&two));
+    assert!(a.get("lbfgs.steps").is_some_and(|t| t.shape() == [14, 650]));
+    assert!(a == b);
+    assert_eq!((s.step, s.best), (t.step, t.best));
+    assert!(run(&make(&[]), 1, Some(&two), true).weights == whole.weights);
+    for d in [one, two] {
+        std::fs::remove_dir_all(d).unwrap();
+    }
+}
+
+#[test]
 fn pictures_without_variation_are_no_reason_to_fail() {
     let labels: Vec<u32> = (0..40).map(|i| i % 10).collect();
     let names = (0..10).map(|i| i.to_string()).collect();

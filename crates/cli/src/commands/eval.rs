@@ -1,12 +1,12 @@
 //! `gabor eval`: how good a model is, or several together.
 
-use crate::arguments::{Compute, Format, Given};
+use crate::arguments::{Compute, Format, Given, on_bad};
 use crate::ensemble::{Averaged, Opened};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, ValueEnum};
-use gabor::data::{Dataset, Newcomers, Splits, Views, WrittenSplit};
+use gabor::data::{Dataset, Newcomers, OnBad, Splits, Views, WrittenSplit};
 use gabor::report::{count, percent, table};
 use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
@@ -24,6 +24,7 @@ use std::sync::Arc;
 Examples:
   gabor eval runs/digits-lenet5-1/model.onnx
   gabor eval model.onnx --data photos --split validation --report eval.html
+  gabor eval model.onnx --data photos --bad skip
   gabor eval model.onnx --tta tencrop
   gabor eval --ensemble a.onnx b.onnx c.onnx --data photos
   gabor eval model.onnx --calibrate --output calibrated.onnx
@@ -37,7 +38,7 @@ part best, which changes probabilities but no prediction.
 JSON: `models`, `tta`, `temperature`, `split`, `count`, `loss`, `top1`, `top5`, `top` (for k = 1, 2, …), `balanced_accuracy`,
 `macro_f1`, `calibration` (`ece`, `mce`, `brier`, `nll`, `bins`), `confusion`, `classes` (`class`, `count`, `predicted`,
 `precision`, `recall`, `f1`), `mistakes` and `hardest` (`id`, `label`, `predicted`, `probability`, `truth_probability`,
-`loss`); with --ensemble `members`, each the same; with --calibrate `before`, the same without the temperature.")]
+`loss`); with --ensemble `members`, each the same; with --calibrate `before`, the same without the temperature; with --bad skip `bad` (`id`, `reason`), what was left out.")]
 pub struct Arguments {
     /// The model: an .onnx file, weights with --net, or a name of the hub
     model: Option<String>,
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// Pictures that are run at once; views count one by one
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
+    /// What to do about pictures that cannot be read, `fail` or `skip` (default: as the model was trained, else fail)
+    #[arg(long, value_name = "WHAT", value_parser = on_bad)]
+    bad: Option<OnBad>,
     /// Preprocessing instead of the model's: `imagenet` or a JSON file
     #[arg(long, value_name = "HOW")]
     preprocessing: Option<String>,
@@ -106,7 +110,14 @@ pub fn run(a: &Arguments) -> Result<()> {
     };
     let splits = splits(&data, first, a.model.as_deref())?;
     let (split, dataset) = part(&data, &splits, a.split)?;
-    let mut options = EvaluateOptions { batch: a.batch as usize, split, views: a.averaged.tta, ..Default::default() };
+    let trained_so = || if noted(first, "bad").as_deref() == Some("skip") { OnBad::Skip } else { OnBad::Fail };
+    let mut options = EvaluateOptions {
+        batch: a.batch as usize,
+        split,
+        views: a.averaged.tta,
+        bad: a.bad.unwrap_or_else(trained_so),
+        ..Default::default()
+    };
     if a.calibrate {
         options.temperature = Some(fit(&mut opened, &data, &splits, &options)?);
     }
@@ -123,8 +134,15 @@ pub fn run(a: &Arguments) -> Result<()> {
             model.calibrated(t)?.save(path)?;
         }
     }
+    for (_, why) in e.bad.iter().take(TOLD) {
+        output::warning(&format!("left out: {why}"));
+    }
+    if !e.bad.is_empty() {
+        let (bad, all) = (count(e.bad.len() as u64), count(dataset.len() as u64));
+        output::note(&format!("{bad} of {all} {} images could not be read and are left out", options.split));
+    }
     if a.format.json {
-        return output::json(&to_json(&e, &names, &options));
+        return output::json(&to_json(&e, &*dataset, &names, &options));
     }
     let mut text = format!("{name} on {data}\n\n{}", describe_all(&e, &names, &options));
     for (what, path) in [("model", &a.output), ("report", &a.report), ("predictions", &a.predictions)] {
@@ -272,12 +290,16 @@ fn page<'a>(
     })
 }
 
-fn to_json(e: &Evaluated, names: &[String], options: &EvaluateOptions) -> Value {
+fn to_json(e: &Evaluated, dataset: &dyn Dataset, names: &[String], options: &EvaluateOptions) -> Value {
     let value = |e: &Evaluation| serde_json::to_value(e).unwrap_or_default();
     let mut out = value(&e.evaluation);
     out["models"] = json!(names);
     out["tta"] = options.views.name().into();
     out["temperature"] = json!(options.temperature);
+    if options.bad == OnBad::Skip {
+        let bad = e.bad.iter().map(|(i, why)| json!({"id": dataset.id(*i), "reason": why.rule().to_string()}));
+        out["bad"] = bad.collect();
+    }
     if !e.members.is_empty() {
         out["members"] = e.members.iter().map(value).collect();
     }
@@ -287,6 +309,8 @@ fn to_json(e: &Evaluated, names: &[String], options: &EvaluateOptions) -> Value 
     out
 }
 
+/// Pictures that could not be read and are told of one by one.
+const TOLD: usize = 20;
 /// Most classes that are listed one by one.
 const LISTED: usize = 20;
 

@@ -2,7 +2,10 @@
 //!
 //! The same value prepares training, validation and prediction, and travels as JSON inside the model file.
 
+mod alike;
 pub(crate) mod resize;
+
+pub use alike::common_shape;
 
 use crate::decode::{decode_at_least, read_file};
 use crate::{Color, Dataset, Error, Image, Limits, OnBad};
@@ -135,15 +138,15 @@ impl Preprocessing {
     }
     /// What suits a data set and a network of input `[c, h, w]`, with mean and standard deviation of the data set.
     ///
-    /// Images of one known size are resized to h × w (left alone if they have that size); photographs of many sizes
-    /// get short side ⌈max(h, w) · 8 / 7⌉ and a centre crop of h × w (256 and 224, as AlexNet).
+    /// Images of one known size, or small files of one size ([`common_shape`]), are resized to h × w (left alone if they have
+    /// that size); photographs get short side ⌈max(h, w) · 8 / 7⌉ and a centre crop of h × w (256 and 224, as AlexNet).
     pub fn for_dataset(dataset: &dyn Dataset, input: [usize; 3]) -> Result<Self, Error> {
         Self::for_dataset_with(dataset, input, OnBad::Fail)
     }
     /// The same, and what to do about images that cannot be read.
     pub fn for_dataset_with(dataset: &dyn Dataset, input: [usize; 3], bad: OnBad) -> Result<Self, Error> {
         let mut out = Self::exact(input)?;
-        if dataset.shape().is_none() {
+        if common_shape(dataset).is_none() {
             let [_, h, w] = input;
             out.resize = Resize::ShortSide { to: (h.max(w) * 8).div_ceil(7).min(MAX_SIDE) };
             out.crop = Some([h, w]);

@@ -3,7 +3,7 @@
 use super::setting::Setting;
 use super::{Auto, Config};
 use crate::{Error, Result};
-use gabor_data::{Augmentation, Dataset, Operation, Preprocessing, Step, Style};
+use gabor_data::{Augmentation, Dataset, Operation, Preprocessing, Step, Style, common_shape};
 use gabor_tensor::Rule;
 use std::path::Path;
 
@@ -122,10 +122,10 @@ pub(crate) fn resolve_augmentation(
     Ok(augmentation)
 }
 
-/// Grey pictures of one small size are taken for writing, coloured ones for photographs. Photographs under weights that
+/// Grey pictures of one small size, in files or not, are taken for writing, coloured ones for photographs. Photographs under weights that
 /// know their features already get the crop that fine-tuning usually gets: boxes of many sizes.
 fn usual(data: &dyn Dataset, fine_tuning: bool) -> &'static str {
-    match data.shape() {
+    match common_shape(data) {
         Some([1, h, w]) if h <= 64 && w <= 64 => "handwriting",
         Some([_, h, w]) if h <= 64 && w <= 64 => "small_photos",
         Some(_) => "mirror",

@@ -75,6 +75,25 @@ pub struct Outcome {
 /// A function of a flat vector: writes its gradient and returns its value.
 pub type Function<'a> = dyn FnMut(&[f64], &mut [f64]) -> f64 + 'a;
 
+/// All that a minimisation's next step depends on besides the function and the options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The point.
+    pub x: Vec<f64>,
+    /// The gradient there.
+    pub gradient: Vec<f64>,
+    /// The function there.
+    pub value: f64,
+    /// Steps taken.
+    pub steps: usize,
+    /// Evaluations of the function.
+    pub evaluations: usize,
+    /// The scale of the first approximation of the Hessian's inverse.
+    pub diagonal: f64,
+    /// The last steps and changes of the gradient, the oldest first.
+    pub pairs: Vec<(Vec<f64>, Vec<f64>)>,
+}
+
 /// A minimisation under way (Nocedal 1980; Liu and Nocedal 1989).
 #[derive(Debug)]
 pub struct Minimiser {
@@ -100,6 +119,38 @@ impl Minimiser {
         }
         let memory = Memory { pairs: VecDeque::new(), capacity: options.history.max(1), diagonal: 1.0 };
         Ok(Minimiser { options, memory, x: x.to_vec(), g, value, steps: 0, evaluations: 1 })
+    }
+    /// All that the next step depends on.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            x: self.x.clone(),
+            gradient: self.g.clone(),
+            value: self.value,
+            steps: self.steps,
+            evaluations: self.evaluations,
+            diagonal: self.memory.diagonal,
+            pairs: self.memory.pairs.iter().map(|(s, y, _)| (s.clone(), y.clone())).collect(),
+        }
+    }
+    /// Goes on from where one stood: with the same function and options every bit is as if it had not been left.
+    ///
+    /// # Errors
+    /// Vectors of different lengths, numbers that are not finite, or a pair without positive curvature.
+    pub fn go_on(from: Standing, options: Options) -> Result<Self, Rule> {
+        let n = from.x.len();
+        let vectors = from.pairs.iter().flat_map(|(s, y)| [s, y]).chain([&from.x, &from.gradient]);
+        let fits = |v: &Vec<f64>| v.len() == n && v.iter().all(|x| x.is_finite());
+        if !vectors.into_iter().all(fits) || !from.value.is_finite() || !from.diagonal.is_finite() {
+            return Err(Rule::new("the memory of L-BFGS is damaged").right(format!("finite vectors of {n} numbers")));
+        }
+        let capacity = options.history.max(1);
+        let mut memory = Memory { pairs: VecDeque::new(), capacity, diagonal: 1.0 };
+        for (s, y) in from.pairs {
+            memory.push(s, y);
+        }
+        memory.diagonal = from.diagonal;
+        let Standing { x, gradient: g, value, steps, evaluations, .. } = from;
+        Ok(Minimiser { options, memory, x, g, value, steps, evaluations })
     }
     /// Where it stands.
     pub fn x(&self) -> &[f64] {
@@ -403,6 +454,24 @@ mod tests {
                 assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{:?}", m.x());
             }
         }
+    }
+
+    #[test]
+    fn going_on_equals_not_stopping_bit_for_bit() {
+        let start = [-1.2, 1.0, 0.5];
+        let options = Options { history: 4, ..Default::default() };
+        let mut whole = Minimiser::new(&mut rosenbrock, &start, options).unwrap();
+        let mut parts = Minimiser::new(&mut rosenbrock, &start, options).unwrap();
+        for step in 0..12 {
+            assert_eq!(whole.step(&mut rosenbrock), parts.step(&mut rosenbrock));
+            if step % 3 == 1 {
+                parts = Minimiser::go_on(parts.standing(), options).unwrap();
+            }
+            assert_eq!(whole.standing(), parts.standing());
+        }
+        let short = Standing { gradient: vec![1.0], ..whole.standing() };
+        let e = Minimiser::go_on(short, options).unwrap_err().to_string();
+        assert!(e.contains("the memory of L-BFGS is damaged; right would be: finite vectors of 3 numbers"), "{e}");
     }
 
     #[test]

@@ -2,16 +2,61 @@
 
 use super::steps::{Inputs, KEY};
 use super::{Run, Stop};
-use crate::optimiser::lbfgs::{Ended, LineSearch, Minimiser, Options};
+use crate::optimiser::lbfgs::{Ended, LineSearch, Minimiser, Options, Standing};
 use crate::step::{Entry, LABELS, optimiser_state};
 use crate::{Error, Event, Result, Tally};
 use gabor_compile::Executable;
 use gabor_data::Loader;
-use gabor_tensor::{Data, Rule, Tensor};
+use gabor_tensor::{Data, Rule, Tensor, Weights};
 use std::time::Instant;
 
 /// Prefix of the accumulators of gradients.
 const SUM: &str = "optimiser.gradient_sum.";
+
+/// What L-BFGS keeps in a checkpoint, in double precision: point, gradient, steps and changes of the gradient [pairs, n],
+/// and a row of value, diagonal, steps taken and evaluations.
+const KEPT: [&str; 5] = ["lbfgs.point", "lbfgs.gradient", "lbfgs.steps", "lbfgs.changes", "lbfgs.numbers"];
+
+/// The memory of a minimisation as tensors of a checkpoint.
+fn kept(standing: &Standing) -> Result<Weights> {
+    let (n, pairs) = (standing.x.len(), standing.pairs.len());
+    let rows = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| standing.pairs.iter().flat_map(|p| of(p).clone()).collect();
+    let numbers = vec![standing.value, standing.diagonal, standing.steps as f64, standing.evaluations as f64];
+    let tensors = [
+        Tensor::f64(&[n], standing.x.clone()),
+        Tensor::f64(&[n], standing.gradient.clone()),
+        Tensor::f64(&[pairs, n], rows(|p| &p.0)),
+        Tensor::f64(&[pairs, n], rows(|p| &p.1)),
+        Tensor::f64(&[4], numbers),
+    ];
+    let named = KEPT.into_iter().zip(tensors);
+    named.map(|(name, t)| Ok((name.to_string(), t.map_err(|r| Error::new(name, r))?))).collect()
+}
+
+/// Takes the memory out of a checkpoint's tensors; `None` where the run was one of another optimiser.
+pub(super) fn take_memory(weights: &mut Weights) -> Option<Weights> {
+    let found: Vec<_> = KEPT.iter().filter_map(|n| Some((n.to_string(), weights.0.remove(*n)?))).collect();
+    (found.len() == KEPT.len()).then(|| found.into_iter().collect())
+}
+
+/// A minimisation that goes on with the memory of a checkpoint, for a function of `n` numbers.
+fn go_on(memory: &Weights, n: usize, options: Options) -> Result<Minimiser> {
+    let place = |r: Rule| Error::new("checkpoint", r);
+    let [x, gradient, steps, changes, numbers] =
+        KEPT.map(|name| memory.get(name).map(Tensor::to_f64).unwrap_or_default());
+    let [value, diagonal, taken, evaluations] = numbers[..] else {
+        return Err(place(Rule::new("the memory of L-BFGS is damaged").right("a checkpoint of this program")));
+    };
+    if x.len() != n {
+        let rule = Rule::new(format!("the memory of L-BFGS is for {} trained numbers, the network has {n}", x.len()));
+        return Err(place(rule.right("the network and the frozen layers that the run began with")));
+    }
+    let rows = |v: Vec<f64>| v.chunks_exact(n.max(1)).map(<[f64]>::to_vec).collect::<Vec<_>>();
+    let pairs = rows(steps).into_iter().zip(rows(changes)).collect();
+    let (steps, evaluations) = (taken as usize, evaluations as usize);
+    let standing = Standing { x, gradient, value, steps, evaluations, diagonal, pairs };
+    Minimiser::go_on(standing, options).map_err(place)
+}
 
 /// The loss over the training set as a function of all trained parameters in a row.
 struct Objective<'a> {
@@ -105,10 +150,6 @@ impl Run<'_> {
     /// The epochs that are left, each one step of L-BFGS.
     pub(super) fn full_batch(&mut self) -> Result<Option<Stop>> {
         let loader = self.setup.training_loader()?;
-        if self.state.step > 0 {
-            let text = "L-BFGS goes on with an empty memory: its first step follows the gradient".to_string();
-            self.emit(&Event::Warning { text })?;
-        }
         let samples = self.setup.epoch_samples()?;
         let parameters = self.trained()?;
         let mut x = Vec::new();
@@ -125,7 +166,15 @@ impl Run<'_> {
             change_tolerance: 1e-7,
             ..Default::default()
         };
-        let mut minimiser: Option<Minimiser> = None;
+        let mut minimiser = match &self.memory {
+            Some(memory) => Some(go_on(memory, x.len(), options)?),
+            None if self.state.step > 0 => {
+                let text = "the checkpoint holds no memory of L-BFGS: its first step follows the gradient".to_string();
+                self.emit(&Event::Warning { text })?;
+                None
+            }
+            None => None,
+        };
         while self.state.epoch < self.epochs {
             if self.stop.is_some_and(|s| s.load(std::sync::atomic::Ordering::Relaxed)) {
                 self.save_last()?;
@@ -170,6 +219,7 @@ impl Run<'_> {
             self.state.tally = objective.tally;
             let Some(m) = &minimiser else { continue };
             write(&mut *self.executable, &parameters, m.x())?;
+            self.memory = Some(kept(&m.standing())?);
             self.state.step += 1;
             let (loss, norm) = (m.value(), m.gradient().iter().map(|g| g * g).sum::<f64>().sqrt());
             self.emit(&Event::Step {

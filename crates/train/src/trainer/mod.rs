@@ -163,6 +163,8 @@ struct Run<'a> {
     epochs: u64,
     steps_per_epoch: u64,
     stop: Option<&'a AtomicBool>,
+    /// What L-BFGS remembers, as checkpoints hold it.
+    memory: Option<Weights>,
     /// The best epoch's weights of a run without a directory.
     best_weights: Option<Weights>,
     files: Option<Files>,
@@ -218,10 +220,11 @@ impl<'a> Run<'a> {
             }
             None => None,
         };
-        let mut state = fresh;
+        let (mut state, mut memory) = (fresh, None);
         match &opened {
             Some((checkpoints, _)) if options.resume => {
                 let (mut weights, saved) = checkpoints.load_last(sink)?;
+                memory = full_batch::take_memory(&mut weights).filter(|_| config.is_lbfgs());
                 begin_averages(&mut weights, &averages);
                 warn_of_changes(&saved, &state, sink)?;
                 write_weights(&program, &mut *executable, &weights)?;
@@ -272,6 +275,7 @@ impl<'a> Run<'a> {
             epochs,
             steps_per_epoch,
             stop: options.stop,
+            memory,
             best_weights: None,
             files,
             sink,
@@ -419,7 +423,10 @@ impl<'a> Run<'a> {
         let graph = &self.forward.graph;
         let names = graph.parameters().map(|(v, _)| graph.value(v).name.clone());
         let all = names.chain(optimiser_state(&self.program));
-        all.map(|name| Ok((name.clone(), self.executable.read(&name)?))).collect()
+        let mut all: Weights =
+            all.map(|name| Ok((name.clone(), self.executable.read(&name)?))).collect::<Result<_>>()?;
+        all.0.extend(self.memory.iter().flat_map(|m| m.0.clone()));
+        Ok(all)
     }
     /// Parameters and running statistics to predict with: their averages where they are kept.
     fn weights(&self) -> Result<Weights> {

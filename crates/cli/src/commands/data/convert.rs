@@ -78,14 +78,6 @@ fn color(text: &str) -> Result<Color, String> {
     }
 }
 
-fn on_bad(text: &str) -> Result<OnBad, String> {
-    match text {
-        "fail" => Ok(OnBad::Fail),
-        "skip" => Ok(OnBad::Skip),
-        _ => Err("right would be: fail or skip".into()),
-    }
-}
-
 /// Bytes, with a unit or without: 1000000, 64KB, 256MB, 1GB, 1GiB.
 fn amount(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -11,6 +11,7 @@ fn runs_stand_beside_each_other() {
         p.done(&["train", "--net", "mlp", "--out", name, "epochs=2", "augment=none", "batch=128", more]);
     }
     p.done(&["train", "--net", "mlp", "--out", "stopped", "max_steps=3", "epochs=2", "augment=none", "batch=128"]);
+    assert!(p.fails(1, &["compare", "a", "b", "./a"]).contains("./a: the same run twice"));
     let text = p.done(&["compare", "a", "b", "c", "--report", "page.html"]);
     for head in ["Final figures", "Runs that differ by their seed alone", "Settings that differ"] {
         assert!(text.contains(head), "{text}");

@@ -38,7 +38,7 @@ fn mistakes_are_answered() {
     let p = Place::new("show-mistakes");
     for (code, words, parts) in [
         (2, &["digits", "augment=mirrors"][..], &["no augmentation is called `mirrors`", "`mirror`"][..]),
-        (2, &["digits", "-o", "a.jpg"], &["a.jpg: the picture is a PNG"]),
+        (2, &["digits", "-o", "a.jpg"], &["a.jpg: the picture cannot be of this kind", "a name in .svg or .png"]),
         (2, &["digits", "elastic"], &["elastic: no setting"]),
         (1, &["no/such/place"], &["no/such/place"]),
         (1, &["digits", "augment=random_crop"], &["random_crop without a crop"]),

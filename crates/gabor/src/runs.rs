@@ -208,9 +208,13 @@ const PLACES: &[&str] = &["run", "threads", "workers", "recompute", "save_every"
 /// Reads runs and lays them beside each other.
 ///
 /// # Errors
-/// A path that is no directory.
+/// A path that is no directory, or a directory that is there twice.
 pub fn compare_runs<P: AsRef<Path>>(directories: &[P]) -> Result<RunComparison> {
     let mut runs = directories.iter().map(|d| read_run(d.as_ref())).collect::<Result<Vec<_>>>()?;
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = runs.iter().find(|r| !seen.insert(std::fs::canonicalize(&r.path).ok())) {
+        return Err(Error::new(&twice.path, Rule::new("the same run twice").right("each run once")));
+    }
     name(&mut runs);
     let keys: BTreeSet<&String> = runs.iter().flat_map(|r| r.settings.keys()).collect();
     let known = |r: &&RunRecord| !r.settings.is_empty();

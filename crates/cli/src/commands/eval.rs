@@ -42,7 +42,7 @@ JSON: `models`, `tta`, `temperature`, `split`, `count`, `loss`, `top1`, `top5`, 
 pub struct Arguments {
     /// The model: an .onnx file, weights with --net, or a name of the hub
     model: Option<String>,
-    /// The data: `digits`, a directory (a folder per class, MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv)
+    /// The data: `digits`, a directory (a folder per class, MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv); URLs with the feature object-store
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     /// Which part of the data (default: test, else validation)

@@ -41,7 +41,7 @@ pub struct Settings {
     /// Settings, and at most one configuration file
     #[arg(value_name = "CONFIG.toml | KEY=VALUE")]
     words: Vec<String>,
-    /// The data: `digits`, a directory (a folder per class, MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv)
+    /// The data: `digits`, a directory (a folder per class, MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv); URLs with the feature object-store
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     /// The network: a name of the zoo, a description, or a .toml file that describes it
@@ -109,6 +109,11 @@ pub fn run(a: &Arguments) -> Result<()> {
         output::text(&farewell(&setup, &finished, &directory))?;
     }
     Ok(())
+}
+
+/// A number of things, one or several.
+fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// Floating-point operations of a training below which nobody asks how long it will take.
@@ -325,7 +330,7 @@ impl Printer {
                 let data = config.get("data").map_or("", String::as_str);
                 let mut text = format!(
                     "{} on {data}: {} training, {} validation and {} test images, {} classes\n\
-                     input {}, {} parameters, {epochs} epochs of {steps_per_epoch} steps of {batch}\nrun directory {run}\n",
+                     input {}, {} parameters, {} of {} of {batch}\nrun directory {run}\n",
                     output::bold(net),
                     count(*train),
                     count(*validation),
@@ -333,6 +338,8 @@ impl Printer {
                     classes.len(),
                     input.join("×"),
                     count(*parameters),
+                    counted(*epochs, "epoch"),
+                    counted(*steps_per_epoch, "step"),
                 );
                 if *resumed_from > 0 {
                     text += &format!("going on after step {}\n", count(*resumed_from));

@@ -13,21 +13,36 @@ use std::time::Instant;
 /// Prefix of the accumulators of gradients.
 const SUM: &str = "optimiser.gradient_sum.";
 
-/// What L-BFGS keeps in a checkpoint, in double precision: point, gradient, steps and changes of the gradient [pairs, n],
-/// and a row of value, diagonal, steps taken and evaluations.
+/// What L-BFGS keeps in a checkpoint: point [n], gradient [n], steps and changes of the gradient [pairs, n], and a row of value,
+/// diagonal, steps taken and evaluations. Each number is the eight bytes (little-endian) of a double, since readers of
+/// weights make single precision of doubles.
 const KEPT: [&str; 5] = ["lbfgs.point", "lbfgs.gradient", "lbfgs.steps", "lbfgs.changes", "lbfgs.numbers"];
+
+fn packed(shape: &[usize], numbers: &[f64]) -> std::result::Result<Tensor, Rule> {
+    Tensor::new(shape, Data::U8(numbers.iter().flat_map(|v| v.to_le_bytes()).collect()))
+}
+
+/// The numbers that were packed; none where these are others.
+fn unpacked(tensor: &Tensor) -> Vec<f64> {
+    match tensor.data() {
+        Data::U8(bytes) => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        _ => Vec::new(),
+    }
+}
 
 /// The memory of a minimisation as tensors of a checkpoint.
 fn kept(standing: &Standing) -> Result<Weights> {
     let (n, pairs) = (standing.x.len(), standing.pairs.len());
-    let rows = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| standing.pairs.iter().flat_map(|p| of(p).clone()).collect();
+    let rows = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
+        standing.pairs.iter().flat_map(|p| of(p).clone()).collect()
+    };
     let numbers = vec![standing.value, standing.diagonal, standing.steps as f64, standing.evaluations as f64];
     let tensors = [
-        Tensor::f64(&[n], standing.x.clone()),
-        Tensor::f64(&[n], standing.gradient.clone()),
-        Tensor::f64(&[pairs, n], rows(|p| &p.0)),
-        Tensor::f64(&[pairs, n], rows(|p| &p.1)),
-        Tensor::f64(&[4], numbers),
+        packed(&[n, 8], &standing.x),
+        packed(&[n, 8], &standing.gradient),
+        packed(&[pairs, n, 8], &rows(|p| &p.0)),
+        packed(&[pairs, n, 8], &rows(|p| &p.1)),
+        packed(&[4, 8], &numbers),
     ];
     let named = KEPT.into_iter().zip(tensors);
     named.map(|(name, t)| Ok((name.to_string(), t.map_err(|r| Error::new(name, r))?))).collect()
@@ -42,8 +57,7 @@ pub(super) fn take_memory(weights: &mut Weights) -> Option<Weights> {
 /// A minimisation that goes on with the memory of a checkpoint, for a function of `n` numbers.
 fn go_on(memory: &Weights, n: usize, options: Options) -> Result<Minimiser> {
     let place = |r: Rule| Error::new("checkpoint", r);
-    let [x, gradient, steps, changes, numbers] =
-        KEPT.map(|name| memory.get(name).map(Tensor::to_f64).unwrap_or_default());
+    let [x, gradient, steps, changes, numbers] = KEPT.map(|name| memory.get(name).map(unpacked).unwrap_or_default());
     let [value, diagonal, taken, evaluations] = numbers[..] else {
         return Err(place(Rule::new("the memory of L-BFGS is damaged").right("a checkpoint of this program")));
     };

@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", default_value = "256MB", value_parser = amount)]
     shard_bytes: u64,
     /// What to do about images that cannot be read: fail, or skip
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = on_bad)]
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = crate::arguments::on_bad)]
     bad: OnBad,
     /// Replace the data set that is there
     #[arg(long)]

@@ -1,13 +1,13 @@
 //! `gabor data show`: samples as the network will see them.
 
-use crate::arguments::Format;
+use crate::arguments::{Drawn, Format};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
 use gabor::data::{Augmentation, Operation, Part};
 use gabor::train::{Config, Setup};
 use gabor::{Show, ShowOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// See samples as the network will see them
 ///
@@ -26,9 +26,8 @@ pub struct Arguments {
     /// The network whose input is shown
     #[arg(long, value_name = "NET")]
     net: Option<String>,
-    /// Where the picture goes
-    #[arg(short, long, value_name = "FILE.png", default_value = "grid.png")]
-    output: PathBuf,
+    #[command(flatten)]
+    drawn: Drawn,
     /// Part of the data
     #[arg(long, value_name = "PART", default_value = "train", value_parser = ["train", "val", "test"])]
     part: String,
@@ -49,7 +48,7 @@ fn after_help() -> String {
     let mut out = "\
 Examples:
   gabor data show photos
-  gabor data show mnist augment=handwriting,elastic -o elastic.png
+  gabor data show mnist augment=handwriting,elastic -o elastic.svg
   gabor data show photos --net resnet18 augment=inception mixup=0.2 cutmix=1.0 --batches 4
   gabor data show photos augment=pipeline.toml --samples 10 --epochs 8
   gabor data show runs/photos-resnet18-1        exactly what that run trains on
@@ -82,10 +81,7 @@ Presets:
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    if a.output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        let text = format!("--output {}: the picture is a PNG; right would be: NAME.png", a.output.display());
-        return Err(Failure::Usage(text));
-    }
+    let path = a.drawn.path("show.svg")?;
     let config = configuration(a)?;
     let setup = Setup::new(&config)?;
     let part = Part::of(&a.part).unwrap_or(Part::Train);
@@ -94,18 +90,19 @@ pub fn run(a: &Arguments) -> Result<()> {
         samples: a.samples.into(),
         epochs: a.epochs.into(),
         batches: a.batches.into(),
-        title: title(&setup, part),
+        title: format!("{}, as the network sees it", setup.config.data),
+        lines: lines(&setup, part),
         ..Default::default()
     };
     let shown = gabor::show(&setup, &options)?;
-    gabor::write_aside(&a.output, &shown.picture.to_png())?;
+    a.drawn.write(&path, &shown.svg)?;
     if a.format.json {
-        return output::json(&json(a, &setup, part, &shown));
+        return output::json(&json(a, &path, &setup, part, &shown));
     }
     let of = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let (samples, batches) = (of(shown.samples.len(), "sample"), of(shown.batches.len(), "batch"));
     let batches = batches.replace("batchs", "batches");
-    output::text(&format!("{}: {samples}, {batches} of {}\n", a.output.display(), setup.config.data))
+    output::text(&format!("{}: {samples}, {batches} of {}\n", path.display(), setup.config.data))
 }
 
 /// The settings: of a run, or of the data that is named.
@@ -140,10 +137,10 @@ fn configuration(a: &Arguments) -> Result<Config> {
     config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })
 }
 
-/// What stands above the picture.
-fn title(setup: &Setup, part: Part) -> Vec<String> {
+/// What stands below the heading.
+fn lines(setup: &Setup, part: Part) -> Vec<String> {
     let [c, h, w] = setup.preprocessing.input();
-    let mut lines = vec![format!("{} ({}), {c} × {h} × {w}", setup.config.data, part.name())];
+    let mut lines = vec![format!("{} part, {c} × {h} × {w}", part.name())];
     if part == Part::Train {
         lines.push(format!("augment = {}", setup.augmentation));
         let mixing = [("mixup", setup.config.mixup), ("cutmix", setup.config.cutmix)];
@@ -155,7 +152,7 @@ fn title(setup: &Setup, part: Part) -> Vec<String> {
     lines
 }
 
-fn json(a: &Arguments, setup: &Setup, part: Part, shown: &Show) -> serde_json::Value {
+fn json(a: &Arguments, path: &Path, setup: &Setup, part: Part, shown: &Show) -> serde_json::Value {
     let data = match part {
         Part::Train => &setup.splits.train,
         Part::Validation => &setup.splits.validation,
@@ -184,7 +181,7 @@ fn json(a: &Arguments, setup: &Setup, part: Part, shown: &Show) -> serde_json::V
     let training = part == Part::Train;
     let preprocessing: serde_json::Value = serde_json::from_str(&setup.preprocessing.to_json()).unwrap_or_default();
     serde_json::json!({
-        "picture": a.output.display().to_string(),
+        "picture": path.display().to_string(),
         "data": setup.config.data,
         "part": part.name(),
         "augment": training.then(|| setup.augmentation.to_string()),

@@ -91,7 +91,8 @@ fn a_page_and_a_list_of_predictions() {
         std::fs::create_dir_all(p.path("photos/train").join(class)).unwrap();
         for i in 0..2 * n {
             let shade = (i * 20 + n * 25) as u8;
-            let picture = bmp(11, 9, |x, y| [shade, (x * 20) as u8, (y * 25) as u8]);
+            // Photographs, and no pictures of one small size: these are cropped.
+            let picture = bmp(11 + i, 9, |x, y| [shade, (x * 10) as u8, (y * 25) as u8]);
             let part = if i < n { "train" } else { "test" };
             write(&p.path("photos").join(part).join(class).join(format!("{i}.bmp")), picture);
         }

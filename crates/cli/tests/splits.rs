@@ -132,12 +132,20 @@ fn bad_files_end_a_training_before_it_begins() {
     assert!(e.starts_with("error: photos: 1 sample cannot be used"), "{e}");
     assert!(e.contains("photos/big bees/torn.bmp: ") && e.contains("gabor data check photos"), "{e}");
     assert!(!p.path("run").exists());
-    // Copies across the parts are told, and no reason to stop.
+    // Copies stay on one side of a test part that is drawn.
     std::fs::remove_file(p.path("photos/big bees/torn.bmp")).unwrap();
     for i in 0..8 {
         write(&p.path(&format!("photos/big bees/{i:02} copy.bmp")), waves(i + 100, 128.0));
     }
     let out = p.gabor(&[&words[..], &["run"]].concat());
+    assert!(out.status.success(), "{}{}", stdout(&out), stderr(&out));
+    let told = stderr(&out);
+    assert!(told.contains("8 groups of equal pictures stay together") && !told.contains("train part, too"), "{told}");
+    // Copies across parts that are given are told, and no reason to stop.
+    std::fs::create_dir_all(p.path("given")).unwrap();
+    std::fs::rename(p.path("photos"), p.path("given/train")).unwrap();
+    photos(&p, "given/test", 4);
+    let out = p.gabor(&["train", "--data", "given", "--net", "mlp", "max_steps=1", "--out", "again"]);
     assert!(out.status.success(), "{}{}", stdout(&out), stderr(&out));
     assert!(stderr(&out).contains("test samples are in the train part, too, in the same pixels"), "{}", stderr(&out));
 }

@@ -33,15 +33,17 @@ fn unpacked(tensor: &Tensor) -> Vec<f64> {
 /// The memory of a minimisation as tensors of a checkpoint.
 fn kept(standing: &Standing) -> Result<Weights> {
     let (n, pairs) = (standing.x.len(), standing.pairs.len());
-    let rows = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
-        standing.pairs.iter().flat_map(|p| of(p).clone()).collect()
-    };
+    let (mut steps, mut changes) = (Vec::new(), Vec::new());
+    for (s, y) in &standing.pairs {
+        steps.extend_from_slice(s);
+        changes.extend_from_slice(y);
+    }
     let numbers = vec![standing.value, standing.diagonal, standing.steps as f64, standing.evaluations as f64];
     let tensors = [
         packed(&[n, 8], &standing.x),
         packed(&[n, 8], &standing.gradient),
-        packed(&[pairs, n, 8], &rows(|p| &p.0)),
-        packed(&[pairs, n, 8], &rows(|p| &p.1)),
+        packed(&[pairs, n, 8], &steps),
+        packed(&[pairs, n, 8], &changes),
         packed(&[4, 8], &numbers),
     ];
     let named = KEPT.into_iter().zip(tensors);

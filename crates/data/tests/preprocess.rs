@@ -145,7 +145,7 @@ fn a_picture_of_the_wanted_size_is_only_cut() {
 /// Small pictures in files of one size are prepared as the same pictures in one file are.
 #[test]
 fn small_files_of_one_size_are_prepared_as_idx_and_cifar_are() {
-    use gabor_data::{ConvertOptions, Dataset, OpenOptions, Target, common_shape, convert, digits, open};
+    use gabor_data::{ConvertOptions, OpenOptions, Target, common_shape, convert, digits, open};
     let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("alike");
     let _ = std::fs::remove_dir_all(&dir);
     convert(&digits(), &dir, &ConvertOptions::new(Target::Folder), &mut |_, _| {}).unwrap();

@@ -145,7 +145,7 @@ fn pictures_that_cannot_be_read_end_it_or_are_left_out_and_counted() {
     assert_eq!(number(&whole["count"]) as usize, test.len());
     let file = p.path(&test[0]);
     let bytes = read(&file);
-    write(&file, bytes[..bytes.len() / 2].to_vec());
+    write(&file, &bytes[..bytes.len() / 2]);
     let e = p.fails(1, &["eval", "run/model.onnx"]);
     assert!(e.contains(&test[0]), "{e}");
     for tta in ["none", "flip"] {

@@ -57,34 +57,47 @@ fn slice(op: &Slice, old: &Shape, new: &Shape) -> Slice {
     }
 }
 
-/// Axes that stay, stay; neighbours that become one axis become one again.
+/// The new shape by groups of axes that hold the same elements before and after: a group whose extents stay is split as before,
+/// one that grows may become a single axis.
 fn reshaped(old: &Shape, target: &Shape, new: &Shape) -> Option<Shape> {
     if old.rank() != new.rank() {
         return None;
     }
-    let (mut at, mut out) = (0, Vec::new());
-    for want in &target.0 {
-        let mut fixed = old.0.get(at).copied();
-        let mut grown = new.0.get(at).copied();
-        at += 1;
-        // Merge axes until their product is what is wanted.
-        while fixed != Some(*want) {
-            match (fixed, old.0.get(at), grown, new.0.get(at)) {
-                (Some(Dim::Fixed(a)), Some(Dim::Fixed(b)), Some(Dim::Fixed(c)), Some(Dim::Fixed(d))) => {
-                    (fixed, grown) = (Some(Dim::Fixed(a.checked_mul(*b)?)), Some(Dim::Fixed(c.checked_mul(*d)?)));
-                    at += 1;
+    let (mut a, mut b, mut out) = (0, 0, Vec::new());
+    while a < old.rank() || b < target.rank() {
+        let (from, to) = (a, b);
+        // The batch stands for itself; other axes are taken until both sides hold as much.
+        if old.0.get(a) == target.0.get(b) {
+            (a, b) = (a + 1, b + 1);
+        } else {
+            let (mut x, mut y) = (1, 1);
+            loop {
+                let ones = |dims: &[Dim], at: usize| dims.get(at) == Some(&Dim::Fixed(1));
+                if x == y && b > to && a > from && !ones(&old.0, a) && !ones(&target.0, b) {
+                    break;
                 }
-                // An axis of 1 is added.
-                _ if *want == Dim::Fixed(1) => {
-                    at -= 1;
-                    (fixed, grown) = (Some(*want), Some(*want));
+                let (side, at, product) = match x <= y && a < old.rank() {
+                    true => (&old.0, &mut a, &mut x),
+                    false => (&target.0, &mut b, &mut y),
+                };
+                match side.get(*at) {
+                    Some(Dim::Fixed(n)) => *product = usize::checked_mul(*product, *n)?,
+                    None if x == y => break,
+                    _ => return None,
                 }
-                _ => return None,
+                *at += 1;
             }
         }
-        out.push(grown?);
+        if old.0[from..a] == new.0[from..a] {
+            out.extend_from_slice(&target.0[to..b]);
+        } else if b - to == 1 {
+            let grown = new.0[from..a].iter().map(|d| d.fixed()).product::<Option<usize>>()?;
+            out.push(Dim::Fixed(grown));
+        } else {
+            return None;
+        }
     }
-    old.0[at..].iter().zip(&new.0[at..]).all(|(a, b)| *a == Dim::Fixed(1) && a == b).then_some(Shape(out))
+    Some(Shape(out))
 }
 
 #[cfg(test)]
@@ -101,5 +114,10 @@ mod tests {
         assert_eq!(of(&[8, 4, 4], &[8, 16], &[8, 6, 5]), Some(vec![8, 30]));
         assert_eq!(of(&[8, 1, 1], &[8], &[8, 1, 1]), Some(vec![8]));
         assert_eq!(of(&[8, 16], &[8, 4, 4], &[8, 30]), None);
+        // The channels of ShuffleNet, shuffled and back.
+        assert_eq!(of(&[8, 4, 4], &[2, 4, 4, 4], &[8, 6, 5]), Some(vec![2, 4, 6, 5]));
+        assert_eq!(of(&[4, 2, 4, 4], &[8, 4, 4], &[4, 2, 6, 5]), Some(vec![8, 6, 5]));
+        assert_eq!(of(&[8, 4, 4], &[1, 8, 16, 1], &[8, 6, 5]), None);
+        assert_eq!(of(&[8], &[8, 1, 1], &[8]), Some(vec![8, 1, 1]));
     }
 }

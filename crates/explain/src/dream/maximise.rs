@@ -81,7 +81,7 @@ impl Default for Options {
 /// Why there is no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dead {
-    /// No gradient ever reached the picture.
+    /// No gradient ever reached the picture, from faint noise to stark noise.
     Unreached,
     /// The unit was zero everywhere, from the beginning to the end.
     Silent,
@@ -263,6 +263,8 @@ impl Scene {
 
 /// Steps without any gradient after which nothing more is to be hoped for.
 const PATIENCE: usize = 16;
+/// What a picture is multiplied by that nothing answers to: from faint to stark in so many steps.
+const LOUDER: f32 = 1.5;
 
 /// One climb of a batch.
 fn climb(
@@ -303,9 +305,10 @@ fn climb(
         for (i, p) in parameters.iter_mut().enumerate() {
             let (any, _) = scene.pull(i, &mut d)?;
             reached[i] |= any;
-            // Without a gradient there is nothing to follow, and a regulariser's alone would only make it grey.
             if reached[i] {
                 adams[i].climb(p, &d);
+            } else {
+                p.iter_mut().for_each(|v| *v *= LOUDER);
             }
             curves[i].push(now[i].0);
         }

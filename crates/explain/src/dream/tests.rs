@@ -258,3 +258,46 @@ fn what_does_not_fit_is_said() {
     assert!(maximise(&s, &Lens::plain(3), &t, &o, &mut stop).is_err());
     assert_eq!(steps, 3);
 }
+
+/// Every small sibling of the zoo's classifiers: classes, a photograph of another size, the style of another.
+#[test]
+fn every_network_dreams() {
+    let (mut seen, mut whole) = (0, 0);
+    for card in zoo::cards().filter(|c| c.name.starts_with("tiny_") && c.input.len() == 3) {
+        let net = zoo::by_name(card.name, &Default::default()).unwrap();
+        let graph = net.graph(Mode::Infer).unwrap();
+        if graph.output_value("logits").is_none_or(|v| graph.shape(v).rank() != 2) {
+            continue;
+        }
+        let s = subject(graph, net.initialize(1).unwrap(), "logits", 2);
+        let ([c, h, w], lens) = (s.input(), Lens::plain(s.input()[0]));
+        let o = Options { steps: 20, ..Default::default() };
+        let made = climb(&s, &of_layer(None, &[1], Place::Everywhere), &o).remove(0);
+        assert!(
+            made.dead.is_none() && made.curve.iter().all(|v| v.is_finite()),
+            "{}: {:?} {:?}",
+            card.name,
+            made.dead,
+            made.curve
+        );
+        let mut stream = Stream::new(5, 0, 0, op::TEST);
+        let (h, w) = (h + 13, w + 8);
+        let picture: Vec<f32> = (0..c * h * w).map(|_| stream.uniform() as f32).collect();
+        let d = DeepOptions { steps: 1, octaves: 1, ..Default::default() };
+        let deep = |tiles| deep_dream(&s, &lens, &picture, [h, w], &DeepOptions { tiles, ..d.clone() }, &mut quiet);
+        let tiled = deep(true).unwrap_or_else(|e| panic!("{}: {e}", card.name));
+        assert!(tiled.picture.iter().all(|v| v.is_finite()));
+        match deep(false) {
+            Ok(made) => assert!(made.curve[0].is_finite(), "{}", card.name),
+            Err(e) => panic!("{}: {e}", card.name),
+        }
+        whole += 1;
+        let size = [h, w];
+        let (content, style) = (Pixels { values: picture.clone(), size }, Pixels { values: picture, size });
+        let made = transfer(&s, &lens, &content, &style, &StyleOptions { steps: 1, ..Default::default() }, &mut quiet);
+        let first = made.unwrap_or_else(|e| panic!("{}: {e}", card.name)).curve[0];
+        assert!(first[0] < 1e-8 && first[1] < 1e-8, "{}: {first:?}", card.name);
+        seen += 1;
+    }
+    assert!(seen > 12 && whole == seen, "{whole} of {seen}");
+}

@@ -167,7 +167,8 @@ pub(crate) fn number(v: f32) -> String {
         a if a >= 1000.0 || (a > 0.0 && a < 0.001) => format!("{v:.2e}"),
         a if a >= 100.0 => format!("{v:.0}"),
         a if a >= 10.0 => format!("{v:.1}"),
-        a if a >= 0.1 || a == 0.0 => format!("{v:.2}"),
+        a if a >= 1.0 || a == 0.0 => format!("{v:.2}"),
+        a if a >= 0.01 => format!("{v:.3}"),
         _ => format!("{v:.4}"),
     }
 }
@@ -199,6 +200,6 @@ mod tests {
         assert_eq!(reduced(&map, [3, 5], 5).0, map);
         // Blocks of 2 × 2: (0 + 1 + 5 + 6) / 4 and so on, cut at the border.
         assert_eq!(reduced(&map, [3, 5], 3), (vec![3.0, 5.0, 6.5, 10.5, 12.5, 14.0], [2, 3]));
-        assert_eq!([0.0, 12.34, 0.5, 4567.0].map(number), ["0.00", "12.3", "0.50", "4.57e3"]);
+        assert_eq!([0.0, 12.34, 0.5, 4567.0].map(number), ["0.00", "12.3", "0.500", "4.57e3"]);
     }
 }

@@ -280,7 +280,7 @@ impl TopPatches {
         let [rows, columns] = self.frame();
         let dead = match self.dead {
             0 => "every unit answers to something".to_string(),
-            n => format!("{} of {} units are never above 0", count(n as u64), count(self.layer.units() as u64)),
+            n => format!("{} of {} units never above 0", count(n as u64), count(self.layer.units() as u64)),
         };
         let [fh, fw] = self.field.size();
         let sees =

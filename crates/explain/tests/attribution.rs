@@ -1,7 +1,8 @@
 //! Attributions against Captum's, against their own axioms, and on every network of the zoo.
 
 use gabor_cpu::CpuBackend;
-use gabor_explain::{Attribution, Method, Options, Subject, attribute};
+use gabor_explain::top::{Projector, Start, Strongest};
+use gabor_explain::{Attribution, Backpropagation, Method, Options, Subject, attribute};
 use gabor_nets::{Mode, Net, conv, pool};
 use gabor_tensor::{Tensor, Weights};
 use std::sync::Arc;
@@ -61,6 +62,27 @@ fn methods_agree_with_captum() {
     let score = golden.get("scores").unwrap().as_f32().unwrap()[CLASS];
     assert!(Method::ALL.iter().all(|&(_, m)| (found(m).score - score).abs() < 1e-5));
     assert_eq!(found(Method::GradCam).layer.as_deref(), Some(s.last_map().unwrap().name.as_str()));
+}
+
+/// The way back from one unit of a layer: Captum's neuron gradient, guided backpropagation and deconvolution.
+#[test]
+fn projections_agree_with_captum() {
+    let golden = golden();
+    let (s, image) = (small(&golden), golden.get("picture").unwrap());
+    let at: Vec<usize> = golden.get("neuron").unwrap().as_f32().unwrap().iter().map(|&v| v as usize).collect();
+    let layer = s.layer("relu2").unwrap();
+    let mut best = Strongest::new(&s, &layer, 1).unwrap();
+    best.push(image, &[0]).unwrap();
+    assert_eq!((best.strongest(1)[0], best.of(at[0])[0].place), (at[0], [at[1], at[2]]));
+    let start = Start { unit: at[0], place: [at[1], at[2]], value: 1.0 };
+    for (name, how) in [
+        ("neuron-gradient", Backpropagation::Plain),
+        ("neuron-guided", Backpropagation::Guided),
+        ("neuron-deconv", Backpropagation::Deconvnet),
+    ] {
+        let mut back = Projector::new(&s, &layer, how).unwrap();
+        agree(name, back.project(image, &[start]).unwrap(), golden.get(name).unwrap());
+    }
 }
 
 #[test]

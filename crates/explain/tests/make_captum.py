@@ -10,7 +10,7 @@ import os
 
 import torch
 from captum.attr import Deconvolution, GuidedBackprop, GuidedGradCam, IntegratedGradients, LayerAttribution
-from captum.attr import LayerGradCam, Occlusion, Saliency
+from captum.attr import LayerGradCam, NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop, Occlusion, Saliency
 from safetensors.torch import save_file
 from torch import nn
 
@@ -62,6 +62,16 @@ def main():
     out["guided-gradcam"] = GuidedGradCam(net, net.relu3).attribute(x, target=CLASS)
     cover = Occlusion(net).attribute(x, (3, 6, 5), target=CLASS, strides=(3, 3, 4), baselines=0)
     out["occlusion"] = cover[:, :1]
+    # The strongest unit of the second layer's maps, where it is strongest.
+    maps = {}
+    hook = net.relu2.register_forward_hook(lambda _m, _i, y: maps.update(y=y.detach()))
+    net(x)
+    hook.remove()
+    unit, at = divmod(int(maps["y"].flatten().argmax()), maps["y"].shape[2] * maps["y"].shape[3])
+    start = (unit, *divmod(at, maps["y"].shape[3]))
+    out["neuron"] = torch.tensor(start, dtype=torch.float32)
+    for name, method in [("gradient", NeuronGradient), ("guided", NeuronGuidedBackprop), ("deconv", NeuronDeconvolution)]:
+        out[f"neuron-{name}"] = method(net, net.relu2).attribute(x.clone().requires_grad_(), start)
     path = os.path.join(HERE, "golden", "captum.safetensors")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     save_file({k: v.detach().contiguous() for k, v in out.items()}, path)

@@ -34,6 +34,7 @@
 //! | [`train`] | losses, optimisers, schedules, the loop, checkpoints |
 //! | [`formats`] | ONNX, safetensors, npy |
 //! | [`explain`] | why a network answers as it does |
+//! | [`features`], [`top`] | what its layers make of a picture, what excites its units |
 //! | [`neighbors`] | pictures that a network finds alike |
 //! | [`report`] | the report of a run as one page, and every other picture |
 //! | [`picture`] | pictures as files |

@@ -93,8 +93,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let found = model.patches(dataset, &asked, &mut |done| line.draw_images(done as u64, &a.layer));
     line.clear();
     let found = found.map_err(|e| e.inside(&name))?;
-    let title =
-        format!("{} on {}", model.graph().name, Path::new(data).file_name().unwrap_or_default().to_string_lossy());
+    let title = format!("{} on {}", short_name(&name), short_name(data));
     a.drawn.write(&path, &found.sheet(&title).to_svg())?;
     let mut files = Vec::new();
     if let Some(to) = &a.npy {
@@ -109,6 +108,13 @@ pub fn run(a: &Arguments) -> Result<()> {
         return output::json(&to_json(a, &found, data, &split, &path, &files));
     }
     output::text(&describe(&found, &path))
+}
+
+/// The last part of a path, with its directory where the file of a run is called as in every other.
+fn short_name(path: &str) -> String {
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let last = if path.ends_with("/model.onnx") { 2 } else { 1 };
+    parts[parts.len().saturating_sub(last)..].join("/")
 }
 
 fn way_back(name: &str) -> Backpropagation {
@@ -127,7 +133,7 @@ fn describe(found: &TopPatches, path: &Path) -> String {
     let rows: Vec<Vec<String>> = found.units.iter().map(row).collect();
     let dead = match found.dead {
         0 => String::new(),
-        n => format!("{} of {} units are never above 0\n", count(n as u64), count(found.layer.units() as u64)),
+        n => format!("{} of {} units never above 0\n", count(n as u64), count(found.layer.units() as u64)),
     };
     format!(
         "{} {} on {} images\n{dead}\n{}\n{}\n",

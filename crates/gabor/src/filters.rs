@@ -193,6 +193,9 @@ impl Filters {
             let tile = FilterTile { pictures: picture.into_iter().collect(), ..Default::default() };
             return FilterGrid { title: title.into(), lines, tiles: vec![tile] };
         }
+        if b.kernel.len() == 1 {
+            lines[1] += "; a row per place, a column per input channel";
+        }
         let kinds: Vec<String> = self.kinds().iter().map(|(k, n)| format!("{} {n}", k.name())).collect();
         if !kinds.is_empty() {
             lines.push(format!("{}; beside each filter the nearest shape", kinds.join(" · ")));
@@ -290,4 +293,62 @@ fn words(f: &FilterFit) -> Vec<String> {
     second.extend(f.sigma.map(|v| format!("σ {v:.1}")));
     second.extend(f.aspect.map(|v| format!("γ {v:.2}")));
     [first, second].iter().map(|l| l.join(" · ").replace('-', "−")).filter(|l| !l.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gabor_nets::{Mode, zoo};
+
+    /// Strips of texts, films, planes, matrices, colours: every layer of every network of the zoo is drawn.
+    #[test]
+    fn every_layer_of_the_zoo_is_drawn() {
+        let mut layers = 0;
+        for card in zoo::cards().filter(|c| c.name.starts_with("tiny_")) {
+            let net = zoo::by_name(card.name, &Default::default()).unwrap();
+            let model = Model::new(net.graph(Mode::Infer).unwrap(), net.initialize(1).unwrap()).unwrap();
+            for layer in model.filter_layers() {
+                let o = FiltersOptions { layer: Some(layer.clone()), top: Some(3), ..Default::default() };
+                let found = model.filters(&o).unwrap_or_else(|e| panic!("{} {layer}: {e}", card.name));
+                let grid = found.grid(card.name);
+                assert!(!grid.tiles.is_empty(), "{} {layer}", card.name);
+                for t in &grid.tiles {
+                    assert!(!t.pictures.is_empty(), "{} {layer}: {:?}", card.name, found.bank.shape());
+                    assert!(t.labels.is_empty() || t.labels.len() == t.pictures.len());
+                }
+                assert_eq!(found.fits().len(), found.bank.values.len());
+                layers += 1;
+            }
+        }
+        assert!(layers > 100, "{layers}");
+    }
+
+    #[test]
+    fn dead_filters_say_so_and_colours_are_peoples() {
+        let mut values = vec![0.0; 2 * 3 * 25];
+        // The first channel of the second filter.
+        values[75..100].fill(1.0);
+        let bank = FilterBank {
+            layer: "conv1".into(),
+            weight: "conv1.weight".into(),
+            kind: BankKind::Conv,
+            groups: 1,
+            count: 2,
+            channels: 3,
+            kernel: vec![5, 5],
+            first: true,
+            values,
+        };
+        let draw = |bgr: bool| {
+            let found = of_bank(bank.clone(), &FiltersOptions::default(), bgr);
+            assert_eq!(found.kinds(), [(FilterKind::ColourBlob, 1), (FilterKind::Dead, 1)]);
+            found.grid("t").tiles
+        };
+        let (rgb, bgr) = (draw(false), draw(true));
+        assert!(rgb[0].name == "0 dead" && rgb[0].pale && rgb[0].fit.is_none());
+        assert_eq!(
+            (&rgb[1].pictures[0].data[..3], &bgr[1].pictures[0].data[..3]),
+            (&[255, 128, 128][..], &[128, 128, 255][..])
+        );
+    }
 }

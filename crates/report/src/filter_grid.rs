@@ -44,13 +44,23 @@ const LINE: f64 = 14.5;
 const CSS: &str = ".k { font-size: 12px; font-weight: 600; } .r { font-size: 11px; fill: var(--muted); text-anchor: end; }\n\
     .s { font-size: 11px; fill: var(--muted); } .l { font-size: 9.5px; fill: var(--muted); text-anchor: middle; }\n";
 
-/// Extents of a picture of so many pixels: cells of whole pixels, small pictures larger.
-fn shown(p: &Picture) -> [f64; 2] {
+/// Extents of a picture of so many pixels, one of `beside` in its tile: cells of whole pixels, small pictures larger.
+fn shown(p: &Picture, beside: usize) -> [f64; 2] {
     let (w, h) = (p.width as f64, p.height as f64);
-    let cell = (66.0 / w.max(h)).floor().clamp(1.0, 22.0);
-    // Long pictures, as matrices are, stay within the sheet.
-    let cell = if w.max(h) > 66.0 { (WIDTH / w).min(720.0 / h).clamp(0.05, 6.0) } else { cell };
-    let cell = if cell > 1.0 { cell.floor() } else { cell };
+    let most = w.max(h);
+    // Many planes are small, pictures of many cells large.
+    let side = match () {
+        () if beside > 3 => 40.0,
+        () if most > 16.0 => 96.0,
+        () => 66.0,
+    };
+    if most > side {
+        // Long pictures, as matrices are, stay within the sheet.
+        let cell = (WIDTH / w).min(720.0 / h).clamp(0.05, if beside > 3 { 1.0 } else { 6.0 });
+        let cell = if cell > 1.0 { cell.floor() } else { cell };
+        return [w * cell, h * cell];
+    }
+    let cell = (side / most).floor().clamp(1.0, 22.0);
     [w * cell, h * cell]
 }
 
@@ -58,7 +68,8 @@ impl FilterGrid {
     /// The grid as an SVG file of its own.
     pub fn to_svg(&self) -> String {
         let extents = |t: &FilterTile| {
-            let all = t.pictures.iter().chain(&t.fit).map(shown);
+            let beside = t.pictures.len();
+            let all = t.pictures.iter().chain(&t.fit).map(|p| shown(p, beside));
             let (w, h, n) = all.fold((0.0, 0.0f64, 0), |(w, h, n), [pw, ph]| (w + pw, h.max(ph), n + 1));
             let words = t.lines.iter().map(|l| l.chars().count() as f64 * 11.0 * LETTER);
             let head = (t.name.chars().count() + t.score.chars().count() + 2) as f64 * 12.0 * LETTER;
@@ -67,7 +78,7 @@ impl FilterGrid {
         };
         let across = |t: &FilterTile| {
             let all = t.pictures.iter().chain(&t.fit);
-            all.map(|p| shown(p)[0] + 5.0).sum::<f64>() - 5.0
+            all.map(|p| shown(p, t.pictures.len())[0] + 5.0).sum::<f64>() - 5.0
         };
         let widest = self.tiles.iter().map(across).fold(0.0, f64::max);
         let sizes: Vec<(f64, f64)> = self.tiles.iter().map(extents).collect();
@@ -103,7 +114,7 @@ fn tile_at(out: &mut String, t: &FilterTile, [left, top]: [f64; 2], pictures: f6
     let _ = write!(out, "<g{}>", if t.pale { " opacity=\"0.55\"" } else { "" });
     let mut x = left;
     for (i, p) in t.pictures.iter().chain(&t.fit).enumerate() {
-        let [w, h] = shown(p);
+        let [w, h] = shown(p, t.pictures.len());
         let _ = write!(
             out,
             "<image class=\"p\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" preserveAspectRatio=\"none\" href=\"{}\"/>\
@@ -156,8 +167,8 @@ mod tests {
         );
         assert!(FilterGrid::default().to_svg().ends_with("</svg>\n"));
         // Small filters are enlarged by whole factors, long ones stay on the sheet.
-        assert_eq!(shown(&picture), [66.0, 66.0]);
+        assert_eq!((shown(&picture, 1), shown(&picture, 8)), ([66.0, 66.0], [39.0, 39.0]));
         let long = Picture::new(2000, 64, 1, vec![0; 128_000]).unwrap();
-        assert!(shown(&long)[0] <= WIDTH && shown(&long)[1] > 10.0);
+        assert!(shown(&long, 1)[0] <= WIDTH && shown(&long, 1)[1] > 10.0);
     }
 }

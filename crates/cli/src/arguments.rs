@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench, compare, compile, conv, convert, data, dream, eval, explain, features, filter, filters, lr_find, neighbors,
-    predict, run, summary, top, train,
+    predict, run, summary, surface, top, train,
 };
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -44,6 +44,7 @@ pub enum Command {
     Filters(filters::Arguments),
     Filter(filter::Arguments),
     Dream(Box<dream::Arguments>),
+    Surface(surface::Arguments),
     Summary(summary::Arguments),
     Run(run::Arguments),
     Compile(compile::Arguments),
@@ -66,6 +67,7 @@ impl Command {
             Command::Neighbors(a) => Some(&a.compute),
             Command::Filter(a) => Some(&a.compute),
             Command::Dream(a) => Some(&a.looking.compute),
+            Command::Surface(a) => Some(&a.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -96,6 +98,7 @@ impl Command {
             Command::Filters(a) => filters::run(a),
             Command::Filter(a) => filter::run(a),
             Command::Dream(a) => dream::run(a),
+            Command::Surface(a) => surface::run(a),
             Command::Summary(a) => summary::run(a),
             Command::Run(a) => run::run(a),
             Command::Compile(a) => compile::run(a),

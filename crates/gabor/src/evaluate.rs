@@ -66,7 +66,7 @@ impl Model {
         Ok(members.evaluate(dataset, options, &mut |_| {})?.evaluation)
     }
     /// The data's classes must be the model's, by number and, where the model has names, by name and order.
-    fn check_classes(&self, data: &[String]) -> Result<()> {
+    pub(crate) fn check_classes(&self, data: &[String]) -> Result<()> {
         let count = self.class_count()?;
         let place = || self.graph.name.clone();
         if data.len() != count {

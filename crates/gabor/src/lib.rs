@@ -36,6 +36,7 @@
 //! | [`explain`] | why a network answers as it does |
 //! | [`features`], [`top`] | what its layers make of a picture, what excites its units |
 //! | [`neighbors`] | pictures that a network finds alike |
+//! | [`surface`] | losses as landscapes, and the ways of optimisers over them |
 //! | [`report`] | the report of a run as one page, and every other picture |
 //! | [`picture`] | pictures as files |
 //!
@@ -91,6 +92,7 @@ mod raw;
 mod run;
 mod runs;
 mod show;
+pub mod surface;
 pub mod top;
 
 pub use self::arithmetic::{

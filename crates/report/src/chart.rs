@@ -232,7 +232,7 @@ pub(crate) fn linear_ticks(low: f64, high: f64, most: usize, whole: bool) -> Vec
 }
 
 /// A number in at most five significant digits, small ones with a power of ten.
-pub(crate) fn short(v: f64) -> String {
+pub fn short(v: f64) -> String {
     if v == 0.0 {
         return "0".into();
     }

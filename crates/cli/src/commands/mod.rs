@@ -17,5 +17,6 @@ pub mod neighbors;
 pub mod predict;
 pub mod run;
 pub mod summary;
+pub mod surface;
 pub mod top;
 pub mod train;

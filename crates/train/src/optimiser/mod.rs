@@ -8,6 +8,7 @@
 mod adadelta;
 mod adagrad;
 mod adam;
+mod descent;
 pub mod lbfgs;
 mod rmsprop;
 mod sgd;
@@ -15,6 +16,7 @@ mod sgd;
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use descent::Descent;
 pub use rmsprop::RmsProp;
 pub use sgd::{MomentumForm, Sgd};
 

@@ -370,7 +370,8 @@ fn weighted(g: &mut Graph, sum: ValueId, d: ValueId, share: ValueId) -> Result<V
     Ok(g.add(sum, part)?)
 }
 
-fn update(
+/// Writes one parameter's update, which waits for `finite`.
+pub(crate) fn update(
     g: &mut Graph,
     (parameter, mut gradient): (ValueId, ValueId),
     finite: ValueId,

@@ -1,4 +1,5 @@
 //! `gabor neighbors` as a process.
+#![allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 
 mod common;
 

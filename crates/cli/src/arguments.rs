@@ -122,7 +122,7 @@ pub struct Format {
 /// What every command has whose result is a picture.
 #[derive(Args)]
 pub struct Drawn {
-    /// Where the picture goes: .svg, or .png with two pixels for each unit of the drawing (default: COMMAND.svg)
+    /// Where the picture goes: .svg, or .png with two pixels for each unit of the drawing (default: COMMAND.svg, of dream dream.png)
     #[arg(short, long, value_name = "FILE.svg | FILE.png")]
     output: Option<PathBuf>,
     /// The picture's look: auto (in an SVG as its viewer prefers, in a PNG light), light or dark

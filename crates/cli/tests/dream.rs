@@ -120,3 +120,32 @@ fn what_does_not_fit_is_said() {
     assert!(e(1, &["--image", "none.jpg"]).contains("none.jpg"));
     assert!(e(1, &["--class", "3", "--steps", "0"]).contains("1 to 100000"));
 }
+
+/// Weights alone say nothing of preprocessing: inputs are taken to be in 0..1, and that is said.
+#[test]
+fn networks_without_preprocessing_dream() {
+    let p = Place::new("dream-bare");
+    p.done(&["train", "--out", "model", "max_steps=2", "epochs=1", NET]);
+    p.done(&["convert", "model/model.onnx", "bare.safetensors"]);
+    let net = NET.trim_start_matches("net=");
+    let net = format!("{net}-10");
+    let words = [
+        "dream",
+        "bare.safetensors",
+        "--net",
+        &net,
+        "--layer",
+        "conv1",
+        "--units",
+        "1",
+        "--steps",
+        "5",
+        "--npy",
+        "raw",
+    ];
+    let out = p.gabor(&words);
+    let said = common::stderr(&out);
+    assert!(out.status.success() && said.contains("it is taken to be in 0..1"), "{said}");
+    let raw = npy::read(&read(&p.path("raw/1.npy"))).unwrap();
+    assert!(raw.as_f32().unwrap().iter().all(|v| (0.0..=1.0).contains(v)));
+}

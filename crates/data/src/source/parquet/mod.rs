@@ -103,7 +103,12 @@ impl Source {
                 if matches!(c.compression(), Compression::ZSTD(_)) {
                     zstd().map_err(at)?;
                 }
-                let (start, length) = guarded(path, || Ok(c.byte_range()))?;
+                // The library would panic at a negative one, and say so on the terminal, before it is caught.
+                let start = c.dictionary_page_offset().unwrap_or_else(|| c.data_page_offset());
+                let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(c.compressed_size())) else {
+                    let rule = Rule::new(format!("{} bytes at byte {start}", c.compressed_size()));
+                    return Err(at(rule.right("an intact file")));
+                };
                 if start.checked_add(length).is_none_or(|end| end > file.size()) {
                     let rule = Rule::new(format!("{length} bytes at byte {start} reach beyond the end"));
                     return Err(at(rule.given(format!("a file of {} bytes", file.size())).right("an intact file")));

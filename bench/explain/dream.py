@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Steps of activation maximisation a second, ours and PyTorch's, on the same networks in one run.
 
-    python bench/explain/dream.py target/release/gabor [--net resnet18,alexnet] [--steps 40] [--rounds 3] [--threads 2]
+    python bench/explain/dream.py target/release/gabor [--net resnet18,vgg16] [--steps 40] [--rounds 3] [--threads 2]
 
 Both climb the score of one class of the same network (random weights, saved by torchvision in safetensors and read by
 `gabor dream --net`) with Adam on Fourier coefficients with decorrelated colours, seen through one bilinear view a step
@@ -82,7 +82,7 @@ def ours(gabor, name, weights, steps, threads, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gabor")
-    parser.add_argument("--net", default="resnet18,alexnet")
+    parser.add_argument("--net", default="resnet18,vgg16")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -3,6 +3,7 @@
 // A chore talks to the person at the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod gallery;
 mod goldens;
 mod house;
 mod licences;
@@ -22,6 +23,9 @@ cargo xtask CHORE
   licences          fail on a licence that deny.toml does not allow, on two versions of a crate, on too many crates
   goldens [WORD]    make golden files again with the Python scripts beside them (those whose path holds WORD);
                     GABOR_PYTHON names the interpreter
+  gallery [DATA [WORD]]
+                    make the pictures of docs/gallery.md again (those whose heading holds WORD) from the data in DATA
+                    (default ../shared/data)
   spills            fail on vector registers that the optimised kernels spill in their hot loops (needs objdump)
   new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
 
@@ -33,6 +37,9 @@ fn main() -> ExitCode {
         ["licences"] => licences::chore(&r),
         ["goldens"] => goldens::chore(&r, ""),
         ["goldens", word] => goldens::chore(&r, word),
+        ["gallery"] => gallery::chore(&r, "../shared/data", ""),
+        ["gallery", data] => gallery::chore(&r, data, ""),
+        ["gallery", data, word] => gallery::chore(&r, data, word),
         ["spills"] => spills::chore(&r),
         ["new-op", name] => new_op::chore(&r, name),
         ["help" | "--help" | "-h"] => Ok(HELP.to_string()),

@@ -65,7 +65,7 @@ impl Model {
         let explainer = Explainer::new(self.subject()?, asked.options.clone());
         Ok(ModelExplainer { model: self, explainer, methods, class: asked.class.clone(), preprocessing })
     }
-    /// The class of that name, or of that number.
+    /// The class of that name, of that number, or the only one whose name holds the word.
     pub(crate) fn class_index(&self, name: &str) -> Result<usize> {
         let count = self.class_count()?;
         if let Some(i) = self.classes().iter().position(|c| c == name) {
@@ -75,8 +75,12 @@ impl Model {
             return Ok(i);
         }
         let lower = name.to_lowercase();
-        let alike = self.classes().iter().filter(|c| c.to_lowercase().contains(&lower)).take(5);
-        let alike: Vec<&str> = alike.map(String::as_str).collect();
+        let alike = self.classes().iter().enumerate().filter(|c| c.1.to_lowercase().contains(&lower)).take(5);
+        let (found, alike): (Vec<usize>, Vec<&str>) = alike.map(|(i, c)| (i, c.as_str())).unzip();
+        // `malamute` for `n02110063 malamute`, if there is only one.
+        if let ([i], false) = (&found[..], lower.is_empty()) {
+            return Ok(*i);
+        }
         let right = if alike.is_empty() { String::new() } else { format!("{}, or ", alike.join(", ")) };
         let rule = Rule::new(format!("the model has no class `{name}`"));
         Err(Error::new("class", rule.right(format!("{right}a number from 0 to {}", count - 1))))

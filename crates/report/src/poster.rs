@@ -109,8 +109,8 @@ impl Poster {
                     pixelated(&map.picture, cw),
                     map.picture.to_uri()
                 );
-                text(&mut out, "n", x, y + ch + 14.0, &short(&map.caption, cw / 6.1));
-                text(&mut out, "n", x, y + ch + 28.0, &short(&map.note, cw / 6.1));
+                text(&mut out, "n", x, y + ch + 14.0, &short(&map.caption, cw / 6.8));
+                text(&mut out, "n", x, y + ch + 28.0, &short(&map.note, cw / 6.8));
             }
         }
         out + "</svg>\n"

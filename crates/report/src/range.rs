@@ -17,10 +17,10 @@ pub struct RangePicture {
 
 /// Extents of the drawing and of its margins.
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 430.0;
+const HEIGHT: f64 = 444.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 46.0;
+const TOP: f64 = 60.0;
 const BOTTOM: f64 = 52.0;
 /// A loss of so many times the span between first and lowest is cut off above: it says no more than that it diverges.
 const SHOWN: f64 = 1.6;
@@ -39,7 +39,7 @@ impl RangePicture {
             &self.title,
             "text { font-size: 13px; } .grid { stroke: var(--line); } .axis { stroke: var(--muted); }\n",
         );
-        let _ = writeln!(out, "<text class=\"h\" x=\"{LEFT}\" y=\"26\">{}</text>", escape(&self.title));
+        let _ = writeln!(out, "<text class=\"h\" x=\"{LEFT}\" y=\"30\">{}</text>", escape(&self.title));
         let [first, .., last] = finite.as_slice() else {
             let _ = write!(out, "<text x=\"{LEFT}\" y=\"80\">fewer than two steps with a finite loss</text>\n</svg>\n");
             return out;

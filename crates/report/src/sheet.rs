@@ -49,6 +49,8 @@ impl Sheet {
         let (w, h) = ((widest * scale).max(120.0), highest * scale);
         let count = self.panels.len().max(1);
         let even = ((count as f64 * (h + WORDS) / w).sqrt().ceil() as usize).clamp(1, count);
+        // As few pictures as possible alone in the last row.
+        let even = count.div_ceil(count.div_ceil(even));
         let columns = if self.columns == 0 { even } else { self.columns.min(count) };
         let rows = count.div_ceil(columns);
         let inner = columns as f64 * (w + GAP) - GAP;

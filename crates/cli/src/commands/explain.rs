@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Methods with commas between, or `all`
     #[arg(long, value_name = "NAMES", default_value = "gradcam")]
     method: String,
-    /// The class to explain, by name or number (default: the most probable one)
+    /// The class to explain, by name, by a part that only its name has, or by number (default: the most probable one)
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
     /// The layer of gradcam, layercam and guided-gradcam (default: the last feature map)

@@ -106,7 +106,7 @@ fn a_rate_is_found_and_drawn() {
     let text = p.done(&["lr-find", "--steps", "30", "--picture", "none", "net=lenet5"]);
     assert!(text.contains("suggestion: lr=") && !text.contains("picture"), "{text}");
     assert!(!p.path("runs").exists());
-    let e = p.fails(2, &["lr-find", "--picture", "a.png"]);
+    let e = p.fails(2, &["lr-find", "--picture", "a.jpg"]);
     assert!(e.contains("right would be: a name in .svg or .png"), "{e}");
     let e = p.fails(1, &["lr-find", "--from", "1", "--to", "0.1"]);
     assert!(e.contains("rates from 1 to 0.1"), "{e}");

@@ -107,7 +107,7 @@ fn draw(svg: &str, scale: f64) -> Result<Pixmap, Error> {
     let sides = [size.width(), size.height()].map(|v| (f64::from(v) * scale).ceil());
     let large = || {
         Error(format!(
-            "a picture of {} × {} pixels; right would be: no more than {} million, so a smaller scale",
+            "a picture of {} × {} pixels, where {} million and 65535 a side are the most",
             sides[0],
             sides[1],
             MOST / 1e6
@@ -172,7 +172,7 @@ mod tests {
     fn what_cannot_be_drawn_is_an_error() {
         assert!(pixels("<svg", 1.0).unwrap_err().to_string().contains("not an SVG picture"));
         for scale in [1e6, 0.0, -1.0, f64::NAN] {
-            assert!(pixels(&svg(""), scale).unwrap_err().to_string().contains("right would be"), "{scale}");
+            assert!(pixels(&svg(""), scale).unwrap_err().to_string().contains("are the most"), "{scale}");
         }
         // Files are not opened.
         assert_eq!(ink("<image width=\"40\" height=\"20\" href=\"/etc/hostname.png\"/>"), 0);

@@ -39,7 +39,7 @@ Optimizers, with μ of --momentum; all are those that train networks:
   sgd              w ← w − ηg
   momentum         v ← μv + g, w ← w − ηv
   momentum-inside  v ← μv − ηg, w ← w + v; for a constant η the same way as momentum
-  averaged         Δ ← (1 − μ)g + μΔ, w ← w − ηΔ
+  averaged         Δ₁ = g, then Δ ← (1 − μ)g + μΔ; w ← w − ηΔ
   nesterov         v ← μv + g, w ← w − η(g + μv)
   rmsprop, adam    steps of about the length of η, whatever the slope
 

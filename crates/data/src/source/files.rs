@@ -49,7 +49,7 @@ impl Dataset for FileDataset {
         let size = |i: usize| std::fs::metadata(here(i)?).ok().map(|m| m.len());
         let file = |i: usize| store::File::open(here(i)?).ok();
         let ends = |i: usize| file(i).and_then(|f| f.ends(0, f.size()).ok());
-        let whole = |i: usize| file(i).and_then(|f| f.read(0, f.size()).ok()).map(|bytes| twins::digest(&[&bytes]));
+        let whole = |i: usize| store::read_all(here(i)?, &self.limits).ok().map(|bytes| twins::digest(&[&bytes]));
         twins::groups(self.files.len(), &[&size, &ends, &whole])
     }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {

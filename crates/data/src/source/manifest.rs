@@ -223,7 +223,7 @@ fn rows_of(
                     .right("the path of an image file"),
             ));
         }
-        let file = if store::is_url(Path::new(file)) { PathBuf::from(file) } else { dir.join(file) };
+        let file = store::beside(dir, file).map_err(|r| Error::new(place(), r))?;
         if rows.len() == u32::MAX as usize {
             return Err(Error::new(place(), Rule::new(format!("more than {} rows", u32::MAX)).right("fewer")));
         }

@@ -89,12 +89,13 @@ impl Parts {
             let twins = all.twins();
             // Where hardly anything but copies is there, no part could be drawn without them.
             let (drawn, together) = match draw(&twins) {
-                Err(_) if !twins.is_empty() => (draw(&[])?, 0),
+                Err(_) if !twins.is_empty() => (draw(&[])?, usize::MAX),
                 drawn => (drawn?, twins.len()),
             };
             let (kept, held) = drawn;
             let copies = match together {
                 0 => String::new(),
+                usize::MAX => "; equal pictures could not be kept together".into(),
                 1 => "; 1 group of equal pictures stays together".into(),
                 n => format!("; {n} groups of equal pictures stay together"),
             };

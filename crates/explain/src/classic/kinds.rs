@@ -347,6 +347,9 @@ impl ClassicFilter {
             let rule = Rule::new(format!("a filter of {} × {} with {} weights", size[0], size[1], weights.len()));
             return Err(rule.right(format!("1 to {MOST} rows and columns, all of one length")));
         }
+        if let Some(w) = weights.iter().find(|w| !(**w as f32).is_finite()) {
+            return Err(Rule::new(format!("a weight of {w}")).right("numbers of single precision, up to 3.4e38"));
+        }
         let (sum, sizes) = weights.iter().fold((0.0, 0.0), |(s, a), w| (s + w, a + w.abs()));
         let drawn = if sum.abs() <= 1e-6 * sizes { Drawn::Signed } else { Drawn::Natural };
         Ok(ClassicFilter { size, weights, second: None, drawn, colours: drawn == Drawn::Natural })

@@ -303,6 +303,10 @@ fn climb(
     for step in 0..o.steps {
         let now = said(scene, &parameters, Some(step))?;
         for (i, p) in parameters.iter_mut().enumerate() {
+            // Given up, as it would have been alone: what was made louder for ever would not stay finite.
+            if step >= PATIENCE && !reached[i] {
+                continue;
+            }
             let (any, _) = scene.pull(i, &mut d)?;
             reached[i] |= any;
             if reached[i] {

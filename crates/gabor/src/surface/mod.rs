@@ -64,7 +64,9 @@ pub fn walker(name: &str, momentum: f64) -> Result<Walker> {
         "sgd" => ("w ← w − ηg", Arc::new(Sgd::default()), false),
         "momentum" => ("v ← μv + g, w ← w − ηv", Arc::new(sgd), false),
         "momentum-inside" => ("v ← μv − ηg, w ← w + v", Arc::new(Sgd { form: MomentumForm::RateInside, ..sgd }), false),
-        "averaged" => ("Δ ← (1 − μ)g + μΔ, w ← w − ηΔ", Arc::new(Sgd { dampening: momentum, ..sgd }), false),
+        "averaged" => {
+            ("Δ₁ = g, then Δ ← (1 − μ)g + μΔ; w ← w − ηΔ", Arc::new(Sgd { dampening: momentum, ..sgd }), false)
+        }
         "nesterov" => ("v ← μv + g, w ← w − η(g + μv)", Arc::new(Sgd { nesterov: true, ..sgd }), false),
         "rmsprop" => ("s ← 0.99s + 0.01g², w ← w − ηg/√s", Arc::new(RmsProp::default()), true),
         "adam" => ("w ← w − ηm̂/(√v̂ + ε)", Arc::new(Adam::default()), true),

@@ -145,8 +145,12 @@ impl Minimiser {
         }
         let capacity = options.history.max(1);
         let mut memory = Memory { pairs: VecDeque::new(), capacity, diagonal: 1.0 };
+        let kept = from.pairs.len().min(capacity);
         for (s, y) in from.pairs {
             memory.push(s, y);
+        }
+        if memory.pairs.len() != kept {
+            return Err(Rule::new("the memory of L-BFGS is damaged").right("pairs of positive curvature"));
         }
         memory.diagonal = from.diagonal;
         let Standing { x, gradient: g, value, steps, evaluations, .. } = from;

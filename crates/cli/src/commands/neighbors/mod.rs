@@ -203,9 +203,15 @@ pub fn run(a: &Arguments) -> Result<()> {
         text += &lines;
     }
     if a.score || !wanted {
-        let r = work.retrieval()?;
-        text += &format!("\n{}", retrieval_text(&r, &work.index));
-        out["retrieval"] = retrieval_json(&r, &work.index);
+        match work.retrieval() {
+            Ok(r) => {
+                text += &format!("\n{}", retrieval_text(&r, &work.index));
+                out["retrieval"] = retrieval_json(&r, &work.index);
+            }
+            // Where nobody asked for it, an index that cannot be judged is an index nevertheless.
+            Err(e) if !a.score => output::note(&e.to_string()),
+            Err(e) => return Err(e),
+        }
     }
     if let Some(directory) = &a.npy {
         out["files"] = json!(work.write_arrays(directory)?);

@@ -75,6 +75,36 @@ pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     Ok(out)
 }
 
+/// A name as part of a URL: what would end the path or be taken for an escape is escaped.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '%' | '#' | '?' => out += &format!("%{:02X}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A name that a table gives, beside the table. Of a table elsewhere it must lie there, too, and the signs that mean something
+/// in a URL are those of the name.
+///
+/// # Errors
+/// A name in a table at a URL that leads out of its folder.
+pub(super) fn beside(dir: &Path, name: &str) -> Result<PathBuf, Rule> {
+    if is_url(Path::new(name)) {
+        return Ok(name.into());
+    }
+    if !is_url(dir) {
+        return Ok(dir.join(name));
+    }
+    if Path::new(name).is_absolute() || name.split('/').any(|part| part == "..") {
+        return Err(Rule::new("a path out of the table's folder").given(name).right("a path below it, or a URL"));
+    }
+    Ok(dir.join(escaped(name)))
+}
+
 /// Whether there is a file (and no directory) at `path`. Nothing is asked of a store: a URL names a file by its ending.
 pub(super) fn is_file(path: &Path) -> bool {
     !is_url(path) && path.is_file()

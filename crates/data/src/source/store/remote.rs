@@ -4,7 +4,7 @@
 //! failed requests are made again by the crate. Whole objects (images, tables) are fetched in one request; ranges of large
 //! ones by chunks, of which a bounded number is kept for all of them.
 
-use super::signing;
+use super::{escaped, signing};
 use crate::source::read::Entry;
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
@@ -14,7 +14,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -76,6 +76,12 @@ fn locate(path: &Path) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
     static STORES: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
     let text = path.to_string_lossy();
     let url = Url::parse(&text).map_err(|e| failed(path, &e))?;
+    // A query would be dropped, and a password would stand in messages and in the model's notes.
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        let place = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+        let rule = Rule::new("an address with a query, a fragment or a name before @");
+        return Err(Error::new(place, rule.right("a plain one; credentials in the environment, `?` in names as %3F")));
+    }
     let unknown = |_| {
         let rule = Rule::new("an address of an unknown kind").given(url.scheme());
         Error::at(path, rule.right("s3://, gs://, az://, abfs://, http:// or https://"))
@@ -135,18 +141,6 @@ fn build(scheme: ObjectStoreScheme, url: &Url) -> object_store::Result<Arc<dyn O
     })
 }
 
-/// A name as part of a URL: what would end the path or be taken for an escape is escaped.
-fn escaped(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c {
-            '%' | '#' | '?' => out += &format!("%{:02X}", c as u32),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// The objects and prefixes under a URL. A web server that lists nothing by WebDAV has what its page about the folder links
 /// to, or what the index of shards there names.
 pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
@@ -185,7 +179,9 @@ fn by_index(path: &Path) -> Option<Vec<(String, bool)>> {
     let bytes = read_all(&index, &Limits { file_bytes: PAGE_BYTES, ..Limits::default() }).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let shards = text.lines().filter_map(|l| l.strip_prefix("shard\t")?.split('\t').next());
-    let mut names: Vec<String> = shards.map(str::to_string).collect();
+    // Names right here: what an index says must not lead elsewhere.
+    let plain = |n: &&str| !n.contains(['/', '\\']) && !n.starts_with('.');
+    let mut names: Vec<String> = shards.filter(plain).map(str::to_string).collect();
     names.push(crate::source::IndexBuilder::NAME.into());
     if Object::open(&path.join("classes.txt")).is_ok() {
         names.push("classes.txt".into());
@@ -203,7 +199,7 @@ fn by_page(path: &Path, store: &Arc<dyn ObjectStore>, key: &Key) -> Option<Vec<(
 
 /// Names that a page links to, each once, in its order.
 fn links(page: &str) -> Vec<(String, bool)> {
-    let mut out: Vec<(String, bool)> = Vec::new();
+    let (mut out, mut seen) = (Vec::new(), HashSet::new());
     let lower = page.to_ascii_lowercase();
     for (at, found) in lower.match_indices("href=") {
         let rest = &page[at + found.len()..];
@@ -215,8 +211,10 @@ fn links(page: &str) -> Vec<(String, bool)> {
             None => (target.as_str(), false),
         };
         let elsewhere = name.is_empty() || name.contains(['/', '?', '#', ':']) || name.starts_with('.');
-        let Some(name) = unescaped(name).filter(|n| !elsewhere && !n.contains('/')) else { continue };
-        if !out.iter().rev().any(|(n, _)| *n == name) {
+        let Some(name) = unescaped(name).filter(|n| !elsewhere && !n.contains('/') && !n.starts_with('.')) else {
+            continue;
+        };
+        if seen.insert(name.clone()) {
             out.push((name, is_dir));
         }
     }

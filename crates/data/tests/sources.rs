@@ -61,7 +61,9 @@ fn paths_of_a_manifest_are_looked_at_once_and_a_part_is_held_out() {
     std::fs::write(d.join("list.csv"), rows).unwrap();
     let s = read(&d.join("list.csv")).unwrap();
     assert_eq!((s.train().unwrap().len(), s.evaluation().unwrap().1.len()), (8, 2));
-    assert_eq!(s.notes, ["no test part: 2 of 10 samples held out as the test part"]);
+    // Ten rows name two pictures: no part could be drawn without copies of the other.
+    let note = "no test part: 2 of 10 samples held out as the test part; equal pictures could not be kept together";
+    assert_eq!(s.notes, [note]);
     std::fs::write(d.join("list.csv"), "nowhere/a.png,1\nb.png,0\n").unwrap();
     let e = read(&d.join("list.csv")).unwrap_err();
     assert!(e.contains("nowhere/a.png (the first image of the manifest): cannot be read"), "{e}");

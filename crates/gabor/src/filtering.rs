@@ -159,8 +159,8 @@ impl Filtered {
         let [low, high] = self.range;
         let subtitle = format!(
             "{name} over {} × {} pixels, border {border}; values from {low:.1} to {high:.1}",
-            image.height(),
-            image.width()
+            image.width(),
+            image.height()
         );
         Some(FilterSheet {
             title: title.into(), subtitle: subtitle.replace(" -", " −"), before, after, filters, note

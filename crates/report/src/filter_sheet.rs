@@ -60,8 +60,7 @@ impl FilterSheet {
             MARGIN + 39.0,
             escape(&self.subtitle)
         );
-        let size = |p: &Picture| format!("{} × {}", p.width, p.height);
-        picture(&mut out, &self.before, [MARGIN, top], before, "picture", &size(&self.before));
+        picture(&mut out, &self.before, [MARGIN, top], before, "picture", "");
         let left = MARGIN + before[0].max(120.0) + GAP;
         let mut y = top;
         for (name, extents, weights) in &self.filters {

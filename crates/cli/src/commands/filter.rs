@@ -1,14 +1,15 @@
 //! `gabor filter`: a classic filter on a picture.
 
-use crate::arguments::{Compute, Format};
+use crate::arguments::{Compute, Format, look};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
 use gabor::data::{Limits, decode_file};
+use gabor::picture::Look;
 use gabor::{Border, Classic, ClassicFilter, ClassicNumbers, Drawn, Filtered, FilteringOptions, classic, filtered};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Apply a classic filter to a picture
 ///
@@ -90,6 +91,9 @@ pub struct Arguments {
     /// Also draw picture, filter and result side by side
     #[arg(long, value_name = "FILE.svg | FILE.png")]
     show: Option<PathBuf>,
+    /// The look of what --show draws: auto (in an SVG as its viewer prefers, in a PNG light), light or dark
+    #[arg(long, value_name = "LOOK", default_value = "auto", value_parser = look, requires = "show")]
+    look: Look,
     /// Also write the values before they became greys as DIR/filtered.npy, and the weights as DIR/kernel.npy
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
@@ -109,6 +113,11 @@ fn drawn(text: &str) -> Result<Drawn, String> {
     found.ok_or_else(|| format!("right would be: {}", Drawn::ALL.map(|d| d.0).join(", ")))
 }
 
+/// Whether two paths lead to one file, which may not be there yet.
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 pub fn run(a: &Arguments) -> Result<()> {
     if a.kernel == "list" {
         return list(a.format.json);
@@ -125,6 +134,14 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     if let Some(sheet) = &a.show {
         gabor::picture::kind(sheet).map_err(|e| Failure::Usage(format!("--show {e}")))?;
+    }
+    let (output, sheet) = (Some(&a.output), a.show.as_ref());
+    for (flag, path, others) in [("--output", output, [Some(image), None]), ("--show", sheet, [Some(image), output])] {
+        if let Some(path) = path.filter(|p| others.iter().flatten().any(|o| same(p, o))) {
+            let given = path.display();
+            let right = "right would be: a file of its own for each";
+            return Err(Failure::Usage(format!("{flag} {given}: it would be written over another picture; {right}")));
+        }
     }
     if let Some(gain) = a.gain.filter(|g| !g.is_finite() || *g <= 0.0) {
         return Err(Failure::Usage(format!("--gain {gain}: right would be: a positive number")));
@@ -156,7 +173,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         let title = image.file_name().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
         let sheet = found.sheet(&picture, name, &filter, &title, a.border);
         let sheet = sheet.ok_or_else(|| Failure::Failed(format!("{}: the picture cannot be drawn", path.display())))?;
-        gabor::picture::write(path, &sheet.to_svg(), gabor::picture::Look::Auto)?;
+        gabor::picture::write(path, &sheet.to_svg(), a.look)?;
     }
     let npy = match &a.npy {
         Some(directory) => Some(arrays(&found, &filter, directory)?),

@@ -1,5 +1,6 @@
 //! `gabor neighbors`: an index of a data set's features, the nearest pictures of a query, retrieval, a map.
 
+mod judged;
 mod map;
 
 use crate::arguments::{Compute, Format, Given, look};
@@ -205,8 +206,8 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.score || !wanted {
         match work.retrieval() {
             Ok(r) => {
-                text += &format!("\n{}", retrieval_text(&r, &work.index));
-                out["retrieval"] = retrieval_json(&r, &work.index);
+                text += &format!("\n{}", judged::text(&r, &work.index));
+                out["retrieval"] = judged::json(&r, &work.index);
             }
             // Where nobody asked for it, an index that cannot be judged is an index nevertheless.
             Err(e) if !a.score => output::note(&e.to_string()),
@@ -465,40 +466,4 @@ impl<'a> Work<'a> {
 fn some(names: &[String]) -> String {
     let more = if names.len() > 5 { ", …" } else { "" };
     names.iter().take(5).cloned().collect::<Vec<_>>().join(", ") + more
-}
-
-fn retrieval_json(r: &Retrieval, index: &NeighborIndex) -> Value {
-    let class = |c: &gabor::neighbors::ClassRetrieval| json!({ "class": index.classes.get(c.class as usize), "queries": c.queries, "p1": c.p1, "pk": c.pk, "map": c.map });
-    let classes: Vec<Value> = r.classes.iter().map(class).collect();
-    json!({ "k": r.k, "queries": r.queries, "alone": r.alone, "p1": r.p1, "pk": r.pk, "map": r.map, "classes": classes })
-}
-
-/// Most classes that are listed one by one.
-const LISTED: usize = 20;
-
-fn retrieval_text(r: &Retrieval, index: &NeighborIndex) -> String {
-    let mut out = format!(
-        "{} queries   P@1 {}   P@{} {}   mAP {}\n",
-        count(r.queries as u64),
-        output::bold(&percent(r.p1)),
-        r.k,
-        percent(r.pk),
-        output::bold(&percent(r.map))
-    );
-    let mut order: Vec<_> = r.classes.iter().collect();
-    if order.len() > LISTED {
-        order.sort_by(|a, b| a.map.total_cmp(&b.map));
-        out += &format!("\nthe {LISTED} worst of {} classes\n", order.len());
-    }
-    let row = |c: &&gabor::neighbors::ClassRetrieval| {
-        let name = index.classes.get(c.class as usize).cloned().unwrap_or_default();
-        vec![name, count(c.queries as u64), percent(c.p1), percent(c.pk), percent(c.map)]
-    };
-    let rows: Vec<Vec<String>> = order.iter().take(LISTED).map(row).collect();
-    let at = format!("P@{}", r.k);
-    out += &format!("\n{}", table(&["class", "queries", "P@1", &at, "mAP"], &[false, true, true, true, true], &rows));
-    if r.alone > 0 {
-        out += &format!("\n{} pictures are the only ones of their class and did not ask\n", count(r.alone as u64));
-    }
-    out
 }

@@ -236,6 +236,16 @@ pub fn short(v: f64) -> String {
     if v == 0.0 {
         return "0".into();
     }
+    if !v.is_finite() {
+        return if v.is_nan() {
+            "nothing"
+        } else if v > 0.0 {
+            "∞"
+        } else {
+            "−∞"
+        }
+        .into();
+    }
     if v.abs() < 1e-4 || v.abs() >= 1e6 {
         let text = format!("{v:.2e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

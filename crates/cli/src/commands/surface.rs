@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use clap::Args;
 use gabor::cpu::CpuBackend;
 use gabor::formats::npy;
-use gabor::report::table;
+use gabor::report::{short, table};
 use gabor::surface::{
     Function, LECTURE, Landscape, Perceptron, RateSchedule, Slice, SliceOptions, Surface, Training, Walk, Walker, Way,
     walk, walker,
@@ -44,7 +44,7 @@ Optimizers, with μ of --momentum; all are those that train networks:
   rmsprop, adam    steps of about the length of η, whatever the slope
 
 JSON: `title`, `picture`, `axes`, `x`, `y`, `heights` (row by row), `lowest` (`place`, `height`), `marks`, `walks`: a list of `name`, `rule`,
-`rate`, `places`, `heights`. Of the perceptron: `samples`, `start`, `least_squares`, `least_loss`, `limit` (the largest rate at which
+`rate`, `places`, `heights`, `diverged`. Of the perceptron: `samples`, `start`, `least_squares`, `least_loss`, `limit` (the largest rate at which
 descent on all samples comes nearer), `optimizer`, `steps`: a list of `step`, `sample`, `before`, `predicted`, `loss`, `gradient`, `rate`,
 `after`, `total` (the loss of all samples after it)."
 )]
@@ -257,8 +257,7 @@ fn lowest(s: &Surface) -> Option<([f64; 2], f64)> {
 }
 
 fn to_json(s: &Surface, path: &Path, files: &[String]) -> Value {
-    let walk =
-        |w: &Walk| json!({ "name": w.name, "rule": w.rule, "rate": w.rate, "places": w.places, "heights": w.heights });
+    let walk = |w: &Walk| json!({ "name": w.name, "rule": w.rule, "rate": w.rate, "places": w.places, "heights": w.heights, "diverged": w.diverged });
     let marks: Vec<Value> = s.marks.iter().map(|(name, place)| json!({ "name": name, "place": place })).collect();
     json!({
         "title": s.title,
@@ -285,13 +284,16 @@ fn describe(s: &Surface) -> String {
     }
     let row = |w: &Walk| {
         let (place, height) = (w.places[w.places.len() - 1], w.heights.last().copied().unwrap_or(f64::NAN));
-        let at = format!("({:.4}, {:.4})", place[0], place[1]);
+        let at = match w.diverged {
+            true => "diverged".into(),
+            false => format!("({:.4}, {:.4})", place[0], place[1]),
+        };
         vec![
             w.name.clone(),
-            format!("{:.5}", w.rate),
+            short(w.rate),
             (w.places.len() - 1).to_string(),
             at,
-            format!("{height:.6}"),
+            if w.diverged { short(height) } else { format!("{height:.6}") },
             w.rule.clone(),
         ]
     };

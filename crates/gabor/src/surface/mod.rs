@@ -125,6 +125,8 @@ pub struct Walk {
     pub places: Vec<[f64; 2]>,
     /// The height at every place.
     pub heights: Vec<f64>,
+    /// Whether it ended early: it ran away, or to where there is no height.
+    pub diverged: bool,
 }
 
 /// Farther out than this many times the start's distance a way is given up: it has gone wild.
@@ -144,7 +146,7 @@ pub fn walk(
     let Way { start, rate, schedule, steps } = *way;
     let mut descent = Descent::new(backend, walker.optimiser.clone(), &start.map(|v| v as f32))?;
     let mut places = vec![start.map(|v| f64::from(v as f32))];
-    let mut heights = Vec::new();
+    let (mut heights, mut diverged) = (Vec::new(), false);
     for t in 1..=steps {
         let at = places[places.len() - 1];
         let (height, slope) = land.slope(at)?;
@@ -152,6 +154,7 @@ pub fn walk(
         hear();
         let far = at.iter().any(|v| v.abs() > WILD * (1.0 + start[0].abs() + start[1].abs()));
         if far || !height.is_finite() || slope.iter().any(|v| !v.is_finite()) {
+            diverged = true;
             break;
         }
         let next = descent.step(&slope.map(|v| v as f32), schedule.at(rate, t))?;
@@ -160,7 +163,7 @@ pub fn walk(
     if heights.len() < places.len() {
         heights.extend(land.heights(&places[heights.len()..])?);
     }
-    Ok(Walk { name: walker.name.into(), rule: walker.rule.into(), rate, places, heights })
+    Ok(Walk { name: walker.name.into(), rule: walker.rule.into(), rate, places, heights, diverged })
 }
 
 /// Heights on a grid, and the ways over it.
@@ -218,7 +221,11 @@ impl Surface {
     pub fn contour(&self) -> Contour {
         let path = |w: &Walk| {
             let last = w.heights.last().copied().unwrap_or(f64::NAN);
-            let note = format!("η {}, {} steps to {}", short(w.rate), w.places.len() - 1, short(last));
+            let (rate, steps) = (short(w.rate), w.places.len() - 1);
+            let note = match w.diverged {
+                true => format!("η {rate}, diverged at step {steps}"),
+                false => format!("η {rate}, {steps} {} to {}", if steps == 1 { "step" } else { "steps" }, short(last)),
+            };
             ContourPath { name: w.name.clone(), note, points: w.places.clone() }
         };
         Contour {

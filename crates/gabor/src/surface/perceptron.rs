@@ -67,6 +67,9 @@ pub struct Training<'a> {
     pub together: bool,
 }
 
+/// Farther out than this many times the start's distance the training has gone wild.
+const WILD: f64 = 1e3;
+
 impl Perceptron {
     /// Trains ŷ = wx: the loss and its derivative come from a graph, the update from the optimiser's.
     ///
@@ -106,7 +109,8 @@ impl Perceptron {
                 total: loss(after),
             });
             w = after;
-            if !loss(w).is_finite() {
+            // What runs away is seen after few steps; the numbers beyond say no more.
+            if !loss(w).is_finite() || w.abs() > WILD * (1.0 + t.start.abs() + least_squares.abs()) {
                 break;
             }
         }
@@ -119,7 +123,7 @@ impl Perceptron {
     }
     /// The picture as plain data.
     pub fn curve(&self, title: &str, subtitle: &str) -> DescentCurve {
-        let begun = self.samples.first().map_or(self.start, |_| self.start);
+        let begun = self.start;
         let all = self.steps.iter().map(|s| s.after).chain([begun, self.least_squares]);
         // A training that runs away shows its first steps.
         let reach = 3.0 * (begun - self.least_squares).abs().max(0.1);

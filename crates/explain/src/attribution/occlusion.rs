@@ -22,7 +22,7 @@ pub(super) fn attribute(explainer: &mut Explainer, image: &Tensor, class: usize)
     let scores = patches.scores(cover, class)?;
     let (mut sum, mut count) = (vec![0f64; height * width], vec![0u32; height * width]);
     // What is computed on parts differs from the whole by rounding, which is no reason for an answer.
-    let noise = 1e-6 * score.abs();
+    let noise = 2.0 * f32::EPSILON * score.abs();
     for (w, s) in windows.iter().zip(scores) {
         let s = if (score - s).abs() <= noise { score } else { s };
         for y in w.rows.clone() {

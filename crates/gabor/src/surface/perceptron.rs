@@ -4,7 +4,7 @@ use super::{RateSchedule, Walker, spaced};
 use crate::Result;
 use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate};
 use gabor_graph::{Graph, Initializer, Parameter};
-use gabor_report::{DescentCurve, DescentStep};
+use gabor_report::{DescentCurve, DescentStep, short};
 use gabor_tensor::{DType, Shape, Tensor, Unary};
 use gabor_train::optimiser::Descent;
 
@@ -67,8 +67,13 @@ pub struct Training<'a> {
     pub together: bool,
 }
 
+/// A number as tables show it; what has run away, short.
+fn fixed(v: f64, digits: usize) -> String {
+    if v.abs() < 1e7 { format!("{v:.digits$}") } else { short(v) }
+}
+
 /// Farther out than this many times the start's distance the training has gone wild.
-const WILD: f64 = 1e3;
+const WILD: f64 = 1e6;
 
 impl Perceptron {
     /// Trains ŷ = wx: the loss and its derivative come from a graph, the update from the optimiser's.
@@ -138,10 +143,10 @@ impl Perceptron {
             row: vec![
                 s.step.to_string(),
                 s.sample.map_or("all".into(), |p| format!("({}, {})", p[0], p[1])),
-                s.predicted.map_or("–".into(), |p| format!("{p:.4}")),
-                format!("{:.4}", s.loss),
-                format!("{:.4}", s.gradient),
-                format!("{:.5}", s.after),
+                s.predicted.map_or("–".into(), |p| fixed(p, 4)),
+                fixed(s.loss, 4),
+                fixed(s.gradient, 4),
+                fixed(s.after, 5),
             ],
         };
         DescentCurve {

@@ -62,21 +62,8 @@ pub fn picture(preprocessing: Option<&Preprocessing>, path: &Path) -> Result<Ima
     Ok(picture.map_err(gabor::Error::from)?)
 }
 
-/// A directory for files that are written beside a picture.
-pub fn directory(path: &Path) -> Result<()> {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{}: cannot be made: {e}", path.display()));
-    std::fs::create_dir_all(path).map_err(failed)
-}
-
 /// A layer's name as that of a file.
 pub fn file_name(layer: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
     layer.chars().map(plain).collect::<String>().trim_start_matches(['.', '_']).to_string()
-}
-
-/// Writes numbers as a `.npy` file; its name as it is told to the user.
-pub fn write_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<String> {
-    let tensor = gabor::tensor::Tensor::f32(shape, values.to_vec()).map_err(|r| Failure::Failed(r.to_string()))?;
-    gabor::write_aside(path, &gabor::formats::npy::write(&tensor))?;
-    Ok(path.display().to_string())
 }

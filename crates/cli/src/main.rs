@@ -11,6 +11,7 @@ mod failure;
 mod looking;
 mod output;
 mod progress;
+mod written;
 
 use clap::Parser;
 use failure::Failure;

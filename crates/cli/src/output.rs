@@ -1,10 +1,12 @@
 //! The only place that prints: text and JSON to standard output, errors and notes to standard error.
 
 use crate::failure::Result;
+use crate::progress::put_away;
 use std::io::{IsTerminal, Write, stderr, stdout};
 
 /// Writes text to standard output.
 pub fn text(text: &str) -> Result<()> {
+    put_away();
     let mut out = stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
@@ -33,6 +35,7 @@ pub fn note(text: &str) {
 fn message(kind: &str, colour: &str, text: &str) {
     let head =
         if colours(stderr().is_terminal()) { format!("\x1b[1;{colour}m{kind}:\x1b[0m") } else { format!("{kind}:") };
+    put_away();
     // There is nobody left to tell if standard error itself is gone.
     let _ = writeln!(stderr(), "{head} {text}");
 }

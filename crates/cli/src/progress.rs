@@ -1,8 +1,23 @@
 //! A line of progress that is drawn again and again, on a terminal only.
+//!
+//! Whoever prints takes the line away first ([`put_away`]): what is printed would stand in it otherwise.
 
 use gabor::report::{bytes, count, duration};
 use std::io::{IsTerminal, Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Whether a line stands on the terminal now.
+static DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// Takes the line away if one stands there; it is drawn again with the next step.
+pub fn put_away() {
+    if DRAWN.swap(false, Ordering::Relaxed) {
+        // There is nobody left to tell if standard error itself is gone.
+        let _ = write!(stderr(), "\r\x1b[2K");
+        let _ = stderr().flush();
+    }
+}
 
 /// Shortest time between two drawings.
 const PAUSE: Duration = Duration::from_millis(90);
@@ -34,12 +49,15 @@ impl Progress {
     }
     /// Where standard error is no terminal: a plain line every minute, for logs of long work.
     #[must_use]
-    pub fn with_lines(self) -> Self {
-        Progress { lines: (!self.shown).then(Instant::now), ..self }
+    pub fn with_lines(mut self) -> Self {
+        self.lines = (!self.shown).then(Instant::now);
+        self
     }
     /// Progress through pictures, which is shown if it takes longer than a moment.
     pub fn late(total: u64) -> Self {
-        Progress { delay: Duration::from_millis(800), ..Progress::new(0, total) }
+        let mut new = Progress::new(0, total);
+        new.delay = Duration::from_millis(800);
+        new
     }
     /// Draws the line after `done` pictures.
     pub fn draw_images(&mut self, done: u64, text: &str) {
@@ -79,6 +97,7 @@ impl Progress {
             format!("{}{}", bar.0, bar.1)
         };
         let line = format!("{bar} {:3.0} %  {text}  {}", done * 100.0, self.left(step));
+        DRAWN.store(true, Ordering::Relaxed);
         let _ = write!(stderr(), "\r\x1b[2K{line}");
         let _ = stderr().flush();
     }
@@ -88,10 +107,16 @@ impl Progress {
     }
     /// Takes the line away, so that text can be printed.
     pub fn clear(&mut self) {
-        if self.shown && self.last.take().is_some() {
-            let _ = write!(stderr(), "\r\x1b[2K");
-            let _ = stderr().flush();
+        if self.last.take().is_some() {
+            put_away();
         }
+    }
+}
+
+/// Work that fails leaves no line behind.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -113,6 +138,25 @@ fn remaining(seconds: f64, done: u64, left: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_left_behind() {
+        let begin = || {
+            let mut line = Progress::new(0, 10);
+            line.shown = true;
+            line.draw_text(3, "working");
+            assert!(DRAWN.load(Ordering::Relaxed));
+            line
+        };
+        // Work that ends early, by `?`.
+        drop(begin());
+        assert!(!DRAWN.load(Ordering::Relaxed));
+        // A message while the work goes on.
+        let mut line = begin();
+        crate::output::note("something to tell");
+        assert!(!DRAWN.load(Ordering::Relaxed));
+        line.clear();
+    }
 
     #[test]
     fn bars_and_times() {

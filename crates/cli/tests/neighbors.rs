@@ -58,14 +58,14 @@ fn a_map_is_a_page_and_a_drawing() {
             "--map-points",
             "120",
             "--map-steps",
-            "300",
+            "500",
             "--json",
         ];
         json(&p.done(&[&words, more].concat()))["map"].take()
     };
     let page = draw("map.html", &["--npy", "arrays"]);
     assert_eq!((page["pictures"].as_array().unwrap().len(), &page["method"]), (120, &"tsne".into()));
-    assert!(page["trustworthiness"].as_f64().unwrap() > 0.8, "{page}");
+    assert!(page["trustworthiness"].as_f64().unwrap() > 0.95, "{page}");
     assert!(page["class_on_map"].as_f64().unwrap() > 0.4, "{page}");
     let places = npy::read(&read(&p.path("arrays/map.npy"))).unwrap();
     assert_eq!(places.shape(), [120, 2]);

@@ -19,6 +19,7 @@ pub mod filters;
 mod layers;
 pub mod neighbors;
 mod patch;
+mod room;
 mod subject;
 pub mod top;
 
@@ -27,4 +28,5 @@ pub use backward::Backpropagation;
 pub use field::{Field, Part};
 pub use gabor_compile::{Error, Result};
 pub use layers::Layer;
+pub use room::{Left, Room};
 pub use subject::Subject;

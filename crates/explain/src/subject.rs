@@ -1,10 +1,19 @@
 //! A network as it is looked at: graph, weights, where pictures go in and scores come out.
 
+use crate::room::{Guarded, Room};
 use crate::{Error, Result};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_graph::{Graph, ValueId};
 use gabor_tensor::{DType, Dim, Rule, Tensor, Weights};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Pictures that are always computed together where many go by: enough to read large weights seldom, few enough for a single
+/// query not to wait long.
+const TOGETHER: usize = 8;
+
+/// Who hears of a part of the pictures, while what was computed of it can be read.
+pub(crate) type HearPart<'a> = dyn FnMut(&dyn Executable, Range<usize>) -> Result<()> + 'a;
 
 /// A classifier of pictures with its weights. The graph is the one for inference.
 #[derive(Clone)]
@@ -15,6 +24,7 @@ pub struct Subject {
     images: ValueId,
     scores: ValueId,
     backend: Arc<dyn Backend>,
+    room: Room,
 }
 
 impl Subject {
@@ -30,7 +40,7 @@ impl Subject {
         backend: Arc<dyn Backend>,
     ) -> Result<Self> {
         let (graph, weights) = (Arc::new(graph), Arc::new(weights));
-        let subject = Subject { graph, weights, images, scores, backend };
+        let subject = Subject { graph, weights, images, scores, backend, room: Room::default() };
         let known = |v: ValueId, rank: usize| {
             let (g, ty) = (&subject.graph, subject.graph.ty(v));
             let fixed = ty.shape.0.iter().skip(1).all(|d| matches!(d, Dim::Fixed(1..)));
@@ -43,6 +53,15 @@ impl Subject {
         known(images, 4)?;
         known(scores, 2)?;
         Ok(subject)
+    }
+    /// The same, computed only where the memory for it is there.
+    #[must_use]
+    pub fn within(self, room: Room) -> Self {
+        Subject { room, ..self }
+    }
+    /// How much memory may be taken.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
     /// The graph.
     pub fn graph(&self) -> &Graph {
@@ -91,7 +110,7 @@ impl Subject {
             })?;
             run.write(&name, tensor)?;
         }
-        Ok(run)
+        Ok(Box::new(Guarded::new(run, self.room, &self.graph.name)))
     }
     /// Values of the network for pictures `[n, c, h, w]`, in the order asked for.
     ///
@@ -107,6 +126,33 @@ impl Subject {
         let n = self.count(images)?;
         run.run(0, n, &[(self.images_name(), images)])?;
         (0..wanted.len()).map(|i| Ok(run.output(&format!("value{i}"))?.to_tensor())).collect()
+    }
+    /// Runs a graph of [`compile`](Subject::compile) on pictures, [`TOGETHER`] at a time; `hear` gets which pictures they are
+    /// while their outputs can be read, in which more rows may follow. Returns how many pictures there are.
+    ///
+    /// A backend may sum in another order for another number of pictures, over more threads or by another kernel. So it always
+    /// gets the same number, the last ones again where there are fewer: no bit depends on how pictures fall into batches.
+    ///
+    /// # Errors
+    /// Pictures of another shape; those of `hear`.
+    pub(crate) fn run_parts(
+        &self,
+        run: &mut dyn Executable,
+        images: &Tensor,
+        hear: &mut HearPart<'_>,
+    ) -> Result<usize> {
+        let (n, place) = (self.count(images)?, |r: Rule| Error::new(self.images_name(), r));
+        let [c, h, w] = self.input();
+        let all = images.as_f32().map_err(place)?;
+        for first in (0..n).step_by(TOGETHER) {
+            let last = (first + TOGETHER).min(n);
+            let which = (first..first + TOGETHER).map(|i| i.min(n - 1) * c * h * w);
+            let part = which.flat_map(|at| &all[at..at + c * h * w]).copied().collect();
+            let part = Tensor::f32(&[TOGETHER, c, h, w], part).map_err(place)?;
+            run.run(0, TOGETHER, &[(self.images_name(), &part)])?;
+            hear(run, first..last)?;
+        }
+        Ok(n)
     }
     /// How many pictures a tensor holds.
     ///

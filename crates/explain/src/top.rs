@@ -22,8 +22,8 @@ pub struct Excitation {
 ///
 /// What is kept does not depend on the order in which pictures come: of equal values those of the first samples stay.
 pub struct Strongest {
+    subject: Subject,
     run: Box<dyn Executable>,
-    images: String,
     layer: Layer,
     count: usize,
     best: Vec<Vec<Excitation>>,
@@ -46,8 +46,8 @@ impl Strongest {
         let mut graph = subject.graph().clone();
         graph.clear_outputs();
         graph.output(VALUES, layer.value);
-        let (run, images) = (subject.compile(graph)?, subject.images_name().to_string());
-        Ok(Strongest { run, images, layer: layer.clone(), count, best: vec![Vec::new(); layer.units()], seen: 0 })
+        let (run, best) = (subject.compile(graph)?, vec![Vec::new(); layer.units()]);
+        Ok(Strongest { subject: subject.clone(), run, layer: layer.clone(), count, best, seen: 0 })
     }
     /// Looks at prepared pictures `[n, c, h, w]`, which are these samples of the data set.
     ///
@@ -57,31 +57,29 @@ impl Strongest {
         let n = images.shape().first().copied().unwrap_or(0);
         if n != samples.len() || n == 0 {
             let rule = Rule::new(format!("{n} pictures for {} samples", samples.len()));
-            return Err(Error::new(&self.images, rule.right("as many")));
+            return Err(Error::new(self.subject.images_name(), rule.right("as many")));
         }
-        // A backend may sum a lone picture in another order, over more threads: so none is ever alone.
-        let twice =
-            if n == 1 { Some(images.as_f32().map_err(|r| Error::new(&self.images, r))?.repeat(2)) } else { None };
-        let twice = twice.map(|v| Tensor::f32(&[&[2], &images.shape()[1..]].concat(), v)).transpose();
-        let twice = twice.map_err(|r| Error::new(&self.images, r))?;
-        self.run.run(0, n.max(2), &[(&self.images, twice.as_ref().unwrap_or(images))])?;
-        let values = self.run.output(VALUES)?.as_f32()?;
-        let units = self.layer.units();
-        for (i, peak) in peaks(values, self.layer.places()).enumerate().take(n * units) {
-            let best = &mut self.best[i % units];
-            let new = Excitation { value: peak.value, sample: samples[i / units], place: peak.place };
-            // Not a number anywhere: nothing to show.
-            if new.value == f32::NEG_INFINITY {
-                continue;
+        let Strongest { subject, run, layer, best, count, .. } = self;
+        let (units, places) = (layer.units(), layer.places());
+        subject.run_parts(&mut **run, images, &mut |run, which| {
+            let values = run.output(VALUES)?.as_f32()?;
+            for (i, peak) in peaks(values, places).enumerate().take(which.len() * units) {
+                let best = &mut best[i % units];
+                let new = Excitation { value: peak.value, sample: samples[which.start + i / units], place: peak.place };
+                // Not a number anywhere: nothing to show.
+                if new.value == f32::NEG_INFINITY {
+                    continue;
+                }
+                let at = best.partition_point(|e| {
+                    e.value.total_cmp(&new.value).then(new.sample.cmp(&e.sample)) == std::cmp::Ordering::Greater
+                });
+                if at < *count {
+                    best.truncate(*count - 1);
+                    best.insert(at, new);
+                }
             }
-            let at = best.partition_point(|e| {
-                e.value.total_cmp(&new.value).then(new.sample.cmp(&e.sample)) == std::cmp::Ordering::Greater
-            });
-            if at < self.count {
-                best.truncate(self.count - 1);
-                best.insert(at, new);
-            }
-        }
+            Ok(())
+        })?;
         self.seen += n;
         Ok(())
     }

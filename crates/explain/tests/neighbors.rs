@@ -198,6 +198,72 @@ fn zoo_weights(graph: &gabor_graph::Graph) -> gabor_tensor::Weights {
     graph.parameters().map(fill).collect()
 }
 
+/// Not a bit of a feature depends on the pictures beside it, on how many they are, or on the number of threads.
+#[test]
+fn batches_do_not_change_a_bit() {
+    let mut nets: Vec<(String, gabor_graph::Graph)> = Vec::new();
+    for card in zoo::cards().filter(|c| c.name.starts_with("tiny_") && c.input.len() == 3) {
+        let graph = zoo::by_name(card.name, &Default::default()).unwrap().graph(Mode::Infer).unwrap();
+        nets.push((card.name.into(), graph));
+    }
+    // Matrices that are long in every direction.
+    let mut net = Net::new("wide", &[3, 16, 16], Mode::Infer).unwrap();
+    net.conv("conv1", conv(40, 3)).unwrap().relu().unwrap().flatten().unwrap();
+    net.linear("fc1", 600).unwrap().relu().unwrap().linear("fc2", 300).unwrap().relu().unwrap();
+    net.linear("fc3", 10).unwrap();
+    nets.push(("wide".into(), net.finish("logits")));
+    let mut seen = 0;
+    for (name, graph) in nets {
+        let (images, scores) = (graph.inputs().next().unwrap(), graph.outputs()[0].1);
+        let features = |threads: usize, sizes: &[usize]| -> Option<Vec<f32>> {
+            let backend = CpuBackend::new(CpuOptions { threads: Some(threads), ..Default::default() }).unwrap();
+            let weights = gabor_nets::initialize(&graph, 4);
+            let s = Subject::new(graph.clone(), weights, images, scores, Arc::new(backend)).ok()?;
+            let mut extractor = Extractor::new(&s, None).unwrap();
+            let [c, h, w] = s.input();
+            let (mut out, mut stream) = (Vec::new(), Stream::new(3, 0, 0, op::TEST));
+            for &n in sizes {
+                let x = (0..n * c * h * w).map(|_| stream.normal() as f32).collect();
+                extractor.add(&Tensor::f32(&[n, c, h, w], x).unwrap(), &mut out).unwrap();
+            }
+            Some(out)
+        };
+        let Some(all) = features(2, &[33]) else { continue };
+        seen += 1;
+        for (threads, sizes) in
+            [(2, &[1; 33][..]), (1, &[33]), (3, &[2, 1, 3, 4, 5, 6, 7, 5]), (1, &[32, 1]), (2, &[16, 8, 9])]
+        {
+            assert!(features(threads, sizes).unwrap() == all, "{name}: batches of {sizes:?}, {threads} threads");
+        }
+    }
+    assert!(seen > 12, "{seen}");
+}
+
+/// A network for which the memory is not there is refused before it is computed.
+#[test]
+fn a_machine_without_room_says_so() {
+    let graph = zoo::by_name("tiny_resnet", &Default::default()).unwrap().graph(Mode::Infer).unwrap();
+    let (images, scores) = (graph.inputs().next().unwrap(), graph.outputs()[0].1);
+    let weights = gabor_nets::initialize(&graph, 4);
+    let s = Subject::new(graph, weights, images, scores, Arc::new(CpuBackend::default())).unwrap();
+    let s = s.within(gabor_explain::Room::new(|| Some((1000, "the machine"))));
+    let [c, h, w] = s.input();
+    let add = |n: usize| {
+        let x = Tensor::f32(&[n, c, h, w], vec![0.0; n * c * h * w]).unwrap();
+        Extractor::new(&s, None).unwrap().add(&x, &mut Vec::new()).unwrap_err().to_string()
+    };
+    let e = add(8);
+    assert!(
+        e.contains("computing 8 pictures at once would take about ") && e.contains("the machine has 0.0 MB"),
+        "{e}"
+    );
+    assert!(e.ends_with("right would be: fewer at once, or smaller ones"), "{e}");
+    let o = gabor_explain::Options::default();
+    let x = Tensor::f32(&[1, c, h, w], vec![0.5; c * h * w]).unwrap();
+    let e = gabor_explain::attribute(&s, &x, 0, gabor_explain::Method::Saliency, &o).unwrap_err().to_string();
+    assert!(e.contains("computing a picture would take about "), "{e}");
+}
+
 #[test]
 fn every_network_of_the_zoo_has_features() {
     for name in zoo::names() {

@@ -107,8 +107,15 @@ fn changed<T>(lens: &Lens, values: &[f32], [h, w]: [usize; 2], how: T) -> Result
     Ok(Changed { picture, input: lens.prepared(values), extents, how })
 }
 
+/// The longest side of a photograph that is worked on.
+const LARGEST: usize = 8192;
+
 /// A photograph in 0..1, in the channels that the network takes.
 fn pixels(image: &Image<'_>, size: usize, channels: usize, bgr: bool) -> Result<Pixels> {
+    if !(1..=LARGEST).contains(&size) {
+        let rule = Rule::new(format!("a longer side of {size} pixels")).right(format!("1 to {LARGEST}"));
+        return Err(Error::new("size", rule));
+    }
     let (h, w) = (image.height(), image.width());
     let side = |n: usize| ((n * size) as f64 / h.max(w) as f64).round().max(1.0) as usize;
     let (height, width) = (side(h), side(w));
@@ -181,6 +188,16 @@ impl Dreams {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_looked_at_before_memory_is_taken() {
+        let image = Image::new(1, 2, Color::Grey, vec![0, 9]).unwrap();
+        for size in [0, LARGEST + 1, usize::MAX] {
+            let e = pixels(&image, size, 1, false).unwrap_err().to_string();
+            assert_eq!(e, format!("size: a longer side of {size} pixels; right would be: 1 to 8192"));
+        }
+        assert_eq!(pixels(&image, 4, 1, false).unwrap().size, [2, 4]);
+    }
 
     #[test]
     fn pictures_are_as_people_see_them() {

@@ -5,7 +5,7 @@ use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_data::{Image, Preprocessing};
 pub use gabor_explain::{
-    Attribution, Backpropagation, Explainer, Field, Layer, Method, Options, Part, Subject, attribute,
+    Attribution, Backpropagation, Explainer, Field, Layer, Method, Options, Part, Room, Subject, attribute,
 };
 use gabor_report::heat::{self, Scale};
 use gabor_report::{Panel, Picture, Sheet, percent};
@@ -45,7 +45,9 @@ impl Model {
     /// A model that takes no pictures or gives no scores.
     pub fn subject(&self) -> Result<Subject> {
         let (graph, weights) = (self.graph.clone(), self.weights.clone());
-        Ok(Subject::new(graph, weights, self.image_input()?, self.scores()?, self.backend.clone())?)
+        let subject = Subject::new(graph, weights, self.image_input()?, self.scores()?, self.backend.clone())?;
+        // Refused before it begins, as a training is, where the machine has no room for it.
+        Ok(subject.within(Room::new(gabor_train::memory_left)))
     }
     /// Explains the model's answer to a picture.
     ///

@@ -11,7 +11,7 @@ use gabor_nets::{Mode, Network};
 use gabor_tensor::{DType, Dim, Rule, Tensor, Weights};
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One class with its probability.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Model {
     metrics: Option<String>,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) compiled: Option<Box<dyn Executable>>,
+    /// The checksum once it was asked for; graph and weights stay as they are.
+    pub(crate) sum: OnceLock<String>,
 }
 
 /// A model that was read for one run.
@@ -141,6 +143,7 @@ impl Model {
             metrics: None,
             backend: Arc::new(CpuBackend::default()),
             compiled: None,
+            sum: OnceLock::new(),
         })
     }
     /// A network with its weights, its preprocessing and the names of its classes.

@@ -33,7 +33,7 @@ pub struct TopOptions {
     pub count: usize,
     /// The way back to the pixels (default the deconvnet's).
     pub projection: Backpropagation,
-    /// Pictures that are run at once (default 32).
+    /// Pictures that are read at once (default 32); no value depends on it.
     pub batch: usize,
 }
 

@@ -148,9 +148,18 @@ fn a_slice_through_a_network() {
     assert!(Surface::measure(&mut slice, [[-1.0, 1.0]; 2], 1, &mut |_| {}).is_err());
     let other = Slice::new(&model, data.clone(), &SliceOptions { seed: 2, ..options }).unwrap().heights(&[[0.5, 0.0]]);
     assert_ne!(other.unwrap()[0], slice.heights(&[[0.5, 0.0]]).unwrap()[0]);
+    // More pictures than are run at once.
+    assert!(data.len() > 100);
+    let (height, slope) = slice.slope([0.3, -0.2]).unwrap();
+    let alone = slice.heights(&[[0.3, -0.2]]).unwrap()[0];
+    assert!((height - alone).abs() < 1e-6, "{height}, by itself {alone}");
+    let one = CpuBackend::new(gabor::cpu::CpuOptions { threads: Some(1), ..Default::default() }).unwrap();
+    let model = model.on(std::sync::Arc::new(one));
+    let mut other = Slice::new(&model, data.clone(), &options).unwrap();
+    assert_eq!(other.slope([0.3, -0.2]).unwrap(), (height, slope), "the same bits on one thread");
     // Downhill on the slice.
     let sgd = walker("sgd", 0.9).unwrap();
     let down = walk(&CpuBackend::default(), &mut slice, &sgd, &way([-0.8, 0.6], 0.02, 12), &mut || {}).unwrap();
     assert!(down.heights[12] < down.heights[0], "{:?}", down.heights);
-    assert!(Slice::new(&model, data, &SliceOptions { samples: 0, seed: 0 }).is_err());
+    assert!(Slice::new(&model, data, &SliceOptions { samples: 0, ..Default::default() }).is_err());
 }

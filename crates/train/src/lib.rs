@@ -29,6 +29,7 @@ pub use config::{Amount, Auto, Bytes, Config, InputSize, Key, Pipeline, Setting,
 pub use error::{Error, Result};
 pub use event::{Event, FnSink, Sink, Sinks};
 pub use loss::Loss;
+pub use memory::available as memory_left;
 pub use metrics::{ClassMetrics, Evaluation, Evaluator, SampleScore, Tally, Verdict};
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
 pub use setup::{Setup, open_data};

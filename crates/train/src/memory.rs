@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Bytes that may still be used, and who sets the limit; `None` where the system does not say (only Linux does).
-pub(crate) fn available() -> Option<(u64, &'static str)> {
+pub fn available() -> Option<(u64, &'static str)> {
     let machine = field(&read("/proc/meminfo")?, "MemAvailable:").map(|b| (b, "the machine"));
     let group = groups().into_iter().flat_map(|g| free_in(&g)).min().map(|b| (b, "the control group"));
     machine.into_iter().chain(group).min()

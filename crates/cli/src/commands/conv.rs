@@ -4,6 +4,7 @@ use crate::arguments::{Format, look};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written;
 use clap::Args;
 use gabor::picture::Look;
 use gabor::tensor::{Padding, WindowOptions};
@@ -121,6 +122,7 @@ pub fn run(a: &Arguments) -> Result<()> {
             "--output {given}: it cannot be of this kind; right would be: a name in .svg, .gif or .png"
         ))
     })?;
+    written::check(&[("--output", &a.output)], None, &[])?;
     let list = |l: &Option<List>| l.as_ref().map_or(Vec::new(), |l| l.0.clone());
     let window =
         WindowOptions::new(&list(&a.kernel)).stride(&a.stride.0).dilation(&a.dilation.0).padding(a.pad.clone());

@@ -2,11 +2,13 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::failure::{Failure, Result};
-use crate::looking::{Looking, directory, picture, write_npy};
+use crate::looking::{Looking, picture};
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::explain::{Method, Options};
+use gabor::tensor::Tensor;
 use gabor::{ExplainOptions, Explanation};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("explain.svg")?;
+    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let methods = methods(&a.method)?;
     let square = |side: Option<usize>| side.map(|s| [s, s]);
     let options = Options {
@@ -151,13 +155,13 @@ fn methods(text: &str) -> Result<Vec<Method>> {
 
 /// The maps as `.npy` files; their names in the order of the methods.
 fn write_maps(found: &Explanation, to: &Path) -> Result<Vec<String>> {
-    directory(to)?;
+    let arrays = Arrays::new(to)?;
     let mut names = Vec::new();
     for a in &found.found {
-        names.push(write_npy(&to.join(format!("{}.npy", a.method.name())), &[a.height, a.width], &a.map)?);
+        names.push(arrays.write(a.method.name(), Tensor::f32(&[a.height, a.width], a.map.clone()))?);
         if let Some(v) = &a.values {
             let shape = [v.len() / a.map.len().max(1), a.height, a.width];
-            write_npy(&to.join(format!("{}.channels.npy", a.method.name())), &shape, v)?;
+            arrays.write(&format!("{}.channels", a.method.name()), Tensor::f32(&shape, v.clone()))?;
         }
     }
     Ok(names)

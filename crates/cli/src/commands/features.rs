@@ -2,11 +2,13 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::failure::Result;
-use crate::looking::{Looking, directory, file_name, picture, write_npy};
+use crate::looking::{Looking, file_name, picture};
 use crate::output;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::features::{FeatureMaps, Layers};
 use gabor::report::{count, table};
+use gabor::tensor::Tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +55,8 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("features.svg")?;
+    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (mut model, name, image) = a.looking.open_one(&a.files, "features", "IMAGE")?;
     let layers = match a.layers.as_slice() {
         [] => Layers::default(),
@@ -63,11 +67,11 @@ pub fn run(a: &Arguments) -> Result<()> {
     let seen = picture(model.preprocessing(), image)?;
     let found = model.features(&seen, &layers).map_err(|e| e.inside(&name))?;
     let title = image.file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
-    a.drawn.write(&path, &found.poster(&title, a.top as usize).to_svg())?;
     let files = match &a.npy {
         Some(directory) => write_maps(&found, directory)?,
         None => Vec::new(),
     };
+    a.drawn.write(&path, &found.poster(&title, a.top as usize).to_svg())?;
     if a.format.json {
         return output::json(&to_json(&found, a.top as usize, image, &path, &files));
     }
@@ -75,18 +79,18 @@ pub fn run(a: &Arguments) -> Result<()> {
 }
 
 fn write_maps(found: &FeatureMaps, to: &Path) -> Result<Vec<String>> {
-    directory(to)?;
-    let mut names: Vec<String> = Vec::new();
+    let arrays = Arrays::new(to)?;
+    let (mut taken, mut paths): (Vec<String>, Vec<String>) = Default::default();
     for f in &found.found {
         // Two layers may differ in letters alone that file names do not have.
         let plain = file_name(&f.layer.name);
-        let own = (1..).map(|i| if i == 1 { plain.clone() } else { format!("{plain}-{i}") });
-        let path = own.map(|n| to.join(n + ".npy")).find(|p| !names.contains(&p.display().to_string()));
-        if let Some(path) = path {
-            names.push(write_npy(&path, &f.layer.shape, &f.values)?);
+        let mut own = (1..).map(|i| if i == 1 { plain.clone() } else { format!("{plain}-{i}") });
+        if let Some(name) = own.find(|n| !taken.contains(n)) {
+            paths.push(arrays.write(&name, Tensor::f32(&f.layer.shape, f.values.clone()))?);
+            taken.push(name);
         }
     }
-    Ok(names)
+    Ok(paths)
 }
 
 fn describe(found: &FeatureMaps, path: &Path) -> String {

@@ -4,9 +4,11 @@ use crate::arguments::{Compute, Format, look};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::data::{Limits, decode_file};
 use gabor::picture::Look;
+use gabor::tensor::Tensor;
 use gabor::{Border, Classic, ClassicFilter, ClassicNumbers, Drawn, Filtered, FilteringOptions, classic, filtered};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -113,11 +115,6 @@ fn drawn(text: &str) -> Result<Drawn, String> {
     found.ok_or_else(|| format!("right would be: {}", Drawn::ALL.map(|d| d.0).join(", ")))
 }
 
-/// Whether two paths lead to one file, which may not be there yet.
-fn same(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
 pub fn run(a: &Arguments) -> Result<()> {
     if a.kernel == "list" {
         return list(a.format.json);
@@ -135,14 +132,9 @@ pub fn run(a: &Arguments) -> Result<()> {
     if let Some(sheet) = &a.show {
         gabor::picture::kind(sheet).map_err(|e| Failure::Usage(format!("--show {e}")))?;
     }
-    let (output, sheet) = (Some(&a.output), a.show.as_ref());
-    for (flag, path, others) in [("--output", output, [Some(image), None]), ("--show", sheet, [Some(image), output])] {
-        if let Some(path) = path.filter(|p| others.iter().flatten().any(|o| same(p, o))) {
-            let given = path.display();
-            let right = "right would be: a file of its own for each";
-            return Err(Failure::Usage(format!("{flag} {given}: it would be written over another picture; {right}")));
-        }
-    }
+    let mut files = vec![("--output", a.output.as_path())];
+    files.extend(a.show.as_deref().map(|s| ("--show", s)));
+    written::check(&files, a.npy.as_deref(), &[image])?;
     if let Some(gain) = a.gain.filter(|g| !g.is_finite() || *g <= 0.0) {
         return Err(Failure::Usage(format!("--gain {gain}: right would be: a positive number")));
     }
@@ -167,6 +159,10 @@ pub fn run(a: &Arguments) -> Result<()> {
     });
     line.clear();
     let found = found?;
+    let npy = match &a.npy {
+        Some(directory) => Some(arrays(&found, &filter, directory)?),
+        None => None,
+    };
     gabor::write_aside(&a.output, &found.picture.to_png())?;
     let name = if Classic::by_name(&a.kernel).is_some() { a.kernel.as_str() } else { "own weights" };
     if let Some(path) = &a.show {
@@ -175,10 +171,6 @@ pub fn run(a: &Arguments) -> Result<()> {
         let sheet = sheet.ok_or_else(|| Failure::Failed(format!("{}: the picture cannot be drawn", path.display())))?;
         gabor::picture::write(path, &sheet.to_svg(), a.look)?;
     }
-    let npy = match &a.npy {
-        Some(directory) => Some(arrays(&found, &filter, directory)?),
-        None => None,
-    };
     if a.format.json {
         let border = Border::ALL.iter().find(|b| b.1 == a.border).map(|b| b.0);
         return output::json(&json!({
@@ -193,17 +185,11 @@ pub fn run(a: &Arguments) -> Result<()> {
     output::text(&format!("{}\n{sheet}", a.output.display()))
 }
 
-fn arrays(found: &Filtered, filter: &ClassicFilter, directory: &std::path::Path) -> Result<Value> {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{}: cannot be made: {e}", directory.display()));
-    std::fs::create_dir_all(directory).map_err(failed)?;
-    let write = |name: &str, shape: &[usize], values: Vec<f32>| -> Result<String> {
-        let path = directory.join(name);
-        gabor::write_aside(&path, &gabor::formats::npy::write(&gabor::tensor::Tensor::f32(shape, values)?))?;
-        Ok(path.display().to_string())
-    };
-    let p = &found.picture;
-    let values = write("filtered.npy", &[p.channels, p.height, p.width], found.values.clone())?;
-    let weights = write("kernel.npy", &filter.size, filter.weights.iter().map(|&w| w as f32).collect())?;
+fn arrays(found: &Filtered, filter: &ClassicFilter, directory: &Path) -> Result<Value> {
+    let (arrays, p) = (Arrays::new(directory)?, &found.picture);
+    let values = arrays.write("filtered", Tensor::f32(&[p.channels, p.height, p.width], found.values.clone()))?;
+    let weights = filter.weights.iter().map(|&w| w as f32).collect();
+    let weights = arrays.write("kernel", Tensor::f32(&filter.size, weights))?;
     Ok(json!({ "values": values, "kernel": weights }))
 }
 

@@ -1,9 +1,11 @@
 //! `gabor filters`: the filters of a layer as a grid, and what each is nearest to.
 
 use crate::arguments::{Drawn, Format, Given};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::output;
+use crate::written::{self, Arrays};
 use clap::{Args, ValueEnum};
+use gabor::tensor::Tensor;
 use gabor::{FilterOrder, Filters, FiltersOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ enum Scale {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("filters.svg")?;
+    let read: Vec<&Path> = a.model.iter().map(Path::new).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (model, name) = a.given.open(a.model.as_deref())?;
     let order = match a.sort {
         Sort::Index => FilterOrder::Index,
@@ -92,11 +96,11 @@ pub fn run(a: &Arguments) -> Result<()> {
     let asked = FiltersOptions { layer: a.layer.clone(), top: a.top.map(|t| t as usize), order, shared };
     let found = model.filters(&asked).map_err(|e| e.inside(&name))?;
     let title = Path::new(&name).file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
-    a.drawn.write(&path, &found.grid(&title).to_svg())?;
     let npy = match &a.npy {
         Some(directory) => Some(arrays(&found, directory)?),
         None => None,
     };
+    a.drawn.write(&path, &found.grid(&title).to_svg())?;
     if a.format.json {
         return output::json(&to_json(&found, &name, &path, npy));
     }
@@ -117,17 +121,12 @@ pub fn run(a: &Arguments) -> Result<()> {
 }
 
 fn arrays(found: &Filters, directory: &Path) -> Result<Value> {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{}: cannot be made: {e}", directory.display()));
-    std::fs::create_dir_all(directory).map_err(failed)?;
-    let shape = found.bank.shape();
-    let write = |name: &str, values: Vec<f32>| -> Result<String> {
-        let tensor = gabor::tensor::Tensor::f32(&shape, values)?;
-        let path = directory.join(name);
-        gabor::write_aside(&path, &gabor::formats::npy::write(&tensor))?;
-        Ok(path.display().to_string())
+    let (arrays, shape) = (Arrays::new(directory)?, found.bank.shape());
+    let filters = arrays.write("filters", Tensor::f32(&shape, found.bank.values.clone()))?;
+    let fits = match found.kinds().is_empty() {
+        true => None,
+        false => Some(arrays.write("fits", Tensor::f32(&shape, found.fits()))?),
     };
-    let filters = write("filters.npy", found.bank.values.clone())?;
-    let fits = if found.kinds().is_empty() { None } else { Some(write("fits.npy", found.fits())?) };
     Ok(json!({ "filters": filters, "fits": fits }))
 }
 

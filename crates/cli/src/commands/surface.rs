@@ -5,9 +5,9 @@ use crate::commands::eval::{Split, part, splits};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::cpu::CpuBackend;
-use gabor::formats::npy;
 use gabor::report::{short, table};
 use gabor::surface::{
     Function, LECTURE, Landscape, Perceptron, RateSchedule, Slice, SliceOptions, Surface, Training, Walk, Walker, Way,
@@ -132,6 +132,8 @@ pub fn run(a: &Arguments) -> Result<()> {
         ));
     }
     let path = a.drawn.path("surface.svg")?;
+    let read: Vec<&Path> = a.model.iter().chain(&a.data).map(Path::new).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let all = walkers(a, if perceptron { "sgd" } else { "sgd,momentum,nesterov,adam" })?;
     let backend = a.compute.backend()?;
     if perceptron {
@@ -141,11 +143,11 @@ pub fn run(a: &Arguments) -> Result<()> {
         Some(name) => example(a, &backend, name, &all)?,
         None => of_model(a, &backend, &all)?,
     };
-    a.drawn.write(&path, &surface.contour().to_svg())?;
     let files = match &a.npy {
         Some(directory) => write_arrays(&surface, directory)?,
         None => Vec::new(),
     };
+    a.drawn.write(&path, &surface.contour().to_svg())?;
     if a.format.json {
         return output::json(&to_json(&surface, &path, &files));
     }
@@ -303,7 +305,7 @@ fn describe(s: &Surface) -> String {
 }
 
 fn write_arrays(s: &Surface, directory: &Path) -> Result<Vec<String>> {
-    std::fs::create_dir_all(directory).map_err(|e| gabor::Error::io(directory, "make the directory", &e))?;
+    let to = Arrays::new(directory)?;
     let mut arrays = vec![
         ("heights".to_string(), vec![s.y.len(), s.x.len()], s.heights.clone()),
         ("x".to_string(), vec![s.x.len()], s.x.clone()),
@@ -313,13 +315,7 @@ fn write_arrays(s: &Surface, directory: &Path) -> Result<Vec<String>> {
         let rows = w.places.iter().zip(&w.heights).flat_map(|(p, h)| [p[0], p[1], *h]).collect();
         arrays.push((w.name.clone(), vec![w.places.len(), 3], rows));
     }
-    let mut written = Vec::new();
-    for (name, shape, values) in arrays {
-        let path = directory.join(format!("{name}.npy"));
-        gabor::write_aside(&path, &npy::write(&Tensor::f64(&shape, values).map_err(gabor::Error::from)?))?;
-        written.push(path.display().to_string());
-    }
-    Ok(written)
+    arrays.into_iter().map(|(name, shape, values)| to.write(&name, Tensor::f64(&shape, values))).collect()
 }
 
 /// The lectures' perceptron.

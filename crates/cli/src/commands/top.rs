@@ -2,10 +2,11 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::commands::eval::{Split, part};
-use crate::failure::{Failure, Result};
-use crate::looking::{Looking, directory, write_npy};
+use crate::failure::Result;
+use crate::looking::Looking;
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::explain::Backpropagation;
 use gabor::report::{count, table};
@@ -62,7 +63,7 @@ pub struct Arguments {
     /// Which part of the data (default: test, else validation, else train)
     #[arg(long, value_name = "PART")]
     split: Option<Split>,
-    /// Pictures that are run at once
+    /// Pictures that are read at once; no value depends on it
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
     /// Also write the projections of each unit as DIR/UNIT.npy, [patches, channels, rows, columns]
@@ -78,6 +79,8 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("top.svg")?;
+    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (model, name, data) = a.looking.open_one(&a.files, "top", "DATA")?;
     let splits = open_data(data)?;
     let unlabelled = splits.test.is_none() && splits.validation.is_none();
@@ -94,16 +97,14 @@ pub fn run(a: &Arguments) -> Result<()> {
     line.clear();
     let found = found.map_err(|e| e.inside(&name))?;
     let title = format!("{} on {}", short_name(&name), short_name(data));
-    a.drawn.write(&path, &found.sheet(&title).to_svg())?;
     let mut files = Vec::new();
     if let Some(to) = &a.npy {
-        directory(to)?;
+        let arrays = Arrays::new(to)?;
         for u in &found.units {
-            let t = found.projections(u)?;
-            let values = t.as_f32().map_err(|r| Failure::Failed(r.to_string()))?;
-            files.push(write_npy(&to.join(format!("{}.npy", u.unit)), t.shape(), values)?);
+            files.push(arrays.write(&u.unit.to_string(), Ok(found.projections(u)?))?);
         }
     }
+    a.drawn.write(&path, &found.sheet(&title).to_svg())?;
     if a.format.json {
         return output::json(&to_json(a, &found, data, &split, &path, &files));
     }

@@ -152,7 +152,7 @@ impl Classic {
             Classic::Gabor => {
                 let (sigma, aspect) = (n.sigma.unwrap_or(3.0), n.aspect.unwrap_or(0.5));
                 // The envelope is longest along the stripes.
-                let size = spanning(n.size, sigma / aspect.clamp(0.1, 1.0))?;
+                let size = spanning(n.size, sigma, 1.0 / aspect.clamp(0.1, 1.0))?;
                 let wave = n.wavelength.unwrap_or(8.0);
                 let radians = |d: Option<f64>| d.unwrap_or(0.0) * PI / 180.0;
                 let w = gabor([size; 2], sigma, radians(n.theta), wave, aspect, radians(n.phase));
@@ -180,7 +180,7 @@ impl Classic {
             Classic::Laplacian => square(vec![0., 1., 0., 1., -4., 1., 0., 1., 0.], 3, Drawn::Signed),
             Classic::Log => {
                 let sigma = n.sigma.unwrap_or(2.0);
-                let size = n.size.map_or_else(|| spanning(None, sigma * 1.35), Ok)?;
+                let size = spanning(n.size, sigma, 1.35)?;
                 square(log(size, sigma), size, Drawn::Signed)
             }
             Classic::Edge => square(vec![-1., -1., -1., -1., 8., -1., -1., -1., -1.], 3, Drawn::Magnitude),
@@ -244,12 +244,16 @@ impl Classic {
     }
 }
 
-/// The size given, or an odd one of six deviations (as OpenCV takes it for pictures of bytes).
-fn spanning(size: Option<usize>, sigma: f64) -> Result<usize, Rule> {
-    let wanted = size.unwrap_or((floor(sigma * 6.0 + 1.5) as usize) | 1);
+/// The size given, or an odd one of six deviations (as OpenCV takes it for pictures of bytes) of a filter that is `longer`
+/// than its Gaussian.
+fn spanning(size: Option<usize>, sigma: f64, longer: f64) -> Result<usize, Rule> {
+    let wanted = size.unwrap_or((floor(sigma * longer * 6.0 + 1.5) as usize) | 1);
     if wanted > MOST {
-        return Err(Rule::new(format!("sigma {sigma} wants a filter of {wanted} rows"))
-            .right(format!("at most {MOST}: a smaller sigma, or a size")));
+        let with = if longer == 1.0 { String::new() } else { format!(" of a filter {longer:.3} times as long") };
+        // In tenths, downwards: what is named must fit.
+        let fits = floor((MOST as f64 - 0.5) / (6.0 * longer) * 10.0) / 10.0;
+        return Err(Rule::new(format!("sigma {sigma}{with} wants {wanted} rows"))
+            .right(format!("at most {MOST} rows: a sigma up to {fits}, or a size")));
     }
     Ok(wanted)
 }
@@ -258,7 +262,7 @@ fn spanning(size: Option<usize>, sigma: f64) -> Result<usize, Rule> {
 fn gaussian_numbers(n: &ClassicNumbers) -> Result<(usize, f64), Rule> {
     let of_size = |s: usize| 0.3 * ((s as f64 - 1.0) * 0.5 - 1.0) + 0.8;
     let sigma = n.sigma.or(n.size.map(of_size)).unwrap_or(2.0);
-    Ok((spanning(n.size, sigma)?, sigma))
+    Ok((spanning(n.size, sigma, 1.0)?, sigma))
 }
 
 fn gaussian(size: usize, sigma: f64) -> Vec<f64> {
@@ -413,7 +417,17 @@ mod tests {
                 .contains("sigma 0; right would be: from 0.1")
         );
         assert!(says(Classic::Gaussian, ClassicNumbers { sigma: Some(f64::NAN), ..n }).contains("NaN"));
-        assert!(says(Classic::Gaussian, ClassicNumbers { sigma: Some(70.0), ..n }).contains("a filter of 421 rows"));
+        let wide = |kind, sigma| says(kind, ClassicNumbers { sigma: Some(sigma), ..n });
+        assert_eq!(
+            wide(Classic::Gaussian, 70.0),
+            "sigma 70 wants 421 rows; right would be: at most 255 rows: a sigma up to 42.4, or a size"
+        );
+        // The sigma that was given, not that of the longer filter; and what is named as right is right.
+        assert!(wide(Classic::Gabor, 30.0).starts_with("sigma 30 of a filter 2.000 times as long wants 361 rows"));
+        for (kind, fits) in [(Classic::Gaussian, 42.4), (Classic::Gabor, 21.2), (Classic::Log, 31.4)] {
+            assert!(wide(kind, 50.0).contains(&format!("a sigma up to {fits}, ")), "{kind:?}");
+            kind.filter(&ClassicNumbers { sigma: Some(fits), ..n }).unwrap();
+        }
         assert!(ClassicFilter::custom([2, 2], vec![1.0]).is_err());
         assert_eq!(ClassicFilter::custom([1, 3], vec![-1.0, 0.0, 1.0]).unwrap().drawn, Drawn::Signed);
         assert_eq!(ClassicFilter::custom([1, 2], vec![0.5, 0.5]).unwrap().drawn, Drawn::Natural);

@@ -130,6 +130,10 @@ pub fn maximise(
     let at = place(&layer, targets.place)?;
     check(options)?;
     lens.check(subject)?;
+    // Each result is kept twice: as the network is given it, and as people see it.
+    let each = 2 * 4 * subject.input().iter().product::<usize>() as u64;
+    let what = format!("the pictures of {} units", targets.units.len());
+    subject.room().check("units", &what, each.saturating_mul(targets.units.len() as u64), "fewer units")?;
     let mut out = Vec::with_capacity(targets.units.len());
     let total = targets.units.len() * options.steps;
     let mut scene: Option<Scene> = None;
@@ -208,6 +212,11 @@ impl Scene {
             return Err(Error::new(subject.images_name(), too_large(h, w)));
         }
         let paint = Paint { basis: o.basis, decay: 1.0, decorrelate: o.decorrelate, bgr: lens.bgr };
+        // A canvas, its numbers, their gradient and Adam's two moments; and the waves of one.
+        let all = (c * ch * cw) as u64 * 4;
+        let bytes = all.saturating_mul(6 * n as u64 + 6);
+        let what = format!("{n} pictures of {ch} × {cw} made at once");
+        subject.room().check(subject.images_name(), &what, bytes, "a smaller batch")?;
         let canvas = Canvas::new([c, ch, cw], paint);
         let engine = Engine::new(subject, layer, [h, w], n, Objective::Linear)?;
         let pixels = canvas.pixels();

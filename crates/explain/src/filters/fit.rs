@@ -185,7 +185,8 @@ fn strongest(f: &Filter<'_>) -> Vec<f64> {
     if c == 1 {
         return f.planes[0].to_vec();
     }
-    // Of very many channels the sum by signs does; a matrix of them would cost more than the fit.
+    // Of very many channels the one with the largest weights stands for all: a matrix of their products would cost more
+    // than the fit, and this is where the fit begins, not where it ends.
     if c > 64 {
         let strong = (0..c).max_by(|&a, &b| norm(f.planes[a]).total_cmp(&norm(f.planes[b]))).unwrap_or(0);
         return f.planes[strong].to_vec();

@@ -8,8 +8,8 @@ use gabor_tensor::{Rule, Shape, Tensor};
 
 /// A network cut off at a layer: pictures in, a vector of features each.
 pub struct Extractor {
+    subject: Subject,
     run: Box<dyn Executable>,
-    images: String,
     layer: Layer,
     width: usize,
 }
@@ -38,7 +38,7 @@ impl Extractor {
             v = graph.reshape(v, &Shape::batch(&[width]))?;
         }
         graph.output(OUTPUT, v);
-        Ok(Extractor { run: subject.compile(graph)?, images: subject.images_name().to_string(), layer, width })
+        Ok(Extractor { subject: subject.clone(), run: subject.compile(graph)?, layer, width })
     }
     /// The layer.
     pub fn layer(&self) -> &Layer {
@@ -48,14 +48,17 @@ impl Extractor {
     pub fn width(&self) -> usize {
         self.width
     }
-    /// The features of prepared pictures `[n, c, h, w]`, added row by row at the end of `out`.
+    /// The features of prepared pictures `[n, c, h, w]`, added row by row at the end of `out`. They do not depend on how
+    /// pictures fall into batches.
     ///
     /// # Errors
     /// Pictures of another shape.
     pub fn add(&mut self, images: &Tensor, out: &mut Vec<f32>) -> Result<()> {
-        let n = images.shape().first().copied().unwrap_or(0);
-        self.run.run(0, n, &[(&self.images, images)])?;
-        out.extend_from_slice(self.run.output(OUTPUT)?.as_f32()?);
+        let width = self.width;
+        self.subject.run_parts(&mut *self.run, images, &mut |run, which| {
+            out.extend_from_slice(&run.output(OUTPUT)?.as_f32()?[..which.len() * width]);
+            Ok(())
+        })?;
         Ok(())
     }
 }

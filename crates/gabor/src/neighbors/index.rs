@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct IndexOptions {
     /// The layer; `None` is what the last linear map reads.
     pub layer: Option<String>,
-    /// Pictures that are run at once (default 64).
+    /// Pictures that are read at once (default 64); no feature depends on it.
     pub batch: usize,
     /// Threads that prepare batches (default 1).
     pub workers: usize,
@@ -70,9 +70,20 @@ const ENTRY: &str = "gabor.neighbors";
 const VERSION: u64 = 1;
 const LARGEST_FILE: u64 = 64 << 30;
 
+/// Features of pictures by one layer of one model, which is compiled once for all of them.
+pub struct NeighborExtractor {
+    extractor: Extractor,
+    preprocessing: Preprocessing,
+    model: String,
+    checksum: String,
+}
+
 impl Model {
     /// SHA-256 of graph and weights, 64 hexadecimal digits: what makes two models give the same features.
     pub fn checksum(&self) -> String {
+        self.sum.get_or_init(|| self.checked()).clone()
+    }
+    fn checked(&self) -> String {
         let mut sum = Sha256::new();
         sum.update(self.graph().to_text());
         for (name, tensor) in self.weights().iter() {
@@ -86,39 +97,90 @@ impl Model {
         }
         sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
-    /// The features of all pictures of a data set, batch by batch. `hear` gets the number of pictures done.
+    /// The features of a layer; of `None` what the last linear map reads.
     ///
     /// # Errors
-    /// A model without preprocessing, a layer that does not exist, a picture that cannot be read, features that are not
-    /// finite.
+    /// A model without preprocessing, a layer that does not exist.
+    pub fn neighbor_extractor(&self, layer: Option<&str>) -> Result<NeighborExtractor> {
+        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let extractor = Extractor::new(&self.subject()?, layer)?;
+        let (model, checksum) = (self.graph().name.clone(), self.checksum());
+        Ok(NeighborExtractor { extractor, preprocessing, model, checksum })
+    }
+    /// The index of a data set. `hear` gets the number of pictures done.
+    ///
+    /// # Errors
+    /// Those of [`neighbor_extractor`](Model::neighbor_extractor) and of [`index`](NeighborExtractor::index).
     pub fn neighbor_index(
         &self,
         dataset: Arc<dyn Dataset>,
         options: &IndexOptions,
         hear: &mut dyn FnMut(usize),
     ) -> Result<NeighborIndex> {
-        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
-        let mut extractor = Extractor::new(&self.subject()?, options.layer.as_deref())?;
-        let loader = Loader::evaluation(dataset.clone(), preprocessing.clone(), options.batch.max(1), options.workers)?;
-        let mut values = Vec::with_capacity(dataset.len() * extractor.width());
+        self.neighbor_extractor(options.layer.as_deref())?.index(dataset, options, hear)
+    }
+}
+
+impl NeighborExtractor {
+    /// The features of some pictures, row by row.
+    ///
+    /// # Errors
+    /// A picture that cannot be prepared, features that are not finite.
+    pub fn features(&mut self, images: &[Image<'_>]) -> Result<Vec<f32>> {
+        let mut out = Vec::with_capacity(images.len() * self.extractor.width());
+        let [c, h, w] = self.preprocessing.input();
+        for some in images.chunks(64) {
+            let prepared = some.iter().map(|i| self.preprocessing.apply(i)).collect::<Result<Vec<_>, _>>()?;
+            self.extractor.add(&Tensor::f32(&[some.len(), c, h, w], prepared.concat())?, &mut out)?;
+        }
+        Features::new(&out, self.extractor.width())?;
+        Ok(out)
+    }
+    /// The features of all pictures of a data set, row by row; the layer of `options` is not looked at. Every bit is the same
+    /// however pictures fall into batches. `hear` gets the number of pictures done.
+    ///
+    /// # Errors
+    /// A picture that cannot be read, features that are not finite.
+    pub fn features_of(
+        &mut self,
+        dataset: Arc<dyn Dataset>,
+        options: &IndexOptions,
+        hear: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f32>> {
+        let width = self.extractor.width();
+        let mut values = Vec::with_capacity(dataset.len() * width);
+        let loader = Loader::evaluation(dataset, self.preprocessing.clone(), options.batch.max(1), options.workers)?;
         let mut epoch = loader.epoch(0, 0);
         while let Some(batch) = epoch.next() {
             let batch = batch?;
-            extractor.add(&batch.images, &mut values)?;
-            hear(values.len() / extractor.width().max(1));
+            self.extractor.add(&batch.images, &mut values)?;
+            hear(values.len() / width.max(1));
             epoch.recycle(batch);
         }
-        Features::new(&values, extractor.width())?;
+        Features::new(&values, width)?;
+        Ok(values)
+    }
+    /// The index of a data set, batch by batch.
+    ///
+    /// # Errors
+    /// Those of [`features_of`](NeighborExtractor::features_of).
+    pub fn index(
+        &mut self,
+        dataset: Arc<dyn Dataset>,
+        options: &IndexOptions,
+        hear: &mut dyn FnMut(usize),
+    ) -> Result<NeighborIndex> {
+        let values = self.features_of(dataset.clone(), options, hear)?;
         Ok(NeighborIndex {
             source: Source::default(),
-            model: self.graph().name.clone(),
-            checksum: self.checksum(),
-            layer: extractor.layer().name.clone(),
-            preprocessing,
+            model: self.model.clone(),
+            checksum: self.checksum.clone(),
+            layer: self.extractor.layer().name.clone(),
+            preprocessing: self.preprocessing.clone(),
             classes: dataset.classes().to_vec(),
             ids: (0..dataset.len()).map(|i| dataset.id(i)).collect(),
             labels: dataset.labels().to_vec(),
-            width: extractor.width(),
+            width: self.extractor.width(),
             values,
         })
     }
@@ -165,21 +227,14 @@ impl NeighborIndex {
     pub fn class(&self, i: usize) -> &str {
         self.labels.get(i).and_then(|&l| self.classes.get(l as usize)).map_or("", String::as_str)
     }
-    /// Features of other pictures, by the same layer and preprocessing.
+    /// What makes features of other pictures, by the same layer and preprocessing.
     ///
     /// # Errors
-    /// Another model than the index was made with, a picture that cannot be prepared.
-    pub fn features_of(&self, model: &Model, images: &[Image<'_>]) -> Result<Vec<f32>> {
+    /// Another model than the index was made with.
+    pub fn extractor(&self, model: &Model) -> Result<NeighborExtractor> {
         self.check_model(model)?;
-        let mut extractor = Extractor::new(&model.subject()?, Some(&self.layer))?;
-        let [c, h, w] = self.preprocessing.input();
-        let mut out = Vec::new();
-        for image in images {
-            let input = Tensor::f32(&[1, c, h, w], self.preprocessing.apply(image)?)?;
-            extractor.add(&input, &mut out)?;
-        }
-        Features::new(&out, self.width)?;
-        Ok(out)
+        let extractor = model.neighbor_extractor(Some(&self.layer))?;
+        Ok(NeighborExtractor { preprocessing: self.preprocessing.clone(), ..extractor })
     }
     /// That this is the model which the index was made with.
     ///

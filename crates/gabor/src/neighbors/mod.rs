@@ -21,7 +21,7 @@ mod sheet;
 
 pub use atlas::{Placed, Trust, atlas};
 pub use gabor_explain::neighbors::*;
-pub use index::{IndexOptions, NeighborIndex, Source};
+pub use index::{IndexOptions, NeighborExtractor, NeighborIndex, Source};
 pub use sheet::{Answer, SIDE, sheet};
 
 use crate::judged::as_people_see_it;

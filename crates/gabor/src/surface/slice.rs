@@ -5,7 +5,8 @@ use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_compile::{CompileOptions, Executable, Program, differentiate};
 use gabor_data::source::Subset;
-use gabor_data::{Dataset, Loader};
+use gabor_data::{Dataset, Loader, Preprocessing};
+use gabor_explain::Room;
 use gabor_graph::ValueId;
 use gabor_tensor::{DType, Dim, Rule, Shape, Stream, Tensor, rng};
 use gabor_train::Loss;
@@ -19,6 +20,9 @@ pub struct SliceOptions {
     /// Seed of the directions.
     pub seed: u64,
 }
+
+/// Pictures that are run at once, at most.
+const TOGETHER: usize = 32;
 
 impl Default for SliceOptions {
     fn default() -> Self {
@@ -39,8 +43,9 @@ struct Moved {
 pub struct Slice {
     run: Box<dyn Executable>,
     moved: Vec<Moved>,
-    images: Tensor,
-    labels: Tensor,
+    /// Pictures with their labels, in batches.
+    batches: Vec<(Tensor, Tensor)>,
+    samples: usize,
     input: String,
 }
 
@@ -59,11 +64,10 @@ impl Slice {
         model.check_classes(data.classes())?;
         let chosen = (0..n).map(|i| (i as u128 * data.len() as u128 / n as u128) as usize).collect();
         let preprocessing = model.preprocessing().ok_or_else(no_preprocessing)?.clone();
-        let loader = Loader::evaluation(Arc::new(Subset::new(data, chosen)?), preprocessing, n, 0)?;
-        let Some(batch) = loader.epoch(0, 0).next() else {
-            return Err(Error::from(Rule::new("a loss over no pictures").right("at least one")));
-        };
-        let batch = batch?;
+        let room = Room::new(gabor_train::memory_left);
+        let bytes = (n as u64).saturating_mul(8 * preprocessing.input().iter().product::<usize>() as u64);
+        room.check("samples", &format!("{n} pictures"), bytes, "fewer samples")?;
+        let batches = batches(Subset::new(data, chosen)?, preprocessing)?;
         let (images, scores) = (model.image_input()?, model.scores()?);
         let input = model.graph().value(images).name.clone();
         let mut graph = model.graph().clone();
@@ -71,8 +75,9 @@ impl Slice {
         graph.scope("loss");
         let labels = graph.input(LABELS, Shape(vec![Dim::Batch(1)]), DType::I32)?;
         let each = Loss::CrossEntropy { smoothing: 0.0 }.per_sample(&mut graph, scores, labels)?;
-        let loss = graph.mean_all(each)?;
-        graph.output("loss", loss);
+        // Each by itself: their sum is made outside, in one order for all sizes of batches.
+        graph.output("losses", each);
+        let loss = graph.sum_all(each)?;
         let forward = graph.clone();
         let weights: Vec<ValueId> = graph.parameters().map(|p| p.0).filter(|&v| graph.shape(v).rank() >= 2).collect();
         let slopes = differentiate(&mut graph, loss, &weights)?;
@@ -94,27 +99,70 @@ impl Slice {
         program.add("heights", forward.validate()?)?;
         program.add("slope", graph.validate()?)?;
         let mut run = model.backend.compile(&program, &CompileOptions::default())?;
+        let most = batches.iter().map(|b| b.1.len()).max().unwrap_or(1);
+        for entry in [0, 1] {
+            room.check_plan("surface", &run.report(entry, most)?)?;
+        }
         for (name, tensor) in model.weights().iter() {
             run.write(name, tensor)?;
         }
-        Ok(Slice { run, moved, images: batch.images, labels: batch.labels, input })
+        Ok(Slice { run, moved, batches, samples: n, input })
     }
     /// Pictures whose loss is measured.
     pub fn samples(&self) -> usize {
-        self.labels.len()
+        self.samples
     }
-    /// Goes to a place and computes there.
-    fn go(&mut self, entry: usize, [a, b]: [f64; 2]) -> Result<f64> {
+    /// Goes to a place and computes there: the height, and by the second entry the slope.
+    fn go(&mut self, entry: usize, [a, b]: [f64; 2]) -> Result<(f64, [f64; 2])> {
         for m in &self.moved {
             let [d, e] = &m.directions;
             let data = m.start.iter().zip(d).zip(e);
             let data = data.map(|((&w, &d), &e)| (f64::from(w) + a * f64::from(d) + b * f64::from(e)) as f32).collect();
             self.run.write(&m.name, &Tensor::f32(&m.shape, data)?)?;
         }
-        let n = self.labels.len();
-        self.run.run(entry, n, &[(&self.input, &self.images), (LABELS, &self.labels)])?;
-        Ok(f64::from(self.run.output("loss")?.as_f32()?[0]))
+        let (mut sum, mut slope) = (0.0, [0.0; 2]);
+        for (images, labels) in &self.batches {
+            self.run.run(entry, labels.len(), &[(&self.input, images), (LABELS, labels)])?;
+            for &loss in self.run.output("losses")?.as_f32()? {
+                sum += f64::from(loss);
+            }
+            let moved = self.moved.iter().enumerate().filter(|_| entry == 1);
+            for (i, m) in moved {
+                let of = self.run.output(&format!("slope{i}"))?;
+                let of = of.as_f32()?;
+                for (sum, d) in slope.iter_mut().zip(&m.directions) {
+                    *sum += of.iter().zip(d).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum::<f64>();
+                }
+            }
+        }
+        let n = self.samples as f64;
+        Ok((sum / n, slope.map(|s| s / n)))
     }
+}
+
+/// All pictures of a data set with their labels, in batches of as nearly the same size as can be: two sizes are planned.
+fn batches(data: Subset, preprocessing: Preprocessing) -> Result<Vec<(Tensor, Tensor)>> {
+    let n = data.len();
+    let [c, h, w] = preprocessing.input();
+    let loader = Loader::evaluation(Arc::new(data), preprocessing, TOGETHER, 0)?;
+    let (mut images, mut labels) = (Vec::with_capacity(n * c * h * w), Vec::with_capacity(n));
+    let mut epoch = loader.epoch(0, 0);
+    while let Some(batch) = epoch.next() {
+        let batch = batch?;
+        images.extend_from_slice(batch.images.as_f32()?);
+        labels.extend_from_slice(batch.labels.as_i32()?);
+        epoch.recycle(batch);
+    }
+    let parts = n.div_ceil(TOGETHER);
+    let mut out = Vec::with_capacity(parts);
+    for i in (0..parts).rev() {
+        let from = n * i / parts;
+        let (images, labels) = (images.split_off(from * c * h * w), labels.split_off(from));
+        let count = labels.len();
+        out.push((Tensor::f32(&[count, c, h, w], images)?, Tensor::i32(&[count], labels)?));
+    }
+    out.reverse();
+    Ok(out)
 }
 
 /// A random direction, normalised filter by filter: along the first axis, each part gets the length of the weights' own.
@@ -134,18 +182,9 @@ fn direction(weights: &[f32], shape: &[usize], name: &str, seed: u64, which: u32
 
 impl Landscape for Slice {
     fn heights(&mut self, places: &[[f64; 2]]) -> Result<Vec<f64>> {
-        places.iter().map(|&p| self.go(0, p)).collect()
+        places.iter().map(|&p| Ok(self.go(0, p)?.0)).collect()
     }
     fn slope(&mut self, place: [f64; 2]) -> Result<(f64, [f64; 2])> {
-        let height = self.go(1, place)?;
-        let mut slope = [0.0; 2];
-        for (i, m) in self.moved.iter().enumerate() {
-            let of = self.run.output(&format!("slope{i}"))?;
-            let of = of.as_f32()?;
-            for (sum, d) in slope.iter_mut().zip(&m.directions) {
-                *sum += of.iter().zip(d).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum::<f64>();
-            }
-        }
-        Ok((height, slope))
+        self.go(1, place)
     }
 }

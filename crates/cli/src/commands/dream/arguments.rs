@@ -283,14 +283,17 @@ pub(super) fn usage<T>(given: &str, right: &str) -> Result<T> {
     Err(Failure::Usage(format!("{given}; right would be: {right}")))
 }
 
+/// Most units at once: more pictures than that nobody looks at on one sheet.
+const MOST: usize = 1024;
+
 /// `3`, `0-15`, `1,4,8-11`.
 fn units(text: &str) -> Result<Vec<usize>> {
-    let mut all = Vec::new();
+    let mut all: Vec<usize> = Vec::new();
     for word in text.split(',').map(str::trim) {
         let ends = word.split_once('-').unwrap_or((word, word));
         match (ends.0.parse::<usize>(), ends.1.parse::<usize>()) {
-            (Ok(a), Ok(b)) if a <= b && b - a < 4096 && all.len() < 4096 => all.extend(a..=b),
-            _ => return usage(&format!("--units {text}"), "3, 0-15 or 1,4,8-11, at most 4096 of them"),
+            (Ok(a), Ok(b)) if a <= b && b - a < MOST - all.len() => all.extend(a..=b),
+            _ => return usage(&format!("--units {text}"), "3, 0-15 or 1,4,8-11, at most 1024 of them"),
         }
     }
     Ok(all)
@@ -313,7 +316,8 @@ mod tests {
     fn units_and_places_are_read() {
         assert_eq!(units("3").ok(), Some(vec![3]));
         assert_eq!(units("1, 4,8-10").ok(), Some(vec![1, 4, 8, 9, 10]));
-        for wrong in ["", "5-2", "a", "1-", "0-9999", "-1"] {
+        assert_eq!(units("0-1022,7").ok().map(|u| u.len()), Some(MOST));
+        for wrong in ["", "5-2", "a", "1-", "0-9999", "-1", "0-1023,7", "0-1024", "7,0-1023"] {
             assert!(units(wrong).is_err(), "{wrong}");
         }
         assert_eq!(place("center").ok(), Some(Place::Centre));

@@ -5,17 +5,18 @@ mod arguments;
 pub use arguments::Arguments;
 
 use crate::failure::Result;
-use crate::looking;
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use arguments::{Mode, usage};
 use gabor::Model;
 use gabor::data::{Limits, decode_file};
 use gabor::dream::{Basis, Changed, Dead, Deep, Dreams, Moment, Options, Styled};
 use gabor::picture::Kind;
 use gabor::report::Picture;
+use gabor::tensor::Tensor;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The longer side of a photograph that is worked on.
@@ -26,6 +27,9 @@ const STYLE_SIZE: usize = 384;
 pub fn run(a: &Arguments) -> Result<()> {
     let mode = a.mode()?;
     let path = a.drawn.path("dream.png")?;
+    let pictures = [&a.image, &a.content, &a.style].into_iter().flatten().map(PathBuf::as_path);
+    let read: Vec<&Path> = a.model.iter().map(Path::new).chain(pictures).collect();
+    written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let size = a.size.unwrap_or(if mode == Mode::Style { STYLE_SIZE } else { SIZE });
     if !(8..=4096).contains(&size) {
         return usage(&format!("--size {size}"), "8 to 4096 pixels");
@@ -88,15 +92,10 @@ fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Tim
         Ok(())
     });
     let found = found.map_err(|e| e.inside(name))?;
-    match found.alone().filter(|_| gabor::picture::kind(path) == Ok(Kind::Png)) {
-        Some(picture) => gabor::write_aside(path, &picture.to_png())?,
-        None => a.drawn.write(path, &found.sheet(title(name)).to_svg())?,
-    }
     let mut list = Vec::new();
     let mut words = String::new();
     for (d, called) in found.made.iter().zip(&found.names) {
-        let npy =
-            a.npy.as_deref().map(|dir| write(dir, &format!("{}.npy", d.unit), &found.extents, &d.input)).transpose()?;
+        let npy = a.npy.as_deref().map(|dir| write(dir, &d.unit.to_string(), &found.extents, &d.input)).transpose()?;
         let dead = d.dead.map(|d| if d == Dead::Silent { "silent" } else { "unreached" });
         match d.dead {
             Some(Dead::Unreached) => output::note(&format!("{called} is dead: no gradient reaches the picture")),
@@ -106,6 +105,10 @@ fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Tim
         list.push(json!({
             "unit": d.unit, "name": called, "start": d.start, "end": d.end, "dead": dead, "objective": d.curve, "npy": npy,
         }));
+    }
+    match found.alone().filter(|_| gabor::picture::kind(path) == Ok(Kind::Png)) {
+        Some(picture) => gabor::write_aside(path, &picture.to_png())?,
+        None => a.drawn.write(path, &found.sheet(title(name)).to_svg())?,
     }
     let settings = settings_of_units(a, &found, &o);
     Ok((json!({ "layer": found.layer, "settings": settings, "dreams": list }), words))
@@ -137,8 +140,8 @@ fn deep(
             Ok(())
         })
         .map_err(|e| e.inside(name))?;
+    let npy = a.npy.as_deref().map(|dir| write(dir, "dream", &made.extents, &made.input)).transpose()?;
     draw(a, path, &made.picture, name, &format!("dreamt on by {}", made.how.layer))?;
-    let npy = a.npy.as_deref().map(|dir| write(dir, "dream.npy", &made.extents, &made.input)).transpose()?;
     let settings = json!({
         "units": o.units, "octaves": o.octaves, "octave_scale": o.octave_scale, "steps": o.steps, "strength": o.strength,
         "jitter": o.jitter, "tiles": o.tiles, "seed": o.seed, "size": size,
@@ -167,8 +170,8 @@ fn style(
             Ok(())
         })
         .map_err(|e| e.inside(name))?;
+    let npy = a.npy.as_deref().map(|dir| write(dir, "style", &made.extents, &made.input)).transpose()?;
     draw(a, path, &made.picture, name, "in the style of another")?;
-    let npy = a.npy.as_deref().map(|dir| write(dir, "style.npy", &made.extents, &made.input)).transpose()?;
     let settings = json!({
         "content_weight": o.content_weight, "style_weight": o.style_weight, "tv": o.variation, "steps": o.steps, "rate": o.rate,
         "size": size,
@@ -214,6 +217,5 @@ fn draw(a: &Arguments, path: &Path, picture: &Picture, name: &str, what: &str) -
 
 /// Numbers as a file; its name.
 fn write(directory: &Path, name: &str, shape: &[usize], values: &[f32]) -> Result<String> {
-    looking::directory(directory)?;
-    looking::write_npy(&directory.join(name), shape, values)
+    Arrays::new(directory)?.write(name, Tensor::f32(shape, values.to_vec()))
 }

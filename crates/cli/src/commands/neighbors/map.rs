@@ -3,8 +3,8 @@
 use super::Work;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
+use crate::written::Arrays;
 use clap::Args;
-use gabor::formats::npy;
 use gabor::neighbors::{MapMethod, MapOptions, Placed, atlas};
 use gabor::report::percent;
 use gabor::tensor::Tensor;
@@ -76,6 +76,13 @@ impl Work<'_> {
         let placed = self.index.place(&*backend, a.metric, &options, m.map_points as usize, &mut hear);
         line.clear();
         let placed = placed?;
+        if let Some(directory) = &a.npy {
+            let arrays = Arrays::new(directory)?;
+            let places = placed.places.iter().flatten().copied().collect();
+            arrays.write("map", Tensor::f64(&[placed.places.len(), 2], places))?;
+            let pictures = placed.pictures.iter().map(|&i| i as i32).collect();
+            arrays.write("map_pictures", Tensor::i32(&[placed.pictures.len()], pictures))?;
+        }
         let html = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html"));
         let side = if placed.pictures.len() > 1000 { SIDES.0 } else { SIDES.1 };
         let mut line = Progress::late(placed.pictures.len() as u64);
@@ -87,17 +94,6 @@ impl Work<'_> {
             gabor::write_aside(path, drawn.to_html().as_bytes())?;
         } else {
             gabor::picture::write(path, &drawn.to_svg(m.map_pictures), a.look)?;
-        }
-        if let Some(directory) = &a.npy {
-            std::fs::create_dir_all(directory).map_err(|e| gabor::Error::io(directory, "make the directory", &e))?;
-            let places = placed.places.iter().flatten().copied().collect();
-            let pictures = placed.pictures.iter().map(|&i| i as i32).collect();
-            for (name, tensor) in [
-                ("map.npy", Tensor::f64(&[placed.places.len(), 2], places)),
-                ("map_pictures.npy", Tensor::i32(&[placed.pictures.len()], pictures)),
-            ] {
-                gabor::write_aside(&directory.join(name), &npy::write(&tensor.map_err(gabor::Error::from)?))?;
-            }
         }
         Ok((json_of(&placed, path, m.map_method), text_of(&placed, path)))
     }

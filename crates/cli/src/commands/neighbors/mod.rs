@@ -2,24 +2,27 @@
 
 mod judged;
 mod map;
+mod told;
 
 use crate::arguments::{Compute, Format, Given, look};
 use crate::commands::eval::{Split, part, splits};
 use crate::commands::predict::preprocessing;
 use crate::failure::{Failure, Result};
+use crate::looking::picture;
 use crate::output;
 use crate::progress::Progress;
+use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::Model;
-use gabor::data::{Dataset, Limits};
-use gabor::formats::npy;
+use gabor::data::{Dataset, Preprocessing};
 use gabor::neighbors::{
-    Answer, Features, IndexOptions, Metric, NeighborIndex, Retrieval, Search, Source, Vote, retrieval, sheet, thumbnail,
+    Answer, Features, IndexOptions, Metric, NeighborExtractor, NeighborIndex, Retrieval, Search, Source, Vote,
+    retrieval, sheet, thumbnail,
 };
 use gabor::picture::Look;
-use gabor::report::{count, percent, table};
+use gabor::report::{count, percent};
 use gabor::tensor::Tensor;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +100,7 @@ pub struct Arguments {
     /// The model of an index, if not where it was
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// Pictures that are run at once
+    /// Pictures that are read at once; no feature depends on it
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
     /// Also write the arrays as DIR/features.npy, DIR/labels.npy, with --map DIR/map.npy and DIR/map_pictures.npy
@@ -131,8 +134,15 @@ struct Work<'a> {
     /// The file that the index was read from.
     file: Option<PathBuf>,
     model: Option<Model>,
+    extractor: Option<NeighborExtractor>,
     data: Option<Arc<dyn Dataset>>,
+    /// The data of --test.
+    test: Option<Arc<dyn Dataset>>,
 }
+
+/// The index where nothing else is asked, and the sheet of queries.
+const INDEX: &str = "neighbors.safetensors";
+const SHEET: &str = "neighbors.svg";
 
 /// What -o names.
 enum Output<'a> {
@@ -157,8 +167,42 @@ impl Arguments {
             }
         }
     }
+    fn batches(&self) -> IndexOptions {
+        IndexOptions { batch: self.batch as usize, ..Default::default() }
+    }
     fn asks(&self) -> bool {
         !self.query.is_empty() || !self.query_index.is_empty()
+    }
+    fn wants(&self) -> bool {
+        self.asks() || self.test.is_some() || self.map.map.is_some()
+    }
+    /// The index to work with where there is one already.
+    fn index(&self) -> Option<&Path> {
+        let ([only], None) = (self.files.as_slice(), &self.given.weights) else { return None };
+        Some(Path::new(only)).filter(|p| NeighborIndex::is_index(p))
+    }
+    /// That the queries are pictures, and of the index those that there are.
+    fn check(&self, preprocessing: Option<&Preprocessing>, count: usize) -> Result<()> {
+        for path in &self.query {
+            picture(preprocessing, path)?;
+        }
+        match self.query_index.iter().find(|&&i| i >= count) {
+            None => Ok(()),
+            Some(i) => {
+                let right = format!("right would be: a number from 0 to {}", count.saturating_sub(1));
+                Err(Failure::Failed(format!("--query-index {i}: the index has {count} pictures; {right}")))
+            }
+        }
+    }
+    /// The data of --test, which must have the classes of the index.
+    fn tested(&self, classes: &[String]) -> Result<Option<Arc<dyn Dataset>>> {
+        let Some(data) = &self.test else { return Ok(None) };
+        let set = part(data, &gabor::train::open_data(data).map_err(gabor::Error::from)?, None)?.1;
+        if set.classes() != classes {
+            let right = format!("right would be: those of the index, {}", some(classes));
+            return Err(Failure::Failed(format!("--test {data}: its classes are {}; {right}", some(set.classes()))));
+        }
+        Ok(Some(set))
     }
 }
 
@@ -170,66 +214,88 @@ pub fn run(a: &Arguments) -> Result<()> {
             "--output names a picture, and there are no queries; right would be: --query IMAGE or --query-index N";
         return Err(Failure::Usage(text.into()));
     }
+    let kept = match target {
+        Output::Index(path) => Some(path),
+        Output::None if !a.wants() && a.index().is_none() => Some(Path::new(INDEX)),
+        _ => None,
+    };
+    let sheet = if let Output::Sheet(path) = target { path } else { Path::new(SHEET) };
+    let sheet = a.asks().then_some(sheet);
+    let files = [("--output", kept), ("--output", sheet), ("--map", a.map.map.as_deref())];
+    let files: Vec<(&str, &Path)> = files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect();
+    let read: Vec<&Path> = a.files.iter().map(Path::new).chain(a.query.iter().map(PathBuf::as_path)).collect();
+    written::check(&files, a.npy.as_deref(), &read)?;
     let mut work = Work::open(a)?;
-    let wanted = a.asks() || a.test.is_some() || a.map.map.is_some();
-    match target {
-        Output::Index(path) => work.save(path)?,
-        Output::None if !wanted && work.file.is_none() => work.save(Path::new("neighbors.safetensors"))?,
-        _ => {}
+    // What took long is on the disk before anything else can fail.
+    if let Some(path) = kept {
+        work.save(path)?;
     }
-    let mut out = work.about();
-    let mut text = work.head();
-    if a.asks() {
-        let path = if let Output::Sheet(path) = target { path } else { Path::new("neighbors.svg") };
-        let answers = work.answers()?;
-        work.draw(&answers, path)?;
-        out["queries"] = answers.iter().map(|q| work.answer_json(q)).collect();
-        out["picture"] = path.display().to_string().into();
-        text += &format!("\n{}\n{}\n", work.answer_table(&answers), path.display());
-    }
-    if let Some(data) = &a.test {
-        let vote = work.test(data)?;
-        out["test"] = json!({ "count": vote.count, "k": a.k, "accuracy": vote.accuracy });
-        let best = |k: usize| vote.accuracy.get(k - 1).map(|v| format!("{} by {k}", percent(*v)));
-        let some: Vec<String> = [1, 5, usize::from(a.k)].into_iter().filter_map(best).collect();
-        text += &format!(
-            "\n{} pictures of {data} named by their neighbours: {}\n",
-            count(vote.count as u64),
-            some.join("   ")
-        );
-    }
-    if let Some(path) = &a.map.map {
-        let (told, lines) = work.map(path)?;
-        out["map"] = told;
-        text += &lines;
-    }
-    if a.score || !wanted {
-        match work.retrieval() {
-            Ok(r) => {
-                text += &format!("\n{}", judged::text(&r, &work.index));
-                out["retrieval"] = judged::json(&r, &work.index);
-            }
-            // Where nobody asked for it, an index that cannot be judged is an index nevertheless.
-            Err(e) if !a.score => output::note(&e.to_string()),
-            Err(e) => return Err(e),
-        }
-    }
-    if let Some(directory) = &a.npy {
-        out["files"] = json!(work.write_arrays(directory)?);
-    }
-    if a.format.json {
-        return output::json(&out);
-    }
-    output::text(&text)
+    work.tell(sheet).inspect_err(|_| work.rescue())
 }
 
 impl<'a> Work<'a> {
-    fn open(a: &'a Arguments) -> Result<Self> {
-        if let ([only], None) = (a.files.as_slice(), &a.given.weights) {
-            let path = Path::new(only);
-            if NeighborIndex::is_index(path) {
-                return Self::of_index(a, path);
+    /// Keeps an index that was made where what was asked of it failed: it may have taken long.
+    fn rescue(&mut self) {
+        let path = Path::new(INDEX);
+        if self.file.is_none() && !path.exists() && self.save(path).is_ok() {
+            output::note(&format!("the index that was made is kept: {INDEX}"));
+        }
+    }
+    /// Does what is asked of the index.
+    fn tell(&mut self, sheet: Option<&Path>) -> Result<()> {
+        let a = self.a;
+        let mut out = self.about();
+        let mut text = self.head();
+        if let Some(directory) = &a.npy {
+            out["files"] = json!(self.write_arrays(directory)?);
+        }
+        if let Some(path) = sheet {
+            let answers = self.answers()?;
+            self.draw(&answers, path)?;
+            out["queries"] = answers.iter().map(|q| self.answer_json(q)).collect();
+            out["picture"] = path.display().to_string().into();
+            text += &format!("\n{}\n{}\n", self.answer_table(&answers), path.display());
+        }
+        if let (Some(data), Some(set)) = (&a.test, self.test.clone()) {
+            let vote = self.test(set)?;
+            out["test"] = json!({ "count": vote.count, "k": a.k, "accuracy": vote.accuracy });
+            let best = |k: usize| vote.accuracy.get(k - 1).map(|v| format!("{} by {k}", percent(*v)));
+            let mut counts = vec![1, 5, usize::from(a.k)];
+            counts.sort_unstable();
+            counts.dedup();
+            let some: Vec<String> = counts.into_iter().filter_map(best).collect();
+            text += &format!(
+                "\n{} pictures of {data} named by their neighbours: {}\n",
+                count(vote.count as u64),
+                some.join("   ")
+            );
+        }
+        if let Some(path) = &a.map.map {
+            let (told, lines) = self.map(path)?;
+            out["map"] = told;
+            text += &lines;
+        }
+        if a.score || !a.wants() {
+            match self.retrieval() {
+                Ok(r) => {
+                    text += &format!("\n{}", judged::text(&r, &self.index));
+                    out["retrieval"] = judged::json(&r, &self.index);
+                }
+                // Where nobody asked for it, an index that cannot be judged is an index nevertheless.
+                Err(e) if !a.score => output::note(&e.to_string()),
+                Err(e) => return Err(e),
             }
+        }
+        if a.format.json {
+            return output::json(&out);
+        }
+        output::text(&text)
+    }
+    fn open(a: &'a Arguments) -> Result<Self> {
+        if let Some(path) = a.index() {
+            return Self::of_index(a, path);
+        }
+        if let ([only], None) = (a.files.as_slice(), &a.given.weights) {
             let text = format!(
                 "{only}: no index of neighbours, and no data beside a model; right would be: gabor neighbors MODEL DATA, or gabor neighbors INDEX"
             );
@@ -252,14 +318,16 @@ impl<'a> Work<'a> {
             opened = opened.with_preprocessing(preprocessing(how)?);
         }
         let (split, set) = part(data, &splits(data, &opened, model)?, a.split)?;
-        let options = IndexOptions { layer: a.layer.clone(), batch: a.batch as usize, ..Default::default() };
+        a.check(opened.preprocessing(), set.len())?;
+        let test = a.tested(set.classes())?;
+        let mut extractor = opened.neighbor_extractor(a.layer.as_deref()).map_err(|e| e.inside(&name))?;
         let mut line = Progress::late(set.len() as u64);
-        let made = opened.neighbor_index(set.clone(), &options, &mut |done| line.draw_images(done as u64, "features"));
+        let made = extractor.index(set.clone(), &a.batches(), &mut |done| line.draw_images(done as u64, "features"));
         line.clear();
         let mut index = made.map_err(|e| e.inside(&name))?;
         let known = |s: &str| std::fs::canonicalize(s).map_or_else(|_| s.to_string(), |p| p.display().to_string());
         index.source = Source { model: known(&name), net: a.given.net.clone(), data: known(data), part: split };
-        Ok(Work { a, index, file: None, model: Some(opened), data: Some(set) })
+        Ok(Work { a, index, file: None, model: Some(opened), extractor: Some(extractor), data: Some(set), test })
     }
     fn of_index(a: &'a Arguments, path: &Path) -> Result<Self> {
         let fixed = [
@@ -274,7 +342,10 @@ impl<'a> Work<'a> {
             );
             return Err(Failure::Usage(text));
         }
-        Ok(Work { a, index: NeighborIndex::open(path)?, file: Some(path.to_path_buf()), model: None, data: None })
+        let index = NeighborIndex::open(path)?;
+        a.check(Some(&index.preprocessing), index.len())?;
+        let test = a.tested(&index.classes)?;
+        Ok(Work { a, index, file: Some(path.to_path_buf()), model: None, extractor: None, data: None, test })
     }
     fn save(&mut self, path: &Path) -> Result<()> {
         self.index.save(path)?;
@@ -294,6 +365,18 @@ impl<'a> Work<'a> {
             self.model = Some(model);
         }
         self.model.as_ref().ok_or_else(|| Failure::Failed("the index has no model".into()))
+    }
+    /// What makes features as those of the index.
+    fn extractor(&mut self) -> Result<&mut NeighborExtractor> {
+        let made = match self.extractor.take() {
+            Some(e) => e,
+            None => {
+                self.model()?;
+                let none = || Failure::Failed("the index has no model".into());
+                self.index.extractor(self.model.as_ref().ok_or_else(none)?)?
+            }
+        };
+        Ok(self.extractor.insert(made))
     }
     /// The pictures of the index.
     fn data(&mut self) -> Result<Arc<dyn Dataset>> {
@@ -327,25 +410,16 @@ impl<'a> Work<'a> {
         let mut rows: Vec<f32> = Vec::new();
         let name =
             |p: &Path| p.file_name().map_or_else(|| p.display().to_string(), |f| f.to_string_lossy().into_owned());
-        if !self.a.query.is_empty() {
-            self.model()?;
+        let preprocessing = Some(&self.index.preprocessing);
+        let decoded = self.a.query.iter().map(|p| picture(preprocessing, p)).collect::<Result<Vec<_>>>()?;
+        if !decoded.is_empty() {
+            rows = self.extractor()?.features(&decoded)?;
         }
-        for path in &self.a.query {
-            let decoded = self.index.preprocessing.decode_file(path, &Limits::default()).map_err(gabor::Error::from)?;
-            let Some(model) = &self.model else { continue };
-            rows.extend(self.index.features_of(model, &[decoded.view()])?);
-            let picture = thumbnail(&decoded, gabor::neighbors::SIDE)?;
+        for (path, decoded) in self.a.query.iter().zip(&decoded) {
+            let picture = thumbnail(decoded, gabor::neighbors::SIDE)?;
             answers.push(Answer { picture, name: name(path), own: None, near: Vec::new() });
         }
         for &i in &self.a.query_index {
-            if i >= self.index.len() {
-                let text = format!(
-                    "--query-index {i}: the index has {} pictures; right would be: a number from 0 to {}",
-                    self.index.len(),
-                    self.index.len().saturating_sub(1)
-                );
-                return Err(Failure::Failed(text));
-            }
             rows.extend_from_slice(self.index.features().row(i));
             let picture = thumbnail(&data.image(i).map_err(gabor::Error::from)?, gabor::neighbors::SIDE)?;
             answers.push(Answer { picture, name: self.index.ids[i].clone(), own: Some(i), near: Vec::new() });
@@ -373,92 +447,22 @@ impl<'a> Work<'a> {
         line.clear();
         Ok(found.map_err(gabor::Error::from)?)
     }
-    fn test(&mut self, data: &str) -> Result<Vote> {
-        let (batch, backend) = (self.a.batch as usize, self.a.compute.backend()?);
-        let layer = Some(self.index.layer.clone());
-        let model = self.model()?;
-        let set = part(data, &gabor::train::open_data(data).map_err(gabor::Error::from)?, None)?.1;
+    fn test(&mut self, set: Arc<dyn Dataset>) -> Result<Vote> {
+        let batches = self.a.batches();
         let mut line = Progress::late(set.len() as u64);
-        let options = IndexOptions { layer, batch, ..Default::default() };
-        let other = model.neighbor_index(set, &options, &mut |done| line.draw_images(done as u64, "features"));
+        let mut hear = |done: usize| line.draw_images(done as u64, "features");
+        let values = self.extractor()?.features_of(set.clone(), &batches, &mut hear)?;
         line.clear();
-        let other = other?;
-        if other.classes != self.index.classes {
-            let text = format!(
-                "--test {data}: its classes are {}; right would be: those of the index, {}",
-                some(&other.classes),
-                some(&self.index.classes)
-            );
-            return Err(Failure::Failed(text));
-        }
+        let features = Features::new(&values, self.index.features().width()).map_err(gabor::Error::from)?;
         let k = usize::from(self.a.k);
-        let mut search = self.index.search(&*backend, self.a.metric)?;
-        let near = search.nearest(other.features(), k, &|_| None).map_err(gabor::Error::from)?;
-        Ok(Vote::judge(&near, &self.index.labels, &other.labels, k))
+        let near = self.search()?.nearest(features, k, &|_| None).map_err(gabor::Error::from)?;
+        Ok(Vote::judge(&near, &self.index.labels, set.labels(), k))
     }
     fn write_arrays(&self, directory: &Path) -> Result<Vec<String>> {
-        std::fs::create_dir_all(directory).map_err(|e| gabor::Error::io(directory, "make the directory", &e))?;
-        let features = self.index.features();
+        let (arrays, features) = (Arrays::new(directory)?, self.index.features());
+        let values = Tensor::f32(&[features.count(), features.width()], features.values().to_vec());
         let labels = self.index.labels.iter().map(|&l| l as i32).collect();
-        let arrays = [
-            ("features.npy", Tensor::f32(&[features.count(), features.width()], features.values().to_vec())),
-            ("labels.npy", Tensor::i32(&[self.index.len()], labels)),
-        ];
-        let mut written = Vec::new();
-        for (name, tensor) in arrays {
-            let path = directory.join(name);
-            gabor::write_aside(&path, &npy::write(&tensor.map_err(gabor::Error::from)?))?;
-            written.push(path.display().to_string());
-        }
-        Ok(written)
-    }
-    fn about(&self) -> Value {
-        let i = &self.index;
-        json!({
-            "index": self.file.as_ref().map(|f| f.display().to_string()),
-            "model": i.model,
-            "layer": i.layer,
-            "width": i.features().width(),
-            "count": i.len(),
-            "metric": self.a.metric.name(),
-        })
-    }
-    fn head(&self) -> String {
-        let i = &self.index;
-        let file =
-            self.file.as_ref().map_or(String::new(), |f| format!("{}  ", output::bold(&f.display().to_string())));
-        format!(
-            "{file}{} pictures, {} features of {} in {}\n",
-            count(i.len() as u64),
-            i.features().width(),
-            i.layer,
-            i.model
-        )
-    }
-    fn answer_json(&self, a: &Answer) -> Value {
-        let i = &self.index;
-        let near = a.near.iter().map(
-            |n| json!({ "index": n.index, "id": i.ids[n.index], "class": i.class(n.index), "distance": n.distance }),
-        );
-        let class = a.own.map(|own| i.class(own));
-        json!({ "id": a.name, "index": a.own, "class": class, "neighbors": near.collect::<Vec<_>>() })
-    }
-    fn answer_table(&self, answers: &[Answer]) -> String {
-        let mut rows = Vec::new();
-        for a in answers {
-            for (r, n) in a.near.iter().enumerate() {
-                let name = if r == 0 { a.name.clone() } else { String::new() };
-                let i = &self.index;
-                rows.push(vec![
-                    name,
-                    n.index.to_string(),
-                    i.class(n.index).into(),
-                    format!("{:.4}", n.distance),
-                    i.ids[n.index].clone(),
-                ]);
-            }
-        }
-        table(&["query", "picture", "class", "distance", "name"], &[false, true, false, true, false], &rows)
+        Ok(vec![arrays.write("features", values)?, arrays.write("labels", Tensor::i32(&[self.index.len()], labels))?])
     }
 }
 

@@ -156,6 +156,27 @@ fn pictures_that_cannot_be_read_end_it_or_are_left_out_and_counted() {
         assert!(told.contains("left out: ") && told.contains(&format!("1 of {} test images", test.len())), "{told}");
     }
     assert!(p.fails(2, &["eval", "run/model.onnx", "--bad", "ask"]).contains("right would be: fail or skip"));
+
+    // The part that a temperature is fitted on is told of as well, and a page counts what was measured.
+    let words = ["eval", "run/model.onnx", "--split", "validation", "--predictions", "val.csv"];
+    let validation = read_rows(&p, &words, "val.csv");
+    assert!(validation.len() > 1, "{validation:?}");
+    write(&p.path(&validation[0]), b"BM");
+    let words = ["eval", "run/model.onnx", "--bad", "skip", "--calibrate", "--json", "--report", "bad.html"];
+    let out = p.gabor(&words);
+    let (out, told) = (json(&common::stdout(&out)), common::stderr(&out));
+    assert!(told.contains(&format!("1 of {} validation images", validation.len())), "{told}");
+    assert_eq!(out["bad_calibration"].as_array().unwrap().len(), 1);
+    assert!(out["bad_calibration"][0]["id"].as_str().unwrap().ends_with(&validation[0]), "{out}");
+    let page = String::from_utf8(read(&p.path("bad.html"))).unwrap();
+    let counted =
+        format!("on the {} test images of set, 2 classes. 1 could not be read and is left out.", test.len() - 1);
+    assert!(page.contains(&counted), "{counted}");
+    for name in &validation {
+        write(&p.path(name), b"BM");
+    }
+    let e = p.fails(1, &words);
+    assert!(e.contains(&format!("{0} of {0} samples cannot be read, more than half", validation.len())), "{e}");
 }
 
 /// The samples that a command measures, from its list.

@@ -151,3 +151,80 @@ fn what_no_store_answers_is_said() {
     assert!(e.contains("an address of an unknown kind; given: ftp; right would be: s3://"), "{e}");
     assert!(read("http://[::1/set").unwrap_err().contains("cannot be read; given: invalid IPv6"));
 }
+
+#[test]
+fn what_a_server_cannot_do_is_asked_once() {
+    let d = dir("once");
+    write(&few(), &d.join("photos"), Target::Folder);
+    let server = Server::start(&d, Kind::Pages, 0);
+    let s = read(&server.url("photos")).unwrap();
+    assert_eq!(sorted(&s), sorted(&few()));
+    let mut asked: Vec<String> = server.requests().into_iter().filter(|r| r.starts_with("PROPFIND")).collect();
+    let all = asked.len();
+    asked.sort();
+    asked.dedup();
+    // The folder, its part and ten classes; the part is looked into for tar shards and for Parquet files, too.
+    assert_eq!((asked.len(), all), (12, 14), "{asked:?}");
+}
+
+#[test]
+fn names_of_classes_beside_a_manifest_elsewhere() {
+    let d = dir("names");
+    write(&few(), &d.join("photos"), Target::Folder);
+    let rows: String =
+        (0..3).map(|c| format!("photos/train/{c}/{}\n", first(&d.join(format!("photos/train/{c}"))))).collect();
+    let rows = rows.lines().enumerate().map(|(c, path)| format!("{path},{c}\n")).collect::<String>();
+    std::fs::write(d.join("list.csv"), format!("path,label\n{rows}")).unwrap();
+    // A server that lists nothing: no names, then names.
+    let server = Server::start(&d, Kind::Plain, 0);
+    assert_eq!(read(&server.url("list.csv")).unwrap().classes(), ["0", "1", "2"]);
+    std::fs::write(d.join("classes.txt"), "zero\none\ntwo\n").unwrap();
+    assert_eq!(read(&server.url("list.csv")).unwrap().classes(), ["zero", "one", "two"]);
+    assert!(!server.requests().iter().any(|r| r.starts_with("PROPFIND")), "{:?}", server.requests());
+    // What the server refuses for another reason is an error, and no missing file.
+    std::fs::create_dir_all(d.join("refused")).unwrap();
+    std::fs::write(
+        d.join("refused/list.csv"),
+        format!("path,label\n{}", rows.replace("photos", &server.url("photos"))),
+    )
+    .unwrap();
+    let e = read(&server.url("refused/list.csv")).unwrap_err();
+    assert!(e.starts_with(&server.url("refused/classes.txt: cannot be read")) && e.contains("400"), "{e}");
+    // A table elsewhere names nothing on this machine.
+    std::fs::write(d.join("evil.csv"), "path,label\nfile:///etc/x.png,a\n").unwrap();
+    let e = read(&server.url("evil.csv")).unwrap_err();
+    assert!(e.contains("line 2: a table elsewhere that names a file of this machine; given: file:///etc/x.png"), "{e}");
+}
+
+/// The first file of a folder.
+fn first(dir: &Path) -> String {
+    let mut names: Vec<String> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names.remove(0)
+}
+
+#[test]
+fn few_headers_are_asked_for_to_see_that_pictures_are_of_one_size() {
+    let d = dir("alike");
+    let s = digits();
+    let bmp = |i: usize| {
+        let image = s.train().unwrap().image(i).unwrap();
+        let mut bytes = b"BM".to_vec();
+        for v in [54 + 192u32, 0, 54, 40, 8, 8, 1 | 24 << 16, 0, 0, 0, 0, 0, 0] {
+            bytes.extend(v.to_le_bytes());
+        }
+        bytes.extend(image.data().iter().flat_map(|&v| [v; 3]));
+        bytes
+    };
+    for i in 0..600 {
+        let class = d.join("set").join(["a", "b"][i % 2]);
+        std::fs::create_dir_all(&class).unwrap();
+        std::fs::write(class.join(format!("{i}.bmp")), bmp(i)).unwrap();
+    }
+    let server = Server::start(&d, Kind::Pages, 0);
+    let s = read(&server.url("set")).unwrap();
+    let before = server.requests().len();
+    assert_eq!(gabor_data::common_shape(&**s.train().unwrap()), Some([3, 8, 8]));
+    assert_eq!(server.requests().len() - before, 256);
+}

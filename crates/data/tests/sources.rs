@@ -1,7 +1,8 @@
 //! Data sets as files: recognised, read, refused.
 
-use gabor_data::{Dataset, OpenOptions, Splits, digits, open};
+use gabor_data::{Dataset, OpenOptions, Splits, digits, open, stratified};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A directory of its own for one test, emptied first.
 fn dir(name: &str) -> PathBuf {
@@ -285,4 +286,101 @@ fn copies_of_a_file_are_not_divided() {
     assert!((20..=24).contains(&test.len()), "{}", test.len());
     assert!(pixels(train).is_disjoint(&pixels(test)));
     assert!(s.notes[0].ends_with("; 45 groups of equal pictures stay together"), "{:?}", s.notes);
+}
+
+/// A picture of waves as a BMP file of 24 bits: `kind` decides their shapes, `light` how bright they are.
+fn waves(kind: usize, light: f64) -> Vec<u8> {
+    let side = 40usize;
+    let mut out = b"BM".to_vec();
+    for v in [54 + 3 * (side * side) as u32, 0, 54, 40, side as u32, side as u32, 1 | 24 << 16, 0, 0, 0, 0, 0, 0] {
+        out.extend(v.to_le_bytes());
+    }
+    let mut stream = gabor_tensor::Stream::new(kind as u64, 0, 0, gabor_tensor::rng::op::TEST);
+    let mut draw = || f64::from(gabor_tensor::rng::unit_f32(stream.next_u32()));
+    let waves: Vec<[f64; 3]> = (0..4).map(|_| [0.8 * draw() - 0.4, 0.8 * draw() - 0.4, 6.3 * draw()]).collect();
+    let wave = |k: usize, y: usize, x: usize| {
+        let [fy, fx, phase] = waves[k];
+        (y as f64 * fy + x as f64 * fx + phase).sin()
+    };
+    for i in 0..side * side {
+        let (y, x) = (i / side, i % side);
+        let v = light + 25.0 * (0..4).map(|k| wave(k, y, x)).sum::<f64>();
+        out.extend([v * 0.9, v, v * 0.8].map(|v| v.clamp(0.0, 255.0) as u8));
+    }
+    out
+}
+
+#[test]
+fn pictures_that_look_alike_are_not_divided() {
+    use gabor_data::{CheckOptions, FindingKind, check};
+    let d = dir("alike");
+    for (k, class) in ["ant", "bee"].iter().enumerate() {
+        std::fs::create_dir_all(d.join(class)).unwrap();
+        for i in 0..20 {
+            // Every picture three times, in other light.
+            for (j, light) in [118.0, 128.0, 137.0].into_iter().enumerate() {
+                std::fs::write(d.join(format!("{class}/{i:02}-{j}.bmp")), waves(1 + i + 100 * k, light)).unwrap();
+            }
+        }
+    }
+    let near = |s: &Splits| {
+        let report = check(s, &CheckOptions::default(), &mut |_, _| {}).unwrap();
+        report.findings.iter().filter(|f| f.kind == FindingKind::NearAcross).map(|f| f.examples.len()).sum::<usize>()
+    };
+    let s = read(&d).unwrap();
+    assert!(
+        s.notes[0].ends_with("; 40 groups of pictures that are equal or look alike stay together"),
+        "{:?}",
+        s.notes
+    );
+    assert_eq!((near(&s), s.test.as_ref().unwrap().len()), (0, 24));
+    // A part drawn later keeps to what was found.
+    let s = s.hold_out(0.25, 3).unwrap();
+    assert_eq!((near(&s), s.validation.as_ref().unwrap().len()), (0, 24));
+    // Without it they are torn apart, which the test would not notice if these pictures were none alike.
+    let whole = open(&d, &OpenOptions { test_fraction: 0.0, ..Default::default() }).unwrap();
+    let train = whole.train().unwrap();
+    let (kept, held) = stratified(train.labels(), 0.2, 0);
+    let part = |indices| -> Option<Arc<dyn Dataset>> {
+        Some(Arc::new(gabor_data::source::Subset::new(train.clone(), indices).unwrap()))
+    };
+    assert!(near(&Splits { train: part(kept), test: part(held), ..whole.clone() }) > 5);
+    // A class of nothing but one picture in many lights: there is a part all the same, and the note says through what.
+    for i in 0..60 {
+        std::fs::write(d.join(format!("bee/{:02}-{}.bmp", i / 3, i % 3)), waves(500, 100.0 + i as f64)).unwrap();
+    }
+    let s = read(&d).unwrap();
+    let note = "no test part: 24 of 120 samples held out as the test part; pictures that look alike could not be kept together";
+    assert_eq!(s.notes, [note]);
+    assert_eq!(s.test.as_ref().unwrap().histogram(), [12, 12]);
+}
+
+#[test]
+fn an_address_of_a_file_is_its_path() {
+    let d = dir("file url #1");
+    std::fs::create_dir_all(d.join("set/a")).unwrap();
+    std::fs::create_dir_all(d.join("set/b")).unwrap();
+    for (n, c) in ["a", "b"].iter().enumerate() {
+        for i in 0..3 {
+            std::fs::write(d.join(format!("set/{c}/{i}.bmp")), waves(1 + 10 * n + i, 120.0)).unwrap();
+        }
+    }
+    let url = |path: &Path| format!("file://{}", path.display().to_string().replace(' ', "%20").replace('#', "%23"));
+    let (by_url, by_path) = (read(url(&d.join("set")).as_ref()).unwrap(), read(&d.join("set")).unwrap());
+    let ids = |s: &Splits| -> Vec<String> { (0..s.train().unwrap().len()).map(|i| s.train().unwrap().id(i)).collect() };
+    assert_eq!((by_url.kind, ids(&by_url)), (by_path.kind, ids(&by_path)));
+    std::fs::write(
+        d.join("list.csv"),
+        format!("{},a\n{},b\n", url(&d.join("set/a/0.bmp")), url(&d.join("set/b/0.bmp"))),
+    )
+    .unwrap();
+    let s = open(d.join("list.csv"), &OpenOptions { test_fraction: 0.0, ..Default::default() }).unwrap();
+    assert_eq!(s.train().unwrap().image(1).unwrap().height(), 40);
+    let e = read("file://elsewhere/set".as_ref()).unwrap_err();
+    assert!(
+        e.starts_with("file://elsewhere/set: no address of a file on this machine; right would be: file:///"),
+        "{e}"
+    );
+    assert!(read("file:///set?x".as_ref()).unwrap_err().contains("with %3F for ?"));
+    assert!(read("file:///no/such/place".as_ref()).unwrap_err().starts_with("/no/such/place: cannot be read"));
 }

@@ -1,9 +1,9 @@
 //! Several models as one: the mean of their probabilities.
 
 use crate::evaluate::Members;
-use crate::{EvaluateOptions, Evaluated, Model, Prediction, Result};
+use crate::{EvaluateOptions, Evaluated, Model, Prediction, Result, Scored};
 use gabor_data::{Dataset, Image, Views};
-use gabor_train::{SampleScore, Scores};
+use gabor_train::SampleScore;
 use std::sync::Arc;
 
 /// Models whose probabilities are averaged, each with its own preprocessing; over views of a picture as well. One model
@@ -80,7 +80,8 @@ impl Ensemble {
     ) -> Result<Evaluated> {
         Members::new(self.models.iter_mut().collect())?.evaluate(dataset, options, hear)
     }
-    /// The logarithms of the probabilities of all samples, to fit a temperature on ([`Scores::temperature`]); `hear` is
+    /// The logarithms of the probabilities of all samples, to fit a temperature on
+    /// ([`Scores::temperature`](gabor_train::Scores::temperature)), with what is missing from them; `hear` is
     /// told how many are done.
     ///
     /// # Errors
@@ -90,7 +91,7 @@ impl Ensemble {
         dataset: Arc<dyn Dataset>,
         options: &EvaluateOptions,
         hear: &mut dyn FnMut(usize),
-    ) -> Result<Scores> {
+    ) -> Result<Scored> {
         Members::new(self.models.iter_mut().collect())?.scores(dataset, options, hear)
     }
 }

@@ -56,6 +56,17 @@ pub struct Evaluated {
     pub bad: Vec<(usize, gabor_data::Error)>,
 }
 
+/// What a temperature is fitted on, and what is missing from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// The logarithms of the probabilities of all samples that have any.
+    pub scores: Scores,
+    /// Samples that could not be read and were left out ([`EvaluateOptions::bad`]): index and reason, in order.
+    pub bad: Vec<(usize, gabor_data::Error)>,
+    /// Samples whose probabilities are no numbers, or whose own class has the probability 0; left out as well.
+    pub unfit: usize,
+}
+
 impl Model {
     /// Loss, accuracies, calibration, confusion matrix, per-class numbers and the worst mistakes on a data set.
     ///
@@ -159,20 +170,20 @@ impl<'a> Members<'a> {
         dataset: Arc<dyn Dataset>,
         options: &EvaluateOptions,
         hear: &mut dyn FnMut(usize),
-    ) -> Result<Scores> {
+    ) -> Result<Scored> {
         let mut scores = Scores::new(dataset.classes().len());
-        let mut done = 0;
-        self.visit(dataset, options, &mut |v| {
+        let (mut done, mut unfit) = (0, 0);
+        let bad = self.visit(dataset, options, &mut |v| {
             let logs: Vec<f32> = v.together.iter().map(|&l| l as f32).collect();
-            scores.push(&logs, v.label as u32);
+            unfit += usize::from(!scores.push(&logs, v.label as u32));
             done += 1;
             hear(done);
         })?;
-        Ok(scores)
+        Ok(Scored { scores, bad, unfit })
     }
 
     /// Runs all models over all samples, batch by batch, so that no more than a batch is held. Gives the samples that were
-    /// left out.
+    /// left out; more than half of all are the loader's error.
     fn visit(
         &mut self,
         dataset: Arc<dyn Dataset>,

@@ -104,7 +104,7 @@ pub use check_page::check_page;
 pub use diagram::diagram;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
-pub use evaluate::{EvaluateOptions, Evaluated};
+pub use evaluate::{EvaluateOptions, Evaluated, Scored};
 pub use files::{read_limited, write_aside};
 pub use filtering::{
     Border, Classic, ClassicFilter, ClassicNumbers, Drawn, Filtered, FilteringOptions, classic, filtered,

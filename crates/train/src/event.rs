@@ -94,6 +94,8 @@ pub enum Event {
         lr: f64,
         /// Seconds of this epoch, validation included.
         seconds: f64,
+        /// Of these, seconds in which training waited for pictures to be read: much means that more `workers` would help.
+        waiting: f64,
         /// Whether it is the best epoch so far.
         best: bool,
     },

@@ -45,8 +45,13 @@ pub(crate) fn divide(
     if splits.validation.is_none() && config.val > 0.0 {
         let groups: Vec<Vec<usize>> = report.iter().flat_map(|r| &r.groups).map(|g| training(g)).collect();
         let kept = groups.iter().filter(|g| g.len() > 1).count();
-        splits = splits.hold_out_groups(config.val, config.seed, &groups)?;
-        if kept > 0 {
+        let together;
+        (splits, together) = splits.hold_out_groups(config.val, config.seed, &groups)?;
+        if kept > 0 && !together {
+            splits
+                .notes
+                .push("pictures that look alike could not be kept together, in training or in validation".into());
+        } else if kept > 0 {
             let are = if kept == 1 {
                 "1 group of near duplicates is".into()
             } else {

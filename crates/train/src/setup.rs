@@ -5,7 +5,8 @@ use crate::inspect::{Progress, divide};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{
-    Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits, common_shape,
+    Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits, WrittenSplit,
+    common_shape,
 };
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
@@ -35,6 +36,15 @@ pub fn open_data(name: &str) -> Result<Splits> {
     if name == "digits" { Ok(gabor_data::digits()) } else { Ok(gabor_data::open(name, &OpenOptions::default())?) }
 }
 
+/// The same for a run that wrote down how they are divided: no part is drawn, which takes a look at every picture.
+///
+/// # Errors
+/// A directory that holds no data set.
+pub fn open_undivided(name: &str) -> Result<Splits> {
+    let options = OpenOptions { test_fraction: 0.0, ..OpenOptions::default() };
+    if name == "digits" { Ok(gabor_data::digits()) } else { Ok(gabor_data::open(name, &options)?) }
+}
+
 impl Setup {
     /// Opens the data, holds out a validation part, builds the network and decides what is `auto`.
     ///
@@ -52,7 +62,9 @@ impl Setup {
         config.validate()?;
         // Before the data are read, which may take a while.
         let (config, file) = with_description(config)?;
-        let splits = divide(&config, open_data(&config.data)?, resumed, progress)?;
+        let divided = resumed.is_some_and(|run| run.join(WrittenSplit::FILE).is_file());
+        let open = if divided { open_undivided } else { open_data };
+        let splits = divide(&config, open(&config.data)?, resumed, progress)?;
         Self::on(&config, splits, file.as_deref())
     }
     /// The same on data that is open already.

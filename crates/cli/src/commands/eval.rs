@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use clap::{Args, ValueEnum};
 use gabor::data::{Dataset, Newcomers, OnBad, Splits, Views, WrittenSplit};
 use gabor::report::{count, percent, table};
-use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data};
+use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data, open_undivided};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -38,7 +38,8 @@ part best, which changes probabilities but no prediction.
 JSON: `models`, `tta`, `temperature`, `split`, `count`, `loss`, `top1`, `top5`, `top` (for k = 1, 2, …), `balanced_accuracy`,
 `macro_f1`, `calibration` (`ece`, `mce`, `brier`, `nll`, `bins`), `confusion`, `classes` (`class`, `count`, `predicted`,
 `precision`, `recall`, `f1`), `mistakes` and `hardest` (`id`, `label`, `predicted`, `probability`, `truth_probability`,
-`loss`); with --ensemble `members`, each the same; with --calibrate `before`, the same without the temperature; with --bad skip `bad` (`id`, `reason`), what was left out.")]
+`loss`); with --ensemble `members`, each the same; with --calibrate `before`, the same without the temperature; with --bad skip
+`bad` (`id`, `reason`), what was left out, and with --calibrate `bad_calibration`, the same of the validation part.")]
 pub struct Arguments {
     /// The model: an .onnx file, weights with --net, or a name of the hub
     model: Option<String>,
@@ -118,14 +119,17 @@ pub fn run(a: &Arguments) -> Result<()> {
         bad: a.bad.unwrap_or_else(trained_so),
         ..Default::default()
     };
+    let mut fitted = None;
     if a.calibrate {
-        options.temperature = Some(fit(&mut opened, &data, &splits, &options)?);
+        let f = fit(&mut opened, &data, &splits, &options)?;
+        options.temperature = Some(f.temperature);
+        fitted = Some(f);
     }
     let (e, rows) = measure(&mut opened, dataset.clone(), &options, a.predictions.is_some())?;
     if let Some(path) = &a.predictions {
         gabor::write_aside(path, rows.as_bytes())?;
     }
-    if let (Some(path), Some(page)) = (&a.report, page(a, &opened, &data, &*dataset, &options)) {
+    if let (Some(path), Some(page)) = (&a.report, page(a, &opened, &data, &*dataset, &options, &e)) {
         gabor::write_aside(path, page.report(&e)?.to_html().as_bytes())?;
     }
     let Opened { ensemble, names } = opened;
@@ -134,15 +138,9 @@ pub fn run(a: &Arguments) -> Result<()> {
             model.calibrated(t)?.save(path)?;
         }
     }
-    for (_, why) in e.bad.iter().take(TOLD) {
-        output::warning(&format!("left out: {why}"));
-    }
-    if !e.bad.is_empty() {
-        let (bad, all) = (count(e.bad.len() as u64), count(dataset.len() as u64));
-        output::note(&format!("{bad} of {all} {} images could not be read and are left out", options.split));
-    }
+    tell_bad(&e.bad, dataset.len(), &options.split);
     if a.format.json {
-        return output::json(&to_json(&e, &*dataset, &names, &options));
+        return output::json(&to_json(&e, &*dataset, &names, &options, fitted.as_ref()));
     }
     let mut text = format!("{name} on {data}\n\n{}", describe_all(&e, &names, &options));
     for (what, path) in [("model", &a.output), ("report", &a.report), ("predictions", &a.predictions)] {
@@ -165,16 +163,16 @@ fn noted(model: &Model, key: &str) -> Option<String> {
 /// The parts of the data as the training had them: as its run wrote them down beside the model, else with the validation
 /// part drawn again.
 pub fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
-    let splits = open_data(data)?;
     let run = path.and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
     if let Some(run) = run.filter(|_| noted(model, "data").as_deref() == Some(data)) {
         let written = WrittenSplit::read(run, &Default::default())?;
-        let (splits, changes) = written.apply(&splits, data, Newcomers::LeftOut)?;
+        let (splits, changes) = written.apply(&open_undivided(data)?, data, Newcomers::LeftOut)?;
         if !changes.none() {
             output::note(&format!("{data}: since the training: {}; what was added is left out", changes.text()));
         }
         return Ok(splits);
     }
+    let splits = open_data(data)?;
     let number = |key: &str| noted(model, key);
     let (fraction, seed) = (number("val").and_then(|v| v.parse::<f64>().ok()), number("seed"));
     match (fraction.filter(|&f| f > 0.0), seed.and_then(|s| s.parse().ok())) {
@@ -200,13 +198,43 @@ pub fn part(data: &str, splits: &Splits, split: Option<Split>) -> Result<(String
     }
 }
 
+type Bad = Vec<(usize, gabor::data::Error)>;
+
+/// Which pictures of a part were left out, and how many.
+fn tell_bad(bad: &Bad, all: usize, split: &str) {
+    for (_, why) in bad.iter().take(TOLD) {
+        output::warning(&format!("left out: {why}"));
+    }
+    if !bad.is_empty() {
+        let (bad, all) = (count(bad.len() as u64), count(all as u64));
+        output::note(&format!("{bad} of {all} {split} images could not be read and are left out"));
+    }
+}
+
+/// A temperature, and what was left out of the part that it is fitted on.
+struct Fitted {
+    temperature: f64,
+    validation: Arc<dyn Dataset>,
+    bad: Bad,
+}
+
 /// The temperature that fits the validation part best.
-fn fit(opened: &mut Opened, data: &str, splits: &Splits, options: &EvaluateOptions) -> Result<f64> {
-    let (_, validation) = part(data, splits, Some(Split::Validation))?;
+fn fit(opened: &mut Opened, data: &str, splits: &Splits, options: &EvaluateOptions) -> Result<Fitted> {
+    let (name, validation) = part(data, splits, Some(Split::Validation))?;
     let mut line = Progress::late(validation.len() as u64);
-    let scores = opened.ensemble.scores(validation, options, &mut |done| line.draw_images(done as u64, "calibrating"));
+    let mut hear = |done: usize| line.draw_images(done as u64, "calibrating");
+    let scored = opened.ensemble.scores(validation.clone(), options, &mut hear);
     line.clear();
-    let scores = scores.map_err(|e| e.inside(opened.name()))?;
+    let gabor::Scored { scores, bad, unfit } = scored.map_err(|e| e.inside(opened.name()))?;
+    // The same part is told of when it is measured.
+    if options.split != name {
+        tell_bad(&bad, validation.len(), &name);
+    }
+    if unfit > 0 {
+        let all = count(validation.len() as u64);
+        let what = "probabilities that are no numbers, or none for their class, and do not count for the temperature";
+        output::warning(&format!("{} of {all} {name} images get {what}", count(unfit as u64)));
+    }
     let t = scores.temperature();
     if t <= TEMPERATURES.0 || t >= TEMPERATURES.1 {
         let why = if t < 1.0 { "every prediction is right there" } else { "probabilities tell next to nothing there" };
@@ -216,7 +244,7 @@ fn fit(opened: &mut Opened, data: &str, splits: &Splits, options: &EvaluateOptio
     if options.split == "validation" {
         output::note("the temperature is fitted on the part that is measured, which flatters the figures after it");
     }
-    Ok(t)
+    Ok(Fitted { temperature: t, validation, bad })
 }
 
 /// The evaluation, and the lines of --predictions where they are wanted.
@@ -256,6 +284,7 @@ fn page<'a>(
     data: &str,
     dataset: &'a dyn Dataset,
     options: &EvaluateOptions,
+    e: &Evaluated,
 ) -> Option<EvaluationPage<'a>> {
     let models = opened.ensemble.models();
     // Without it there would be no evaluation.
@@ -263,7 +292,11 @@ fn page<'a>(
     let several = opened.names.len() > 1;
     let on = std::path::Path::new(data).file_name().map_or(data.into(), |n| n.to_string_lossy());
     let who = if several { format!("{} models together", models.len()) } else { opened.name() };
-    let images = count(dataset.len() as u64);
+    let images = count(e.evaluation.count);
+    let left_out = match e.bad.len() as u64 {
+        0 => String::new(),
+        n => format!(" {} could not be read and {} left out.", count(n), if n == 1 { "is" } else { "are" }),
+    };
     let mut commands = Vec::new();
     let words = |more: &str| format!("gabor eval {} --data {data} {more}", opened.names.join(" "));
     if !several {
@@ -277,7 +310,7 @@ fn page<'a>(
     Some(EvaluationPage {
         title: if several { format!("{} models", models.len()) } else { models[0].graph().name.clone() },
         subtitle: format!(
-            "{who} on the {images} {} images of {on}, {} classes.",
+            "{who} on the {images} {} images of {on}, {} classes.{left_out}",
             options.split,
             dataset.classes().len()
         ),
@@ -290,15 +323,26 @@ fn page<'a>(
     })
 }
 
-fn to_json(e: &Evaluated, dataset: &dyn Dataset, names: &[String], options: &EvaluateOptions) -> Value {
+fn to_json(
+    e: &Evaluated,
+    dataset: &dyn Dataset,
+    names: &[String],
+    options: &EvaluateOptions,
+    fitted: Option<&Fitted>,
+) -> Value {
     let value = |e: &Evaluation| serde_json::to_value(e).unwrap_or_default();
     let mut out = value(&e.evaluation);
     out["models"] = json!(names);
     out["tta"] = options.views.name().into();
     out["temperature"] = json!(options.temperature);
     if options.bad == OnBad::Skip {
-        let bad = e.bad.iter().map(|(i, why)| json!({"id": dataset.id(*i), "reason": why.rule().to_string()}));
-        out["bad"] = bad.collect();
+        let list = |bad: &Bad, set: &dyn Dataset| -> Value {
+            bad.iter().map(|(i, why)| json!({"id": set.id(*i), "reason": why.rule().to_string()})).collect()
+        };
+        out["bad"] = list(&e.bad, dataset);
+        if let Some(f) = fitted {
+            out["bad_calibration"] = list(&f.bad, &*f.validation);
+        }
     }
     if !e.members.is_empty() {
         out["members"] = e.members.iter().map(value).collect();

@@ -423,7 +423,14 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
             own_name()
         );
     }
-    let mut out = format!("\n{} steps in {seconds}\n\n", count(outcome.state.step));
+    // Said where it is worth a word: a network that waits could have learned meanwhile.
+    let share = outcome.waiting / outcome.seconds.max(1e-9);
+    let waited = match share {
+        s if s < 0.01 => String::new(),
+        s if s < 0.2 => format!(", {} of it waiting for pictures", percent(s)),
+        s => format!(", {} of it waiting for pictures: `workers=` loads with more threads", percent(s)),
+    };
+    let mut out = format!("\n{} steps in {seconds}{waited}\n\n", count(outcome.state.step));
     let mut line = |what: &str, path: &Option<PathBuf>| {
         if let Some(path) = path {
             out += &format!("{what:8}{}\n", path.display());

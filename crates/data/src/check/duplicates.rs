@@ -23,10 +23,15 @@ pub(super) struct Found {
 }
 
 /// Sets that are joined (union–find with halving of paths); the least member stands for its set.
-struct Sets(Vec<u32>);
+pub(crate) struct Sets(Vec<u32>);
 
 impl Sets {
-    fn find(&mut self, mut i: u32) -> u32 {
+    /// Sets of one member each.
+    pub fn new(n: usize) -> Self {
+        Sets((0..n as u32).collect())
+    }
+    /// The least member of the set that `i` is in.
+    pub fn find(&mut self, mut i: u32) -> u32 {
         while self.0[i as usize] != i {
             let up = self.0[self.0[i as usize] as usize];
             self.0[i as usize] = up;
@@ -34,7 +39,8 @@ impl Sets {
         }
         i
     }
-    fn join(&mut self, a: u32, b: u32) {
+    /// Makes two sets one.
+    pub fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.find(a), self.find(b));
         self.0[a.max(b) as usize] = a.min(b);
     }

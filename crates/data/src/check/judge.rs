@@ -172,7 +172,7 @@ fn classes(all: &All<'_>, found: &mut Findings) {
 }
 
 /// Groups of two and more samples that are the same or near duplicates, by their first.
-fn groups(copies: &Found) -> Vec<Vec<u32>> {
+pub(super) fn groups(copies: &Found) -> Vec<Vec<u32>> {
     let mut out: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (i, &first) in copies.group.iter().enumerate() {
         if first != i as u32 {

@@ -13,6 +13,8 @@ mod likeness;
 
 pub use header::{Header, Stored};
 
+pub(crate) use duplicates::Sets;
+
 use crate::{Dataset, Error, Limits, Splits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,12 +57,13 @@ impl Near {
     }
     /// Whether a picture is compared with others, beyond its pixels.
     fn compares(self, image: &crate::Image<'_>) -> bool {
-        /// Longest side of pictures that are taken for writing.
-        const WRITING: usize = 32;
         let writing = image.channels() == 1 && image.height().max(image.width()) <= WRITING;
         self != Near::Off && !(self == Near::Auto && writing)
     }
 }
+
+/// Longest side of grey pictures that are taken for writing.
+pub(crate) const WRITING: usize = 32;
 
 /// How [`check`] works.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -264,6 +267,18 @@ pub fn check(
     let parts = parts(splits);
     let facts = collect::collect(&parts, options, progress)?;
     Ok(judge::judge(splits, &parts, facts, options))
+}
+
+/// Groups of samples that [`check`] finds the same or alike, by its own measure, each of two and more.
+///
+/// # Errors
+/// As [`check`]; samples that cannot be read are like no others.
+pub(crate) fn alike(set: &Arc<dyn Dataset>, limits: Limits) -> Result<Vec<Vec<usize>>, Error> {
+    let options = CheckOptions { limits, ..Default::default() };
+    let facts = collect::collect(&[("all", set.clone())], &options, &mut |_, _| {})?;
+    let likes: Vec<_> = facts.into_iter().map(|f| f.likeness).collect();
+    let found = duplicates::find(&likes, &vec![0; likes.len()], options.near.bits());
+    Ok(judge::groups(&found).into_iter().map(|g| g.into_iter().map(|i| i as usize).collect()).collect())
 }
 
 /// The parts that there are, by name.

@@ -6,9 +6,11 @@ use crate::{Dataset, Header, Stored};
 const SMALL: usize = 64;
 /// Headers that are read at most, evenly spaced, as many as mean and standard deviation are taken from.
 const LOOKED_AT: usize = 4096;
+/// The same where each is a request: still so many that photographs pass for pictures of one size by no chance.
+const ASKED_FOR: usize = 256;
 
 /// The extents [c, h, w] that a data set's pictures share: those that it knows, or those that the headers of its files say
-/// where all that are looked at (4096 at most, evenly spaced) are of one size of at most 64 × 64. `None` for photographs,
+/// where all that are looked at (4096 at most, evenly spaced; 256 in an object store) are of one size of at most 64 × 64. `None` for photographs,
 /// whatever their sizes, and for files that differ. One channel where all are grey. Files that cannot be read say nothing.
 ///
 /// ```
@@ -19,7 +21,7 @@ pub fn common_shape(dataset: &dyn Dataset) -> Option<[usize; 3]> {
         return Some(known);
     }
     let (n, mut found): (_, Option<[usize; 3]>) = (dataset.len(), None);
-    let count = n.min(LOOKED_AT);
+    let count = n.min(if dataset.is_remote() { ASKED_FOR } else { LOOKED_AT });
     for k in 0..count {
         let i = (k as u128 * n as u128 / count as u128) as usize;
         let Ok(bytes) = dataset.encoded(i) else { continue };

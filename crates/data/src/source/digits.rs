@@ -33,7 +33,8 @@ pub fn digits() -> Splits {
 }
 
 fn splits(set: MemoryDataset) -> Result<Splits, Error> {
-    let (train, test) = split::split(Arc::new(set), SPLIT.0, SPLIT.1, &[])?;
+    let split::Drawn { kept: train, held: test, .. } =
+        split::split(Arc::new(set), SPLIT.0, SPLIT.1, &Default::default())?;
     Ok(Splits { kind: "digits", train: Some(train), validation: None, test: Some(test), notes: Vec::new() })
 }
 

@@ -52,6 +52,13 @@ impl Dataset for FileDataset {
         let whole = |i: usize| store::read_all(here(i)?, &self.limits).ok().map(|bytes| twins::digest(&[&bytes]));
         twins::groups(self.files.len(), &[&size, &ends, &whole])
     }
+    fn is_remote(&self) -> bool {
+        self.files.iter().any(|f| store::is_url(f))
+    }
+    fn stored_bytes(&self) -> Option<u64> {
+        // A file that is missing is an error of whoever reads it.
+        (!self.is_remote()).then(|| self.files.iter().filter_map(|f| Some(std::fs::metadata(f).ok()?.len())).sum())
+    }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         store::read_all(self.file(i)?, &self.limits).map(|bytes| Some(bytes.into()))
     }

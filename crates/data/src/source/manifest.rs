@@ -2,7 +2,7 @@
 
 use super::folder::{ending, is_image};
 use super::labels::{Labels, Meaning};
-use super::read::{Contents, Entry, class_names, list};
+use super::read::{Contents, Entry, class_names, class_names_in};
 use super::split::{Part, Parts};
 use super::{FileDataset, OpenOptions, Splits, store};
 use crate::Error;
@@ -68,10 +68,7 @@ pub(super) fn open(dir: &Path, entries: &[Entry], options: &OpenOptions) -> Resu
 /// Opens one manifest by its path.
 pub(super) fn open_file(path: &Path, options: &OpenOptions) -> Result<Splits, Error> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A web server may list nothing.
-    let names =
-        class_names(&if store::is_url(dir) { list(dir).unwrap_or_default() } else { list(dir)? }, &options.limits)?;
-    read(&[(path, None)], names, options)
+    read(&[(path, None)], class_names_in(dir, &options.limits)?, options)
 }
 
 /// A row: file, label as it is written, part.

@@ -85,6 +85,9 @@ impl Dataset for MemoryDataset {
     fn twins(&self) -> Vec<Vec<usize>> {
         twins::groups(self.labels.len(), &[&|i| self.image(i).ok().map(|image| twins::digest(&[image.data()]))])
     }
+    fn stored_bytes(&self) -> Option<u64> {
+        Some(self.pixels.len() as u64)
+    }
     fn shape(&self) -> Option<[usize; 3]> {
         Some([self.color.channels(), self.height, self.width])
     }

@@ -22,6 +22,7 @@ mod shards;
 mod split;
 mod store;
 mod tar;
+mod together;
 mod twins;
 mod written;
 
@@ -96,6 +97,19 @@ pub trait Dataset: Send + Sync {
     /// the same ends, pixels that are in memory. Parts that are drawn on opening keep a group together.
     fn twins(&self) -> Vec<Vec<usize>> {
         Vec::new()
+    }
+    /// Groups of samples that are known to look alike; parts that are drawn keep them together, too. Nothing is read for it.
+    fn alike(&self) -> Vec<Vec<usize>> {
+        Vec::new()
+    }
+    /// Whether samples lie in an object store or on a web server, so that each look at one is a request.
+    fn is_remote(&self) -> bool {
+        false
+    }
+    /// Bytes on this machine that must be read to see every sample; `None` where that is not known, or where they are
+    /// elsewhere.
+    fn stored_bytes(&self) -> Option<u64> {
+        None
     }
     /// Number of samples.
     fn len(&self) -> usize {
@@ -188,14 +202,14 @@ const PARQUET: &str = ".parquet";
 /// - a folder per class, inside `train/`, `val/` and `test/`, or split by [`OpenOptions`] where they are absent;
 /// - `digits.csv`, the embedded digits as a file.
 ///
-/// With the feature `object-store` the path may be a URL: `s3://`, `gs://`, `az://`, `abfs://`, `http://`, `https://`.
+/// A URL `file:///…` means the path in it. With the feature `object-store` the path may be a URL of another kind: `s3://`, `gs://`, `az://`, `abfs://`, `http://`, `https://`.
 /// A web server that lists nothing serves a shard or a manifest by its own URL, or shards by the index beside them.
 ///
 /// Where only a training part is there, a test part is held out of it by [`OpenOptions`]. Tables, IDX and CIFAR files may
 /// be gzip-compressed. Errors name the file, the byte offset or line where it applies, the rule, what was given and
 /// what would be right.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Error> {
-    let path = path.as_ref();
+    let path = &*store::local(path.as_ref())?;
     // A pattern of shards is no file, but ends like one.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let shard = [TAR, PARQUET].iter().any(|e| shards::is_shard(&name, e));

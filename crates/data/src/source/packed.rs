@@ -116,6 +116,12 @@ impl Dataset for PackedDataset {
         let whole = |i: usize| self.read(i).ok().map(|bytes| twins::digest(&[&bytes]));
         twins::groups(self.places.len(), &[&size, &ends, &whole])
     }
+    fn is_remote(&self) -> bool {
+        self.places.iter().any(|p| is_url(self.pool.path(p.file)))
+    }
+    fn stored_bytes(&self) -> Option<u64> {
+        (!self.is_remote()).then_some(self.bytes)
+    }
     fn blocks(&self) -> Option<Blocks> {
         let count = self.blocks.last().map_or(0, |b| b + 1);
         Some(Blocks { of: self.blocks.clone(), count, bytes: self.bytes })

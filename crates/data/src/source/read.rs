@@ -57,9 +57,20 @@ pub(super) fn class_names(entries: &[Entry], limits: &Limits) -> Result<Option<V
     file.map(|e| read_names(&e.path, limits)).transpose()
 }
 
+/// The same of a directory that may say nothing of what it holds: the file is asked for by its name.
+pub(super) fn class_names_in(dir: &Path, limits: &Limits) -> Result<Option<Vec<String>>, Error> {
+    let path = dir.join("classes.txt");
+    let Some(bytes) = store::read_if_there(&path, limits)? else { return Ok(None) };
+    names_of(&path, Contents::new(&path, bytes.as_slice())?).map(Some)
+}
+
 /// Names of classes, one a line.
 pub(super) fn read_names(path: &Path, limits: &Limits) -> Result<Vec<String>, Error> {
-    let bytes = Contents::open(path, limits)?.up_to(NAMES_BYTES + 1)?;
+    names_of(path, Contents::open(path, limits)?)
+}
+
+fn names_of(path: &Path, mut contents: Contents<'_>) -> Result<Vec<String>, Error> {
+    let bytes = contents.up_to(NAMES_BYTES + 1)?;
     if bytes.len() as u64 > NAMES_BYTES {
         return Err(Error::at(
             path,

@@ -1,5 +1,6 @@
 //! Parts of a data set: train, validation and test, drawn by class.
 
+use super::together::{Groups, Together, joined};
 use super::{Blocks, Dataset, OpenOptions, out_of_range};
 use crate::{Error, Image};
 use gabor_tensor::rng::op;
@@ -85,22 +86,11 @@ impl Parts {
             && options.test_fraction > 0.0
         {
             let count = all.len();
-            let draw = |groups: &[Vec<usize>]| split(all.clone(), options.test_fraction, options.seed, groups);
-            let twins = all.twins();
-            // Where hardly anything but copies is there, no part could be drawn without them.
-            let (drawn, together) = match draw(&twins) {
-                Err(_) if !twins.is_empty() => (draw(&[])?, usize::MAX),
-                drawn => (drawn?, twins.len()),
-            };
-            let (kept, held) = drawn;
-            let copies = match together {
-                0 => String::new(),
-                usize::MAX => "; equal pictures could not be kept together".into(),
-                1 => "; 1 group of equal pictures stays together".into(),
-                n => format!("; {n} groups of equal pictures stay together"),
-            };
-            out.notes.push(format!("{NO_TEST}: {} of {count} samples held out as the test part{copies}", held.len()));
-            (out.train, out.test) = (Some(kept), Some(held));
+            let together = Together::find(all, options.limits)?;
+            let drawn = split(all.clone(), options.test_fraction, options.seed, &together)?;
+            let (held, note) = (drawn.held.len(), together.note(drawn.kept_to));
+            out.notes.push(format!("{NO_TEST}: {held} of {count} samples held out as the test part{note}"));
+            (out.train, out.test) = (Some(drawn.kept), Some(drawn.held));
         }
         Ok(out)
     }
@@ -140,34 +130,59 @@ impl Splits {
     pub fn classes(&self) -> &[String] {
         [&self.train, &self.test, &self.validation].into_iter().flatten().next().map_or(&[], |d| d.classes())
     }
-    /// Takes a validation part out of the training part, by class ([`stratified`]). Errors: no training part, a
-    /// validation part is there already, or a fraction that leaves a part empty.
+    /// Takes a validation part out of the training part, by class ([`stratified`]); what is known to be the same picture,
+    /// or to look alike, stays together. Errors: no training part, a validation part is there already, or a fraction that
+    /// leaves a part empty.
     pub fn hold_out(self, fraction: f64, seed: u64) -> Result<Self, Error> {
-        self.hold_out_groups(fraction, seed, &[])
+        Ok(self.hold_out_groups(fraction, seed, &[])?.0)
     }
-    /// The same with samples that stay together: each of `groups` holds indices of the training part
-    /// ([`stratified_groups`]).
-    pub fn hold_out_groups(mut self, fraction: f64, seed: u64, groups: &[Vec<usize>]) -> Result<Self, Error> {
+    /// The same with more samples that stay together: each of `groups` holds indices of the training part
+    /// ([`stratified_groups`]). Says whether they do: not where some class would have less than half of its share held out.
+    pub fn hold_out_groups(mut self, fraction: f64, seed: u64, groups: &[Vec<usize>]) -> Result<(Self, bool), Error> {
         if self.validation.is_some() {
             return Err(Error::new("data set", Rule::new("a validation part is there already").right("no hold-out")));
         }
-        let (train, held) = split(self.train()?.clone(), fraction, seed, groups)?;
-        (self.train, self.validation) = (Some(train), Some(held));
-        Ok(self)
+        let train = self.train()?.clone();
+        let same = train.twins();
+        let alike = joined(train.len(), &[groups, &same, &train.alike()]);
+        let drawn = split(train, fraction, seed, &Together { same, alike, left_out: None })?;
+        (self.train, self.validation) = (Some(drawn.kept), Some(drawn.held));
+        Ok((self, drawn.kept_to == 0))
     }
 }
 
-/// (kept, held out).
-type Pair = (Arc<dyn Dataset>, Arc<dyn Dataset>);
+/// A data set in two.
+pub(super) struct Drawn {
+    pub kept: Arc<dyn Dataset>,
+    pub held: Arc<dyn Dataset>,
+    /// What was kept together: 0 all that looks alike, 1 the same pictures, 2 nothing.
+    pub kept_to: usize,
+}
 
-/// Both parts of a data set under [`stratified_groups`].
-pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64, groups: &[Vec<usize>]) -> Result<Pair, Error> {
-    let mut of: Vec<u32> = (0..base.len() as u32).collect();
-    for members in groups {
-        let first = members.iter().copied().min().unwrap_or(0) as u32;
-        members.iter().filter(|&&i| i < base.len()).for_each(|&i| of[i] = first);
-    }
-    let (kept, held) = stratified_groups(base.labels(), &of, fraction, seed);
+/// Both parts of a data set under [`stratified_groups`]. Where hardly anything but copies is there, or a class is one long
+/// row of pictures that look alike, no fair part can be drawn around them; then it is drawn through them.
+pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64, together: &Together) -> Result<Drawn, Error> {
+    let draw = |groups: &[Vec<usize>]| {
+        let mut of: Vec<u32> = (0..base.len() as u32).collect();
+        for members in groups {
+            members.iter().for_each(|&i| of[i] = members[0] as u32);
+        }
+        stratified_groups(base.labels(), &of, fraction, seed)
+    };
+    let counts = |indices: &[usize]| {
+        let mut counts: std::collections::BTreeMap<u32, usize> = Default::default();
+        indices.iter().for_each(|&i| *counts.entry(base.labels()[i]).or_default() += 1);
+        counts
+    };
+    let free = draw(&[]);
+    let share = counts(&free.1);
+    let fair = |(kept, held): &(Vec<usize>, Vec<usize>)| {
+        let of = counts(held);
+        !kept.is_empty() && share.iter().all(|(class, &n)| 2 * of.get(class).copied().unwrap_or(0) >= n)
+    };
+    let tries = [&together.alike, &together.same].map(|groups| draw(groups));
+    let kept_to = tries.iter().position(fair).unwrap_or(tries.len());
+    let (kept, held) = tries.into_iter().nth(kept_to).unwrap_or(free);
     if kept.is_empty() || held.is_empty() {
         return Err(Error::new(
             "data set",
@@ -180,7 +195,10 @@ pub(super) fn split(base: Arc<dyn Dataset>, fraction: f64, seed: u64, groups: &[
             .right("at least one sample in each part"),
         ));
     }
-    Ok((Arc::new(Subset::new(base.clone(), kept)?), Arc::new(Subset::new(base, held)?)))
+    let mut rest = Subset::new(base.clone(), kept)?;
+    rest.same = rest.inside(&together.same);
+    rest.alike = rest.inside(&together.alike);
+    Ok(Drawn { kept: Arc::new(rest), held: Arc::new(Subset::new(base, held)?), kept_to })
 }
 
 /// Splits indices 0..`labels.len()` into (kept, held out), each in ascending order.
@@ -276,6 +294,9 @@ pub struct Subset {
     base: Arc<dyn Dataset>,
     indices: Vec<usize>,
     labels: Vec<u32>,
+    /// What was found to belong together when the base was divided.
+    same: Groups,
+    alike: Groups,
 }
 
 impl Subset {
@@ -283,7 +304,17 @@ impl Subset {
     pub fn new(base: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Self, Error> {
         let label = |&i: &usize| base.labels().get(i).copied().ok_or_else(|| out_of_range(i, base.len()));
         let labels = indices.iter().map(label).collect::<Result<_, _>>()?;
-        Ok(Subset { base, indices, labels })
+        Ok(Subset { base, indices, labels, same: Vec::new(), alike: Vec::new() })
+    }
+    /// Groups of the base as far as they lie in this part, by its own indices.
+    fn inside(&self, groups: &[Vec<usize>]) -> Groups {
+        if groups.is_empty() {
+            return Vec::new();
+        }
+        let mut at = vec![None; self.base.len()];
+        self.indices.iter().enumerate().for_each(|(own, &i)| at[i] = Some(own));
+        let inside = groups.iter().map(|g| g.iter().filter_map(|&i| at[i]).collect::<Vec<_>>());
+        inside.filter(|g| g.len() > 1).collect()
     }
     /// The indices into the base data set.
     pub fn indices(&self) -> &[usize] {
@@ -312,6 +343,15 @@ impl Dataset for Subset {
     }
     fn shape(&self) -> Option<[usize; 3]> {
         self.base.shape()
+    }
+    fn is_remote(&self) -> bool {
+        self.base.is_remote()
+    }
+    fn twins(&self) -> Vec<Vec<usize>> {
+        self.same.clone()
+    }
+    fn alike(&self) -> Vec<Vec<usize>> {
+        self.alike.clone()
     }
     fn blocks(&self) -> Option<Blocks> {
         let Blocks { of, count, bytes } = self.base.blocks()?;

@@ -1,6 +1,7 @@
 //! A split written down: which sample is in which part, by name, so that it stays when files come and go.
 
 use super::split::NO_TEST;
+use super::store::local;
 use super::{Dataset, Mixed, Part, Splits, Subset};
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
@@ -230,17 +231,18 @@ fn gathered(sets: &[Arc<dyn Dataset>], items: Vec<(usize, usize)>) -> Result<Arc
 }
 
 /// Names of samples below the directory of the data, each once.
-struct Names<'a> {
-    data: &'a str,
+struct Names {
+    data: String,
     seen: HashMap<String, usize>,
 }
 
-impl<'a> Names<'a> {
-    fn new(data: &'a str) -> Self {
-        Names { data: data.trim_end_matches('/'), seen: HashMap::new() }
+impl Names {
+    fn new(data: &str) -> Self {
+        let data = local(Path::new(data)).map_or(data.into(), |d| d.to_string_lossy().into_owned());
+        Names { data: data.trim_end_matches('/').into(), seen: HashMap::new() }
     }
     fn of(&mut self, id: String) -> String {
-        let below = id.strip_prefix(self.data).and_then(|rest| rest.strip_prefix('/')).map(String::from);
+        let below = id.strip_prefix(&self.data).and_then(|rest| rest.strip_prefix('/')).map(String::from);
         let id = below.unwrap_or(id);
         let times = self.seen.entry(id.clone()).or_insert(0);
         *times += 1;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 pub enum Kind {
     /// Files alone.
     Plain,
-    /// Pages with links about folders.
+    /// Pages with links about folders, as Python's `http.server`: what it does not know is "not implemented".
     Pages,
     /// S3's protocol; requests must be signed. The bucket is called `bucket`.
     S3,
@@ -97,6 +97,10 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             reply("503 Service Unavailable", "", b"", 0)?;
         } else if shared.kind == Kind::S3 && !signed {
             reply("403 Forbidden", "", b"", 0)?;
+        } else if path.ends_with("/refused/classes.txt") {
+            reply("400 Bad Request", "", b"", 0)?;
+        } else if method != "GET" && method != "HEAD" && shared.kind == Kind::Pages {
+            reply("501 Unsupported method", "", b"", 0)?;
         } else if method != "GET" && method != "HEAD" {
             reply("405 Method Not Allowed", "", b"", 0)?;
         } else if query.contains("list-type=2") {

@@ -1,6 +1,6 @@
 //! L-BFGS: an epoch is one step on the whole training set.
 
-use super::steps::{Inputs, KEY};
+use super::steps::{Inputs, KEY, Waiting};
 use super::{Run, Stop};
 use crate::optimiser::lbfgs::{Ended, LineSearch, Minimiser, Options, Standing};
 use crate::step::{Entry, LABELS, optimiser_state};
@@ -78,6 +78,7 @@ fn go_on(memory: &Weights, n: usize, options: Options) -> Result<Minimiser> {
 struct Objective<'a> {
     executable: &'a mut dyn Executable,
     loader: &'a Loader,
+    waiting: &'a mut Waiting,
     /// Training samples that the loader gives.
     samples: usize,
     parameters: &'a [Parameter],
@@ -117,7 +118,7 @@ impl Objective<'_> {
         self.inputs.set_key(0, 0);
         let mut batches = self.loader.epoch(0, 0);
         let mut read = 0;
-        while let Some(batch) = batches.next() {
+        while let Some(batch) = self.waiting.next_of(&mut batches) {
             let batch = batch?;
             let n = batch.indices.len();
             if n == 0 {
@@ -208,6 +209,7 @@ impl Run<'_> {
             let mut objective = Objective {
                 executable: &mut *self.executable,
                 loader: &loader,
+                waiting: &mut self.waiting,
                 samples,
                 parameters: &parameters,
                 inputs: Inputs::new(&*self.step_options.optimiser, self.forward.graph.find(KEY).is_some(), false),

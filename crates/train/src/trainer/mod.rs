@@ -40,6 +40,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use steps::Waiting;
 
 /// How many of the worst mistakes an evaluation keeps.
 const MISTAKES: usize = 24;
@@ -107,6 +108,8 @@ pub struct Outcome {
     pub stopped: Option<Stop>,
     /// Seconds of this call.
     pub seconds: f64,
+    /// Of these, seconds in which training waited for pictures to be read.
+    pub waiting: f64,
 }
 
 impl Forward {
@@ -171,6 +174,7 @@ struct Run<'a> {
     sink: &'a mut dyn Sink,
     started: Instant,
     seconds_before: f64,
+    waiting: Waiting,
 }
 
 /// What a run writes.
@@ -271,6 +275,7 @@ impl<'a> Run<'a> {
             phases,
             averages,
             seconds_before: state.seconds,
+            waiting: Waiting::default(),
             state,
             epochs,
             steps_per_epoch,
@@ -369,7 +374,7 @@ impl<'a> Run<'a> {
             self.state.best = Some(Best { epoch, top1: v.top1(), loss: v.loss() });
         }
         self.state.waited = if better { 0 } else { self.state.waited + 1 };
-        let tally = std::mem::take(&mut self.state.tally);
+        let (tally, waiting) = (std::mem::take(&mut self.state.tally), self.waiting.news());
         if let Some(v) = validation.filter(|_| !self.is_head_phase())
             && self.rate.epoch_ended(v.loss())
         {
@@ -388,6 +393,7 @@ impl<'a> Run<'a> {
             validation_top1: validation.map(|v| v.top1()),
             lr,
             seconds: began.elapsed().as_secs_f64(),
+            waiting,
             best: better,
         })?;
         // The best weights first: whoever dies in between repeats the epoch and writes the same file again.
@@ -485,6 +491,7 @@ impl<'a> Run<'a> {
             state: self.state,
             stopped,
             seconds: self.started.elapsed().as_secs_f64(),
+            waiting: self.waiting.seconds,
         })
     }
 }

@@ -4,7 +4,7 @@ use super::{IMAGES, Run, Stop, diagnose};
 use crate::optimiser::{Optimiser, Scalars};
 use crate::step::{LABELS, OWN_SHARE, PARTNERS, PULL, SHARE, decay_at};
 use crate::{Error, Event, Result};
-use gabor_data::{Batch, Loader};
+use gabor_data::{Batch, Epoch, Loader};
 use gabor_tensor::{Data, Rule, Tensor};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,28 @@ use std::time::{Duration, Instant};
 const REPORT: Duration = Duration::from_millis(100);
 /// Name of the input that random operations draw from.
 pub(super) const KEY: &str = "key";
+
+/// Time that passes while pictures are asked for and not yet there.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Seconds of this call.
+    pub(super) seconds: f64,
+    told: f64,
+}
+
+impl Waiting {
+    /// The next batch, however long it takes.
+    pub(super) fn next_of(&mut self, batches: &mut Epoch) -> Option<std::result::Result<Batch, gabor_data::Error>> {
+        let asked = Instant::now();
+        let next = batches.next();
+        self.seconds += asked.elapsed().as_secs_f64();
+        next
+    }
+    /// Seconds since this was last asked.
+    pub(super) fn news(&mut self) -> f64 {
+        self.seconds - std::mem::replace(&mut self.told, self.seconds)
+    }
+}
 
 /// The small inputs of a step, rewritten in place.
 pub(super) struct Inputs {
@@ -107,7 +129,7 @@ impl Run<'_> {
             // All parts come first: their shares depend on how many samples can be read.
             let (mut count, mut seen) = (0, 0);
             while seen < wanted {
-                let images = match batches.next() {
+                let images = match self.waiting.next_of(&mut batches) {
                     Some(images) => images?,
                     None => {
                         return Err(Error::new("loader", Rule::new(format!("the epoch ended after {done} samples"))));

@@ -153,12 +153,13 @@ fn report(a: &Arguments, classes: usize, done: &Converted, seconds: f64) -> Resu
         (0, _) => "pixels written".to_string(),
         (c, e) => format!("{} image files copied, pixels of {} written", count(c), count(e)),
     };
+    let files = if done.files == 1 { "1 file".into() } else { format!("{} files", count(done.files)) };
     output::text(&format!(
-        "{}\n{}: {} classes, {} files, {} ({what})\n",
+        "{}\n{}: {} classes, {}, {} ({what})\n",
         table(&["part", "samples"], &[false, true], &rows),
         a.to.display(),
         count(classes as u64),
-        count(done.files),
+        files,
         bytes(done.bytes),
     ))
 }

@@ -4,11 +4,14 @@
 mod remote;
 #[cfg(feature = "object-store")]
 mod signing;
+#[cfg(feature = "object-store")]
+mod web;
 
 use super::read::Entry;
 use super::twins;
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
+use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +25,50 @@ pub(super) fn is_url(path: &Path) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     })
+}
+
+/// The path that a URL of the kind `file://` means; others, and paths, as they are. So that it means the same in every build,
+/// no library is asked: after the host, which is empty or `localhost`, follows an absolute path with escapes (RFC 8089).
+///
+/// # Errors
+/// A file of another host, a query or fragment, escapes that are no UTF-8.
+pub(super) fn local(path: &Path) -> Result<Cow<'_, Path>, Error> {
+    let text = path.to_string_lossy();
+    let Some(rest) = text.get(..7).filter(|s| s.eq_ignore_ascii_case("file://")).map(|_| &text[7..]) else {
+        return Ok(path.into());
+    };
+    let refused = || {
+        let rule = Rule::new("no address of a file on this machine");
+        Error::at(path, rule.right("file:/// and an absolute path, with %3F for ? and %23 for #; or the path alone"))
+    };
+    let inner = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !inner.starts_with('/') || inner.contains(['?', '#']) {
+        return Err(refused());
+    }
+    // In front of a drive's letter the slash is the address's own.
+    let drive = cfg!(windows) && inner.as_bytes().get(2) == Some(&b':');
+    let plain = unescaped(if drive { &inner[1..] } else { inner }).ok_or_else(refused)?;
+    Ok(PathBuf::from(plain).into())
+}
+
+/// A part of a URL as text; `None` where it is no UTF-8.
+fn unescaped(text: &str) -> Option<String> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    while let Some(&b) = bytes.get(at) {
+        let hex = |i: usize| bytes.get(at + i).and_then(|&d| (d as char).to_digit(16));
+        match (b, hex(1), hex(2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                out.push(b);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).ok()
 }
 
 /// A build that reads no URLs says which one would.
@@ -42,6 +89,9 @@ mod remote {
         refused(path)
     }
     pub(super) fn read_all(path: &Path, _: &Limits) -> Result<Vec<u8>, Error> {
+        refused(path)
+    }
+    pub(super) fn read_if_there(path: &Path, _: &Limits) -> Result<Option<Vec<u8>>, Error> {
         refused(path)
     }
     impl Object {
@@ -93,8 +143,14 @@ fn escaped(name: &str) -> String {
 /// # Errors
 /// A name in a table at a URL that leads out of its folder.
 pub(super) fn beside(dir: &Path, name: &str) -> Result<PathBuf, Rule> {
-    if is_url(Path::new(name)) {
-        return Ok(name.into());
+    let address = Path::new(name);
+    if is_url(address) {
+        let here = local(address).map_err(|e| e.rule().clone().given(name))?;
+        if is_url(dir) && !is_url(&here) {
+            let rule = Rule::new("a table elsewhere that names a file of this machine").given(name);
+            return Err(rule.right("a path below the table's folder, or a URL of the web or a store"));
+        }
+        return Ok(here.into_owned());
     }
     if !is_url(dir) {
         return Ok(dir.join(name));
@@ -118,6 +174,18 @@ pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     let file = File::open(path)?;
     limits.check_file(file.size()).map_err(|r| Error::at(path, r))?;
     file.read(0, file.size())
+}
+
+/// The same of a file that need not be there.
+pub(super) fn read_if_there(path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
+    if is_url(path) {
+        return remote::read_if_there(path, limits);
+    }
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        // Whatever else is the matter, reading says it.
+        _ => read_all(path, limits).map(Some),
+    }
 }
 
 /// An open file.

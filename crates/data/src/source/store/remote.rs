@@ -4,7 +4,7 @@
 //! failed requests are made again by the crate. Whole objects (images, tables) are fetched in one request; ranges of large
 //! ones by chunks, of which a bounded number is kept for all of them.
 
-use super::{escaped, signing};
+use super::{escaped, signing, unescaped, web};
 use crate::source::read::Entry;
 use crate::{Error, Limits};
 use gabor_tensor::Rule;
@@ -41,6 +41,17 @@ fn runtime(path: &Path) -> Result<&'static Runtime, Error> {
 
 fn wait<T>(path: &Path, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Error> {
     runtime(path)?.block_on(work).map_err(|e| failed(path, &e))
+}
+
+/// The same of what need not be there. A store that may not be listed answers "forbidden" about an object that does not
+/// exist, as S3 does; every other failure is one.
+fn wait_for<T>(path: &Path, work: impl Future<Output = object_store::Result<T>>) -> Result<Option<T>, Error> {
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    match runtime(path)?.block_on(work) {
+        Ok(found) => Ok(Some(found)),
+        Err(NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. }) => Ok(None),
+        Err(e) => Err(failed(path, &e)),
+    }
 }
 
 /// What a store answered, with what would help: its own words first.
@@ -135,6 +146,7 @@ fn build(scheme: ObjectStoreScheme, url: &Url) -> object_store::Result<Arc<dyn O
             HttpBuilder::new()
                 .with_url(&url[..url::Position::BeforePath])
                 .with_client_options(ClientOptions::new().with_allow_http(true))
+                .with_http_connector(web::Web)
                 .with_retry(retry)
                 .build()?,
         ),
@@ -151,7 +163,10 @@ pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     let listed = match listed {
         Ok(listed) if !(listed.objects.is_empty() && listed.common_prefixes.is_empty()) => listed,
         other if web => {
-            let found = by_index(path).or_else(|| by_page(path, &store, &key));
+            let found = match by_index(path)? {
+                None => by_page(path, &store, &key)?,
+                found => found,
+            };
             let names = found.ok_or_else(|| nothing_listed(path, other.err()))?;
             return Ok(names.iter().map(|(name, is_dir)| entry(name, *is_dir)).collect());
         }
@@ -173,28 +188,42 @@ fn nothing_listed(path: &Path, e: Option<Error>) -> Error {
     Error::at(path, rule.right(right))
 }
 
+/// Names in a folder, with whether they are folders; none where nothing says.
+type Names = Option<Vec<(String, bool)>>;
+
 /// What an index of shards names, where there is one.
-fn by_index(path: &Path) -> Option<Vec<(String, bool)>> {
+fn by_index(path: &Path) -> Result<Names, Error> {
     let index = path.join(crate::source::IndexBuilder::NAME);
-    let bytes = read_all(&index, &Limits { file_bytes: PAGE_BYTES, ..Limits::default() }).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+    let limits = Limits { file_bytes: PAGE_BYTES, ..Limits::default() };
+    let Some(bytes) = read_if_there(&index, &limits)? else { return Ok(None) };
+    // A page that a server shows for whatever it does not have is no index.
+    let Ok(text) = String::from_utf8(bytes) else { return Ok(None) };
     let shards = text.lines().filter_map(|l| l.strip_prefix("shard\t")?.split('\t').next());
     // Names right here: what an index says must not lead elsewhere.
     let plain = |n: &&str| !n.contains(['/', '\\']) && !n.starts_with('.');
     let mut names: Vec<String> = shards.filter(plain).map(str::to_string).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
     names.push(crate::source::IndexBuilder::NAME.into());
-    if Object::open(&path.join("classes.txt")).is_ok() {
+    let classes = path.join("classes.txt");
+    let (store, key) = locate(&classes)?;
+    if wait_for(&classes, store.head(&key))?.is_some() {
         names.push("classes.txt".into());
     }
-    Some(names.into_iter().map(|name| (name, false)).collect())
+    Ok(Some(names.into_iter().map(|name| (name, false)).collect()))
 }
 
 /// What a web server's page about a folder links to, as nginx, Apache and Python's `http.server` write it: links to names
 /// right below, those of folders with a slash at the end.
-fn by_page(path: &Path, store: &Arc<dyn ObjectStore>, key: &Key) -> Option<Vec<(String, bool)>> {
-    let page = wait(path, fetch(store.clone(), key.clone(), PAGE_BYTES)).ok()?.ok()?;
+fn by_page(path: &Path, store: &Arc<dyn ObjectStore>, key: &Key) -> Result<Names, Error> {
+    let Some(page) = wait_for(path, fetch(store.clone(), key.clone(), PAGE_BYTES))? else { return Ok(None) };
+    let page = page.map_err(|size| {
+        let rule = Rule::new(format!("the page about the folder has {size} bytes"));
+        Error::at(path, rule.right(format!("at most {PAGE_BYTES}; or shards with shards.idx beside them")))
+    })?;
     let names = links(&String::from_utf8_lossy(&page));
-    (!names.is_empty()).then_some(names)
+    Ok((!names.is_empty()).then_some(names))
 }
 
 /// Names that a page links to, each once, in its order.
@@ -221,26 +250,6 @@ fn links(page: &str) -> Vec<(String, bool)> {
     out
 }
 
-/// A part of a URL as text; `None` where it is no UTF-8.
-fn unescaped(text: &str) -> Option<String> {
-    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
-    let mut at = 0;
-    while let Some(&b) = bytes.get(at) {
-        let hex = |i: usize| bytes.get(at + i).and_then(|&d| (d as char).to_digit(16));
-        match (b, hex(1), hex(2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                out.push(b);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).ok()
-}
-
 /// A whole object, its size compared with the limit before its bytes are read; the size where it is beyond.
 async fn fetch(store: Arc<dyn ObjectStore>, key: Key, limit: u64) -> object_store::Result<Result<bytes::Bytes, u64>> {
     let found = store.get(&key).await?;
@@ -253,7 +262,18 @@ async fn fetch(store: Arc<dyn ObjectStore>, key: Key, limit: u64) -> object_stor
 /// The whole contents of an object within the limits, in one request.
 pub(super) fn read_all(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     let (store, key) = locate(path)?;
-    match wait(path, fetch(store, key, limits.file_bytes))? {
+    within(path, wait(path, fetch(store, key, limits.file_bytes))?, limits)
+}
+
+/// The same of an object that need not be there.
+pub(super) fn read_if_there(path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
+    let (store, key) = locate(path)?;
+    wait_for(path, fetch(store, key, limits.file_bytes))?.map(|found| within(path, found, limits)).transpose()
+}
+
+/// What [`fetch`] found, or the limit that it is beyond.
+fn within(path: &Path, found: Result<bytes::Bytes, u64>, limits: &Limits) -> Result<Vec<u8>, Error> {
+    match found {
         Ok(bytes) => Ok(bytes.into()),
         Err(size) => Err(limits.check_file(size).map_err(|r| Error::at(path, r)).err().unwrap_or_else(|| {
             Error::at(path, Rule::new(format!("{size} bytes are more than the limit")).right("a smaller object"))

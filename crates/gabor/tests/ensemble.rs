@@ -155,7 +155,7 @@ fn a_temperature_is_fitted_measured_and_kept_in_the_file() {
     let data = dataset(40);
     let plain = || model(6, [3, 8, 8], true, &NAMES);
     let mut ensemble = Ensemble::new(vec![plain()]).unwrap();
-    let scores = ensemble.scores(data.clone(), &EvaluateOptions::default(), &mut |_| {}).unwrap();
+    let scores = ensemble.scores(data.clone(), &EvaluateOptions::default(), &mut |_| {}).unwrap().scores;
     let t = scores.temperature();
     assert!(scores.len() == 40 && t > 0.011 && t < 99.0 && (t - 1.0).abs() > 0.05, "{t}");
     let options = EvaluateOptions { temperature: Some(t), ..Default::default() };

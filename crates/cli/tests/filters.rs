@@ -42,7 +42,9 @@ fn filters_of_any_layer_with_what_they_are_nearest_to() {
     assert!(norms.len() == 3 && norms.is_sorted_by(|a, b| a >= b), "{two}");
     assert_eq!((&two["left_out"], two["filters"][0]["planes"].as_array().unwrap().len()), (&5.into(), 6));
     assert!(read(&p.path("two.png")).starts_with(b"\x89PNG"));
-    p.done(&["filters", model, "--layer", "conv3", "-o", "three.svg"]);
+    assert!(found["unfitted"].is_null() && two["unfitted"].as_str().unwrap().contains("of the first layer"));
+    let told = p.done(&["filters", model, "--layer", "conv3", "-o", "three.svg"]);
+    assert!(told.contains("no shapes: they are fitted to filters of the first layer and of one channel"), "{told}");
     let svg = String::from_utf8(read(&p.path("three.svg"))).unwrap();
     assert!(svg.matches("<image").count() == 1 && svg.contains("a row per filter, a column per input channel"));
     let e = p.fails(1, &["filters", model, "--layer", "convv2"]);

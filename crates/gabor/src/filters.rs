@@ -99,11 +99,17 @@ fn of_bank(bank: FilterBank, o: &FiltersOptions, bgr: bool) -> Filters {
         order.sort_unstable();
     }
     let largest = norms.iter().copied().filter(|n| n.is_finite()).fold(0.0, f64::max);
-    let fitted = bank.kernel.len() == 2 && (bank.channels == 1 || (bank.first && bank.channels <= MOST_FITTED));
+    // A filter along a line is one of a single row.
+    let size = match bank.kernel[..] {
+        [k] => Some([1, k]),
+        // A single row of a picture's filter has a direction by itself, which says nothing.
+        [h, w] if h > 1 => Some([h, w]),
+        _ => None,
+    };
+    let size = size.filter(|_| bank.channels == 1 || (bank.first && bank.channels <= MOST_FITTED));
     let mut shown: Vec<ShownFilter> = (order.into_iter())
         .map(|index| {
-            let size = [bank.kernel.first().copied().unwrap_or(1), bank.kernel.last().copied().unwrap_or(1)];
-            let fit = if fitted { nearest(bank.filter(index), bank.channels, size, largest) } else { None };
+            let fit = size.and_then(|size| nearest(bank.filter(index), bank.channels, size, largest));
             let planes = if whole { Vec::new() } else { strongest(&bank, index) };
             ShownFilter { index, norm: norms[index], fit, planes }
         })
@@ -155,6 +161,28 @@ impl Filters {
     pub fn kinds(&self) -> Vec<(FilterKind, usize)> {
         let count = |k: FilterKind| self.shown.iter().filter(|f| f.fit.as_ref().is_some_and(|f| f.kind == k)).count();
         FilterKind::ALL.iter().map(|k| (k.1, count(k.1))).filter(|k| k.1 > 0).collect()
+    }
+    /// Why no shapes were fitted to the layer's filters; `None` where some were.
+    pub fn unfitted(&self) -> Option<String> {
+        let (b, shown) = (&self.bank, &self.shown);
+        if shown.iter().any(|f| f.fit.is_some()) {
+            return None;
+        }
+        let extents = b.kernel.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        Some(match (b.kernel.len(), b.channels) {
+            (3.., _) => {
+                format!("no shapes: they are fitted in one and two dimensions, and these filters are {extents}")
+            }
+            (_, 2..) if !b.first => {
+                "no shapes: they are fitted to filters of the first layer and of one channel".into()
+            }
+            (_, n) if n > MOST_FITTED => {
+                format!("no shapes: they are fitted to at most {MOST_FITTED} channels, and these filters have {n}")
+            }
+            _ => format!(
+                "no shapes: they are fitted to filters of at least 3 × 3 places, or 5 along a line, and these are {extents}"
+            ),
+        })
     }
     /// All fitted shapes in the layout of the weights; zero where there is none.
     pub fn fits(&self) -> Vec<f32> {
@@ -350,5 +378,39 @@ mod tests {
             (&rgb[1].pictures[0].data[..3], &bgr[1].pictures[0].data[..3]),
             (&[255, 128, 128][..], &[128, 128, 255][..])
         );
+    }
+
+    #[test]
+    fn lines_have_shapes_and_others_say_why_not() {
+        let of = |channels: usize, kernel: &[usize], first: bool| {
+            let size = kernel.iter().product::<usize>();
+            let wave = |i: usize| (0.9 * (i % size) as f32).cos() * (-((i % size) as f32 - 7.0).powi(2) / 18.0).exp();
+            let bank = FilterBank {
+                layer: "conv1".into(),
+                weight: "conv1.weight".into(),
+                kind: BankKind::Conv,
+                groups: 1,
+                count: 2,
+                channels,
+                kernel: kernel.to_vec(),
+                first,
+                values: (0..2 * channels * size).map(wave).collect(),
+            };
+            of_bank(bank, &FiltersOptions::default(), false)
+        };
+        let line = of(1, &[15], true);
+        assert_eq!((line.kinds(), line.unfitted()), (vec![(FilterKind::Gabor, 2)], None));
+        let tile = &line.grid("t").tiles[0];
+        assert!(tile.fit.is_some() && tile.lines.iter().any(|l| l.starts_with("λ 7.0")), "{:?}", tile.lines);
+        for (channels, kernel, first, why) in [
+            (1, &[3, 5, 5][..], true, "in one and two dimensions, and these filters are 3×5×5"),
+            (2, &[5, 5], false, "filters of the first layer and of one channel"),
+            (9, &[15], true, "at most 4 channels, and these filters have 9"),
+            (1, &[2, 15], true, "or 5 along a line, and these are 2×15"),
+            (1, &[1, 15], true, "or 5 along a line, and these are 1×15"),
+        ] {
+            let found = of(channels, kernel, first);
+            assert!(found.unfitted().unwrap().contains(why) && found.kinds().is_empty(), "{:?}", found.unfitted());
+        }
     }
 }

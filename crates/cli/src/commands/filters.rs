@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// Show the filters of a layer, and which Gabor filter, edge or spot each is nearest to
 ///
 /// Filters of the first layer are in colour where the network reads colours; those of other layers are planes per input
-/// channel, the largest first. Shapes are fitted to filters of the first layer and to those of one channel.
+/// channel, the largest first. Shapes are fitted to filters of the first layer and to those of one channel, of networks on
+/// pictures and on signals along one axis.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +34,7 @@ Shapes, with u across the stripes, v along them, and e = exp(−(u² + γ²v²) 
 The shape with the best explained part is named, with a penalty for each of its numbers (BIC). θ is the direction across the stripes,
 clockwise from the x axis; a number that the filter does not determine is left out.
 
-JSON: `model`, `layer`, `weight`, `kind`, `shape`, `groups`, `first`, `scale`, `left_out`, `kinds` (how many of each), `picture`, `npy`
+JSON: `model`, `layer`, `weight`, `kind`, `shape`, `groups`, `first`, `scale`, `left_out`, `kinds` (how many of each), `unfitted` (why no shapes were fitted, or null), `picture`, `npy`
 (`filters` and, where shapes were fitted, `fits`), and `filters`: a list of `index`, `norm`, `planes` (pairs of channel and slice), `fit` with
 `kind`, `r2`, `centre` (column and row from the middle), `orientation` and `phase` (degrees), `wavelength` and `sigma` (pixels), `aspect`
 and `channels` (the shape's share of each); null where not determined.")]
@@ -110,6 +111,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     if !kinds.is_empty() {
         text += &format!("{}\n", kinds.join(" · "));
     }
+    text.extend(found.unfitted().map(|t| t + "\n"));
     if found.left_out() > 0 {
         output::note(&format!(
             "the {} largest filters are shown; {} are left out",
@@ -148,6 +150,6 @@ fn to_json(found: &Filters, model: &str, picture: &Path, npy: Option<Value>) -> 
     json!({
         "model": model, "layer": b.layer, "weight": b.weight, "kind": b.kind.name(), "shape": b.shape(), "groups": b.groups,
         "first": b.first, "scale": if found.shared { "layer" } else { "filter" }, "left_out": found.left_out(),
-        "kinds": kinds, "picture": picture.display().to_string(), "npy": npy, "filters": filters,
+        "kinds": kinds, "unfitted": found.unfitted(), "picture": picture.display().to_string(), "npy": npy, "filters": filters,
     })
 }

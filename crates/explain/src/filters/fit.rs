@@ -98,10 +98,13 @@ struct Room {
 
 /// The kind nearest to a filter `[channels, h, w]`, by the explained part with a penalty for every number of a shape
 /// (Schwarz 1978). `layer` is the largest norm of the layer's filters, beside which a filter may be dead. `None` for a filter
-/// too small to show a shape (fewer than 3 rows or columns) or of other extents than its number of values.
+/// too small to show a shape (fewer than 3 rows or columns, or 5 in one row) or of other extents than its number of values. A filter of one
+/// row is one along a line: it has no direction and no second side, so that a spot with its surround is a ridge.
 pub fn nearest(values: &[f32], channels: usize, [h, w]: [usize; 2], layer: f64) -> Option<FilterFit> {
     let places = h * w;
-    if h < 3 || w < 3 || channels == 0 || values.len() != channels * places {
+    let line = h == 1;
+    let small = if line { w < 5 } else { h < 3 || w < 3 };
+    if small || channels == 0 || values.len() != channels * places {
         return None;
     }
     let wide: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
@@ -142,7 +145,9 @@ pub fn nearest(values: &[f32], channels: usize, [h, w]: [usize; 2], layer: f64) 
     let found = kinds.into_iter().filter_map(|kind| {
         let free = free(kind, [h, w]);
         // As many numbers as places explain anything, and three places do not tell a wave from a line.
-        if free.len() + 2 >= places || (kind == FilterKind::Gabor && h.min(w) < 4) {
+        let small = if line { w } else { h.min(w) };
+        let twice = line && kind == FilterKind::CentreSurround;
+        if free.len() + 2 >= places || (kind == FilterKind::Gabor && small < 4) || twice {
             return None;
         }
         let fits = start.of(kind).into_iter().map(|n| descend(&filter, kind, n, &free, &mut room));
@@ -221,8 +226,8 @@ fn hold(n: &mut Numbers, [h, w]: [usize; 2]) {
 
 /// From one start down to the nearest least sum of squares.
 fn descend(f: &Filter<'_>, kind: FilterKind, mut n: Numbers, free: &[usize], room: &mut Room) -> (Numbers, f64) {
-    // What a small filter does not determine stays in the middle.
-    for (k, value) in [(X, 0.0), (Y, 0.0), (GAMMA, 0.0)] {
+    // What a small filter does not determine stays in the middle, and without a direction.
+    for (k, value) in [(X, 0.0), (Y, 0.0), (GAMMA, 0.0), (THETA, 0.0)] {
         if !free.contains(&k) {
             n[k] = value;
         }
@@ -390,7 +395,7 @@ fn described(f: &Filter<'_>, best: &Found, r2: f64, room: &mut Room) -> FilterFi
     }
     let grey = channels.iter().sum::<f64>() / channels.len() as f64;
     let coloured = channels.iter().map(|c| (c - grey).powi(2)).sum::<f64>() / norm(&channels).max(f64::MIN_POSITIVE);
-    if kind == FilterKind::Gaussian && channels.len() == 3 && coloured > COLOURED * COLOURED {
+    if kind == FilterKind::Gaussian && f.size[0] > 1 && channels.len() == 3 && coloured > COLOURED * COLOURED {
         kind = FilterKind::ColourBlob;
     }
     let side = f.size[0].max(f.size[1]) as f64;
@@ -405,7 +410,7 @@ fn described(f: &Filter<'_>, best: &Found, r2: f64, room: &mut Room) -> FilterFi
     FilterFit {
         kind,
         r2,
-        centre: (known(X, 0.25 * side) && known(Y, 0.25 * side)).then_some([n[X], n[Y]]),
+        centre: (known(X, 0.25 * side) && (f.size[0] == 1 || known(Y, 0.25 * side))).then_some([n[X], n[Y]]),
         orientation: (known(THETA, PI / 9.0) && !round).then(|| degrees(n[THETA])),
         wavelength: inside(ratio(LAMBDA), 2.0, 4.0 * side),
         phase: known(PSI, PI / 6.0).then(|| degrees(psi)),

@@ -15,10 +15,16 @@ pub const LAMBDA: usize = 5;
 pub const PSI: usize = 6;
 
 /// Which numbers a kind has that a filter of this size can determine. Of small filters the centre is taken for given, and
-/// their stretch.
+/// their stretch. A filter of one row has no direction: its shapes lie along x.
 pub fn free(kind: FilterKind, [h, w]: [usize; 2]) -> Vec<usize> {
     let small = h.min(w);
     let mut all = Vec::new();
+    if h == 1 {
+        all.extend((w >= 4).then_some(X));
+        all.push(SIGMA);
+        all.extend([LAMBDA, PSI].into_iter().filter(|_| kind == FilterKind::Gabor));
+        return all;
+    }
     if small >= 4 {
         all.extend([X, Y]);
     }

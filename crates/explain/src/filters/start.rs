@@ -101,7 +101,9 @@ fn waves(plane: &[f64], size: [usize; 2]) -> Vec<(f64, f64)> {
     let longest = 2.5 * size[0].max(size[1]) as f64;
     let length = |j: usize| 2.0 * libm::pow(longest / 2.0, j as f64 / (WAVES - 1) as f64);
     let angle = |i: usize| i as f64 * PI / ANGLES as f64;
-    let power: Vec<f64> = (0..ANGLES * WAVES)
+    // Along a single row there is one direction.
+    let angles = if size[0] == 1 { 1 } else { ANGLES };
+    let power: Vec<f64> = (0..angles * WAVES)
         .map(|i| {
             let (re, im) = wave(plane, size, 2.0 * PI / length(i % WAVES), angle(i / WAVES), [0.0; 2]);
             re * re + im * im
@@ -110,7 +112,7 @@ fn waves(plane: &[f64], size: [usize; 2]) -> Vec<(f64, f64)> {
     let mut best: Vec<usize> = (0..power.len())
         .filter(|&i| {
             let (a, j) = (i / WAVES, i % WAVES);
-            let around = [(ANGLES + a - 1) % ANGLES, (a + 1) % ANGLES];
+            let around = [(angles + a - 1) % angles, (a + 1) % angles];
             let mut near = around.iter().map(|a| a * WAVES + j).collect::<Vec<_>>();
             near.extend((j > 0).then(|| i - 1));
             near.extend((j + 1 < WAVES).then(|| i + 1));

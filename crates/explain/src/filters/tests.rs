@@ -53,6 +53,46 @@ fn slopes_are_those_of_differences() {
     }
 }
 
+/// Of filters along a line, too: a wave with its length and phase, a step, a ridge, a soft spot.
+#[test]
+fn filters_along_a_line() {
+    let along = |kind: FilterKind, n: &Numbers, width: usize| -> Vec<f32> {
+        let mut d = [0.0; 7];
+        let middle = (width as f64 - 1.0) / 2.0;
+        let mut random = Stream::new(5, 0, 0, 7);
+        (0..width).map(|i| (value(kind, n, i as f64 - middle, 0.0, &mut d) + 0.01 * random.normal()) as f32).collect()
+    };
+    for (lambda, sigma, psi, x) in [(6.0, 4.0, 30.0, 1.0), (11.0, 5.0, -80.0, -2.0), (3.5, 3.0, 160.0, 0.5)] {
+        let v = along(FilterKind::Gabor, &numbers(x, 0.0, sigma, 0.0, 1.0, lambda, psi), 31);
+        let fit = nearest(&v, 1, [1, 31], 1.0).unwrap();
+        assert!(fit.kind == FilterKind::Gabor && fit.r2 > 0.97, "{fit:?}");
+        assert!(
+            (fit.wavelength.unwrap() / lambda - 1.0).abs() < 0.05 && (fit.sigma.unwrap() / sigma - 1.0).abs() < 0.1
+        );
+        // Phase and place go together: where the wave's crest lies is what counts.
+        let crest = |x: f64, psi: f64, lambda: f64| x + psi / 360.0 * lambda;
+        let [cx, cy] = fit.centre.unwrap();
+        let off = apart(crest(cx, fit.phase.unwrap(), fit.wavelength.unwrap()), crest(x, psi, lambda), lambda);
+        assert!(off < 0.2 && cy == 0.0, "{fit:?}");
+        assert_eq!((fit.orientation, fit.aspect, fit.values.len()), (None, None, 31));
+    }
+    for kind in [FilterKind::Step, FilterKind::Ridge, FilterKind::Gaussian] {
+        let fit = nearest(&along(kind, &numbers(0.7, 0.0, 2.5, 0.0, 1.0, 5.0, 0.0), 15), 1, [1, 15], 1.0).unwrap();
+        assert!(fit.kind == kind && fit.r2 > 0.97, "{kind:?}: {fit:?}");
+        assert!((fit.sigma.unwrap() / 2.5 - 1.0).abs() < 0.1 && (fit.centre.unwrap()[0] - 0.7).abs() < 0.2, "{fit:?}");
+    }
+    // Three channels along a line are no colours.
+    let soft = along(FilterKind::Gaussian, &numbers(0.0, 0.0, 2.0, 0.0, 1.0, 5.0, 0.0), 9);
+    let three: Vec<f32> = [1.0, -1.0, 0.2].iter().flat_map(|c| soft.iter().map(move |v| c * v)).collect();
+    assert_eq!(nearest(&three, 3, [1, 9], 1.0).unwrap().kind, FilterKind::Gaussian);
+    let noise: Vec<f32> = {
+        let mut r = Stream::new(9, 0, 0, 7);
+        (0..80).map(|_| r.normal() as f32).collect()
+    };
+    assert_eq!(nearest(&noise, 1, [1, 80], 1.0).unwrap().kind, FilterKind::None);
+    assert!(nearest(&[1.0, 2.0, 1.0, 0.0], 1, [1, 4], 1.0).is_none() && nearest(&[1.0; 6], 1, [2, 3], 1.0).is_none());
+}
+
 /// Known numbers are found again under noise, and kinds told apart.
 #[test]
 fn known_filters_are_found_again() {

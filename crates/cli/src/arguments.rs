@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench, compare, compile, conv, convert, data, dream, eval, explain, features, filter, filters, lr_find, neighbors,
-    predict, run, summary, surface, top, train,
+    predict, report, run, summary, surface, top, train,
 };
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use clap::{Args, Parser, Subcommand};
 use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, CpuOptions, Isa, Tuning};
+use gabor::data::Preprocessing;
 use gabor::picture::Look;
 use gabor::{Loaded, Model};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ pub enum Command {
     Convert(convert::Arguments),
     Data(data::Arguments),
     Compare(compare::Arguments),
+    Report(report::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -68,6 +70,7 @@ impl Command {
             Command::Filter(a) => Some(&a.compute),
             Command::Dream(a) => Some(&a.looking.compute),
             Command::Surface(a) => Some(&a.compute),
+            Command::Report(a) => Some(&a.compute),
             Command::Run(a) => Some(&a.compute),
             Command::Compile(a) => Some(&a.compute),
             Command::Bench(a) => Some(&a.compute),
@@ -106,6 +109,7 @@ impl Command {
             Command::Convert(a) => convert::run(a),
             Command::Data(a) => data::run(a),
             Command::Compare(a) => compare::run(a),
+            Command::Report(a) => report::run(a),
             Command::Bench(a) => bench::run(a),
         }
     }
@@ -253,7 +257,7 @@ pub fn is_file(net: &str) -> bool {
     !net.ends_with(".toml")
         && (net.ends_with(".onnx")
             || gabor::hub_name(net).is_some()
-            || Path::new(net.split('+').next().unwrap_or(net)).is_file())
+            || Path::new(&*gabor::model_file(net.split('+').next().unwrap_or(net))).is_file())
 }
 
 /// What is wrong with a network's name that looks like a path.
@@ -320,6 +324,37 @@ pub struct Given {
     pub weights: Option<String>,
     #[command(flatten)]
     pub network: Network,
+}
+
+/// How pictures become the input of a model that does not say it, or says it wrongly.
+#[derive(Args)]
+pub struct Prepared {
+    /// Preprocessing instead of the model's: `imagenet` or a JSON file
+    ///
+    /// The file for pictures of 224 × 224 in colour, with what PyTorch's ImageNet models expect (a pixel becomes (x / divisor −
+    /// mean) / std):
+    ///
+    /// {"color":"rgb","resize":{"short_side":{"to":256}},"filter":"bilinear","crop":[224,224],"divisor":255,
+    /// "mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}
+    ///
+    /// color: rgb, bgr or grey (then one number of mean and std). resize: {"exact":{"height":28,"width":28}} without crop, or as
+    /// above. filter: nearest, bilinear or bicubic. gabor convert MODEL model.onnx --preprocessing FILE.json writes it into a
+    /// model for good.
+    #[arg(long, value_name = "imagenet | FILE.json", verbatim_doc_comment)]
+    pub preprocessing: Option<String>,
+}
+
+impl Prepared {
+    /// As the option says; `None` where it is not given.
+    pub fn read(&self) -> Result<Option<Preprocessing>> {
+        let Some(how) = &self.preprocessing else { return Ok(None) };
+        if how == "imagenet" {
+            return Ok(Some(Preprocessing::imagenet()));
+        }
+        let bytes = gabor::read_limited(Path::new(how), 1 << 20)?;
+        let read = Preprocessing::from_json(&String::from_utf8_lossy(&bytes));
+        read.map(Some).map_err(|e| Failure::Failed(gabor::Error::from(e).inside(how).to_string()))
+    }
 }
 
 /// What every command has that may look for files elsewhere.

@@ -1,6 +1,6 @@
 //! Several models and several views: options that `eval` and `predict` share.
 
-use crate::arguments::{Compute, Given, model_of};
+use crate::arguments::{Compute, Given, Prepared, model_of};
 use crate::failure::{Failure, Result};
 use clap::Args;
 use gabor::data::Views;
@@ -30,14 +30,8 @@ pub struct Opened {
 
 impl Averaged {
     /// The model of the command line and those of --ensemble, which alone suffice.
-    pub fn open(
-        &self,
-        given: &Given,
-        model: Option<&str>,
-        compute: &Compute,
-        preprocessing: Option<&str>,
-    ) -> Result<Opened> {
-        if let (Some(how), false) = (preprocessing, self.ensemble.is_empty()) {
+    pub fn open(&self, given: &Given, model: Option<&str>, compute: &Compute, prepared: &Prepared) -> Result<Opened> {
+        if let (Some(how), false) = (&prepared.preprocessing, self.ensemble.is_empty()) {
             let text = format!("--preprocessing {how} with --ensemble; right would be: each model with its own");
             return Err(Failure::Usage(text));
         }
@@ -51,8 +45,7 @@ impl Averaged {
         }
         let (models, names): (Vec<Model>, Vec<String>) = models.into_iter().unzip();
         let mut models: Vec<Model> = models.into_iter().map(|m| m.on(backend.clone())).collect();
-        if let Some(how) = preprocessing {
-            let how = crate::commands::predict::preprocessing(how)?;
+        if let Some(how) = prepared.read()? {
             models = models.into_iter().map(|m| m.with_preprocessing(how.clone())).collect();
         }
         Ok(Opened { ensemble: Ensemble::new(models)?, names })

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, json, read};
+use common::{Place, json, read, stderr};
 
 #[test]
 fn the_lectures_example_with_every_number() {
@@ -47,11 +47,10 @@ fn what_does_not_fit_is_noted_or_refused() {
     assert!(common::stderr(&out).contains("note: 7×7 with 3×3, stride 3: the last row and column are dropped"));
     let e = |code, more: &[&str]| p.fails(code, &[&["conv"], more].concat());
     assert!(
-        e(1, &["--input", "4", "--kernel", "7"])
-            .contains("kernel_size 7 is larger than the padded input 4 + 0 + 0 = 4")
+        e(1, &["--input", "4", "--kernel", "7"]).contains("--kernel 7 is larger than the padded input 4 + 0 + 0 = 4")
     );
     assert!(
-        e(1, &["--input", "4", "--transposed", "--output-padding", "1"]).contains("output_padding 1 must be smaller")
+        e(1, &["--input", "4", "--transposed", "--output-padding", "1"]).contains("--output-padding 1 must be smaller")
     );
     assert!(e(2, &["--input", "4", "--output-padding", "1"]).contains("--transposed"));
     assert!(e(2, &["--input", "0"]).contains("at least 1"));
@@ -59,4 +58,40 @@ fn what_does_not_fit_is_noted_or_refused() {
     assert!(e(2, &["--values", "1,two"]).contains("`two` is no number"));
     assert!(e(1, &["--input", "40"]).contains("1444 steps, too many to be shown"));
     assert!(e(2, &["-o", "conv.jpg"]).contains("right would be: a name in .svg, .gif or .png"));
+}
+
+#[test]
+fn long_numbers_fit_their_cells_and_sums_are_exact() {
+    let p = Place::new("conv-long");
+    let text = p.done(&["conv", "--values", "0.1,0.2,123456789,-0.33333333", "--filter", "3,0.5"]);
+    // 0.1 · 3 + 0.2 · 0.5 is 0.4, and not 0.4000000000000001.
+    assert!(text.contains(" 0.4 "), "{text}");
+    assert!(text.contains("61728395.1") && text.contains("370370366.833333335"), "{text}");
+    let svg = String::from_utf8(read(&p.path("conv.svg"))).unwrap();
+    assert!(
+        svg.contains(">1.235e8<") && svg.contains("123456789·3 + −0.33333333·0.5 = 370370366.833333335")
+            || svg.contains("(−0.33333333)·0.5 = 370370366.833333335"),
+        "{svg}"
+    );
+    assert!(!svg.contains(">123456789<"), "a number wider than its cell");
+}
+
+#[test]
+fn what_is_not_read_and_what_does_not_fit_is_said_in_the_commands_words() {
+    let p = Place::new("conv-words");
+    let note = |words: &[&str]| {
+        let out = p.gabor(&[&["conv"], words].concat());
+        assert!(out.status.success(), "{}", stderr(&out));
+        stderr(&out)
+    };
+    let e = note(&["--input", "7", "--kernel", "2", "--stride", "3"]);
+    assert!(e.contains("between windows are read by none: stride 3 is larger than the window of 2"), "{e}");
+    let e = note(&["--input", "3", "--kernel", "2", "--stride", "3", "--transposed"]);
+    assert!(e.contains("stride 3 is larger than the window of 2: outputs between get nothing and are 0"), "{e}");
+    let e = p.fails(1, &["conv", "--input", "3", "--kernel", "7"]);
+    assert!(e.contains("--kernel 7 is larger than the padded input") && !e.contains("kernel_size"), "{e}");
+    let e = p.fails(1, &["conv", "--input", "5", "--transposed", "--stride", "2", "--output-padding", "3"]);
+    assert!(e.contains("--output-padding 3 must be smaller") && !e.contains("output_padding"), "{e}");
+    let e = p.fails(1, &["conv", "--input", "4", "--values", "1,2,3"]);
+    assert!(e.contains("--values: 3 numbers"), "{e}");
 }

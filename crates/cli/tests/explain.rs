@@ -36,7 +36,9 @@ fn methods_write_a_sheet_and_plain_data() {
         assert_eq!(m["largest"].as_f64().unwrap() as f32, most);
     }
     let svg = String::from_utf8(read(&p.path("explain.svg"))).unwrap();
-    assert_eq!(svg.matches("<image").count(), 10);
+    // The picture, nine maps, and the two scales of their colours.
+    assert_eq!(svg.matches("<image").count(), 12);
+    assert!(svg.contains(">against the class<") && svg.contains(">model:") || svg.contains("model/model.onnx: 7 with"));
     assert!(svg.contains("seven.bmp") && svg.contains(">integrated<") && svg.contains("prefers-color-scheme"));
     // The same again, bit for bit, with another number of threads.
     p.done(&[
@@ -64,7 +66,7 @@ fn methods_write_a_sheet_and_plain_data() {
         assert_eq!(read(&p.path(&format!("rows/1/{method}.npy"))), read(&p.path(&format!("maps/{method}.npy"))));
     }
     let svg = String::from_utf8(read(&p.path("rows.svg"))).unwrap();
-    assert!(svg.matches("<image").count() == 6 && svg.contains(">one.bmp<") && svg.contains(">seven.bmp<"));
+    assert!(svg.matches("<image").count() == 8 && svg.contains(">one.bmp<") && svg.contains(">seven.bmp<"));
     // As pixels: paper and ink as asked for, the same at every run.
     let pixels = |look: &str| {
         p.done(&["explain", "model/model.onnx", "seven.bmp", "-o", "a.png", "--look", look]);

@@ -58,7 +58,8 @@ fn bad_files_are_refused() {
     let good = common::read(&model);
     write(&p.path("ok.bmp"), bmp(9, 7, |x, y| [(x * 28) as u8, (y * 36) as u8, 0]));
     assert!(p.fails(1, &["predict", "none.onnx", "ok.bmp"]).starts_with("error: none.onnx: cannot read"));
-    assert!(p.fails(1, &["predict", "model", "ok.bmp"]).contains("a directory where a file is wanted"));
+    std::fs::create_dir(p.path("bare")).unwrap();
+    assert!(p.fails(1, &["predict", "bare", "ok.bmp"]).contains("bare: a directory without model.onnx"));
     write(&p.path("short.onnx"), &good[..good.len() / 2]);
     let e = p.fails(1, &["predict", "short.onnx", "ok.bmp"]);
     assert!(e.starts_with("error: short.onnx: "), "{e}");

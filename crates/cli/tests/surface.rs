@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, json, read};
+use common::{Place, json, read, stderr, stdout};
 use gabor::formats::npy;
 
 #[test]
@@ -73,4 +73,36 @@ fn what_does_not_fit_is_said() {
     assert!(e(2, &["--example", "saddle", "-o", "x.jpg"]).contains("a name in .svg or .png"));
     assert!(e(2, &["model.onnx"]).contains("right would be: gabor surface MODEL --data DATA"));
     assert!(e(1, &["none.onnx", "--data", "digits"]).contains("none.onnx"));
+}
+
+#[test]
+fn a_start_outside_the_window_is_in_the_picture() {
+    let p = Place::new("surface-window");
+    let out = p.gabor(&["surface", "--example", "saddle", "--start", "7,0.01", "--optimizers", "sgd", "--json"]);
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(stderr(&out).contains("--start 7,0.01 is outside the window, which is widened to"), "{}", stderr(&out));
+    let found = json(&stdout(&out));
+    let x: Vec<f64> = found["x"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!(*x.last().unwrap() > 7.0 && x[0] < 0.0, "{x:?}");
+    assert!(found["subtitle"].is_string() && found["walks"][0]["rule"].is_string());
+    let e = p.fails(2, &["surface", "--example", "saddle", "--optimizers", "none", "--momentum", "0.5"]);
+    assert!(e.contains("--momentum has no part in --optimizers none; right would be: names of optimizers"), "{e}");
+    p.done(&["surface", "--example", "saddle", "--optimizers", "none"]);
+}
+
+#[test]
+fn a_perceptron_that_runs_away_says_so() {
+    let p = Place::new("surface-away");
+    let run = |rate: &str| {
+        let words =
+            ["surface", "--example", "perceptron", "--together", "--rate", rate, "--steps", "30", "--start", "0"];
+        (p.done(&words), json(&p.done(&[&words[..], &["--json"]].concat())))
+    };
+    let (text, found) = run("0.1");
+    assert!(text.contains("it diverges: w is ") && found["diverged"].is_string(), "{text}");
+    let svg = String::from_utf8(read(&p.path("surface.svg"))).unwrap();
+    assert!(svg.contains("it diverges"), "{svg}");
+    let limit = found["limit"].as_f64().unwrap();
+    let (text, found) = run(&format!("{}", 0.9 * limit));
+    assert!(!text.contains("diverges") && found["diverged"].is_null(), "{text}");
 }

@@ -6,7 +6,7 @@ pub use gabor_explain::dream::{
     Basis, Dead, Deep, DeepOptions, Dreamt, Hear, Lens, Moment, Options, Pixels, Place, StyleOptions, Styled, Targets,
 };
 use gabor_explain::dream::{deep_dream, maximise, transfer};
-use gabor_report::{Panel, Picture, Sheet};
+use gabor_report::{Panel, Picture, Sheet, class_name};
 use gabor_tensor::Rule;
 
 /// Pictures made for units.
@@ -172,16 +172,16 @@ impl Dreams {
             None => "classes, by their scores before softmax".to_string(),
         };
         let note = |d: &Dreamt| match d.dead {
-            Some(Dead::Unreached) => "dead: no gradient".to_string(),
+            Some(Dead::Unreached) => "dead: no gradient reaches the picture".to_string(),
             Some(Dead::Silent) => "dead: it never fired".to_string(),
             None => format!("{:.2} → {:.2}", d.start, d.end),
         };
         let panel = |(i, (d, name)): (usize, (&Dreamt, &String))| {
-            Some(Panel { picture: self.picture(i)?, caption: name.clone(), note: note(d) })
+            Some(Panel { picture: self.picture(i)?, caption: class_name(name).into(), note: note(d) })
         };
         let panels = self.made.iter().zip(&self.names).enumerate().filter_map(panel).collect();
         let subtitle = format!("What they answer to most: {of}");
-        Sheet { title: title.into(), subtitle, panels, columns: 0 }
+        Sheet { title: title.into(), subtitle, panels, ..Default::default() }
     }
 }
 

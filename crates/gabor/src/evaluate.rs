@@ -1,6 +1,5 @@
 //! Models on labelled data: one alone, or several whose probabilities are averaged.
 
-use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_data::{Dataset, Epoch, Loader, LoaderOptions, OnBad, ViewDataset, Views};
 use gabor_tensor::{Rule, Tensor};
@@ -118,7 +117,7 @@ impl<'a> Members<'a> {
     pub(crate) fn log_probabilities(&mut self, image: &gabor_data::Image<'_>, views: Views) -> Result<Vec<f64>> {
         let mut all = Vec::new();
         for (model, order) in self.models.iter_mut().zip(&self.orders) {
-            let p = model.preprocessing().ok_or_else(no_preprocessing)?;
+            let p = model.preprocessing().ok_or_else(|| model.no_preprocessing())?;
             let [c, h, w] = p.input();
             let images = Tensor::f32(&[views.count(), c, h, w], p.apply_views(image, views)?)?;
             let scores = model.logits(&images)?;
@@ -198,7 +197,7 @@ impl<'a> Members<'a> {
             first.check_classes(dataset.classes())?;
         }
         for model in &self.models {
-            let preprocessing = model.preprocessing().ok_or_else(no_preprocessing)?;
+            let preprocessing = model.preprocessing().ok_or_else(|| model.no_preprocessing())?;
             model.image_input()?;
             let (seen, own): (Arc<dyn Dataset>, _) = if options.views == Views::One {
                 (dataset.clone(), preprocessing.clone())

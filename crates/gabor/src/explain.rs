@@ -1,14 +1,14 @@
 //! Why a model answers as it does: [`Model::explain`](crate::Model::explain), and the crate below it.
 
+use crate::features::number;
 use crate::judged::as_people_see_it;
-use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_data::{Image, Preprocessing};
 pub use gabor_explain::{
     Attribution, Backpropagation, Explainer, Field, Layer, Method, Options, Part, Room, Subject, attribute,
 };
 use gabor_report::heat::{self, Scale};
-use gabor_report::{Panel, Picture, Sheet, percent};
+use gabor_report::{Panel, Picture, Sheet, class_name, percent};
 use gabor_tensor::{Rule, Tensor};
 use std::time::Instant;
 
@@ -61,7 +61,7 @@ impl Model {
     /// # Errors
     /// A model without preprocessing, that takes no pictures or gives no scores.
     pub fn explainer(&mut self, asked: &ExplainOptions) -> Result<ModelExplainer<'_>> {
-        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let preprocessing = self.preprocessing().ok_or_else(|| self.no_preprocessing())?.clone();
         let every: Vec<Method> = Method::ALL.iter().map(|m| m.1).collect();
         let methods = if asked.methods.is_empty() { every } else { asked.methods.clone() };
         let explainer = Explainer::new(self.subject()?, asked.options.clone());
@@ -73,19 +73,43 @@ impl Model {
         if let Some(i) = self.classes().iter().position(|c| c == name) {
             return Ok(i);
         }
+        // As pictures and tables show it: `collie` for `n02106030 collie`, if there is only one.
+        let mut shown = self.classes().iter().enumerate().filter(|c| class_name(c.1) == name);
+        if let (Some((i, _)), None) = (shown.next(), shown.next()) {
+            return Ok(i);
+        }
         if let Some(i) = name.parse().ok().filter(|&i: &usize| i < count) {
             return Ok(i);
         }
         let lower = name.to_lowercase();
         let alike = self.classes().iter().enumerate().filter(|c| c.1.to_lowercase().contains(&lower)).take(5);
-        let (found, alike): (Vec<usize>, Vec<&str>) = alike.map(|(i, c)| (i, c.as_str())).unzip();
+        let (found, alike): (Vec<usize>, Vec<&str>) = alike.map(|(i, c)| (i, class_name(c))).unzip();
         // `malamute` for `n02110063 malamute`, if there is only one.
         if let ([i], false) = (&found[..], lower.is_empty()) {
             return Ok(*i);
         }
+        let alike = if alike.is_empty() { self.near_classes(&lower) } else { alike };
         let right = if alike.is_empty() { String::new() } else { format!("{}, or ", alike.join(", ")) };
         let rule = Rule::new(format!("the model has no class `{name}`"));
         Err(Error::new("class", rule.right(format!("{right}a number from 0 to {}", count - 1))))
+    }
+}
+
+impl Model {
+    /// The classes whose names, or one of whose words, are nearest to what was typed.
+    fn near_classes(&self, lower: &str) -> Vec<&str> {
+        // A word of a thousand letters resembles nothing.
+        if lower.len() > 64 {
+            return Vec::new();
+        }
+        let likeness = |class: &str| {
+            let words = class.split([' ', ',', '_', '-']).filter(|w| w.len() > 2).chain([class]);
+            words.map(|w| strsim::jaro_winkler(lower, &w.to_lowercase())).fold(0.0, f64::max)
+        };
+        let mut near: Vec<(f64, &str)> = self.classes().iter().map(|c| (likeness(class_name(c)), c.as_str())).collect();
+        near.retain(|n| n.0 >= 0.8);
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        near.into_iter().take(3).map(|n| class_name(n.1)).collect()
     }
 }
 
@@ -150,36 +174,62 @@ impl Explanation {
     fn panels(&self, caption: &str, note: &str) -> Vec<Panel> {
         let mut panels = vec![Panel { picture: self.picture.clone(), caption: caption.into(), note: note.into() }];
         for a in &self.found {
-            let note =
-                if a.is_empty() { "nothing: the class does not depend on it".to_string() } else { self::note(a) };
+            let note = nothing(a).unwrap_or_else(|| self::note(a));
             panels.extend(self.panel(a).map(|picture| Panel { picture, caption: a.method.name().into(), note }));
         }
         panels
     }
     /// The class with its probability.
     fn answer(&self) -> String {
-        format!("{} with {}", self.class, percent(f64::from(self.probability)))
+        format!("{} with {}", class_name(&self.class), percent(f64::from(self.probability)))
     }
-    /// The picture and what was found, side by side.
-    pub fn sheet(&self, title: &str) -> Sheet {
+    /// The picture and what a model of this name found in it, side by side.
+    pub fn sheet(&self, title: &str, model: &str) -> Sheet {
         let score = self.found.first().map_or(0.0, |a| a.score);
-        let subtitle = format!("{}, score {score:.2}", self.answer());
-        Sheet { title: title.into(), subtitle, panels: self.panels("picture", "as the network sees it"), columns: 0 }
+        let subtitle = format!("{model}: {}, score {}", self.answer(), number(score));
+        let panels = self.panels("picture", "as the network sees it");
+        Sheet { title: title.into(), subtitle, panels, columns: 0, keys: keys(&self.found) }
     }
     /// A row for each picture with its name.
     pub fn rows(title: &str, all: &[(String, Explanation)]) -> Sheet {
         let panels = all.iter().flat_map(|(name, e)| e.panels(name, &e.answer())).collect();
         let columns = all.first().map_or(0, |(_, e)| e.found.len() + 1);
-        Sheet { title: title.into(), subtitle: format!("{} pictures", all.len()), panels, columns }
+        let keys = all.first().map_or(Vec::new(), |(_, e)| keys(&e.found));
+        Sheet { title: title.into(), subtitle: format!("{} pictures", all.len()), panels, columns, keys }
     }
+}
+
+/// What is said of a method that finds nothing; `None` of one that finds something.
+pub fn nothing(a: &Attribution) -> Option<String> {
+    let words = match &a.layer {
+        // A class activation map is rectified: what speaks against the class alone leaves nothing, too.
+        Some(layer) => format!("nothing: no place of {layer} speaks for the class; its units are dead or against it"),
+        None => "dead: the score does not depend on the picture this way".to_string(),
+    };
+    a.is_empty().then_some(words)
+}
+
+/// What the colours of these maps mean.
+fn keys(found: &[Attribution]) -> Vec<(Scale, String, String)> {
+    let in_colours = |m: Method| matches!(m, Method::Guided | Method::Deconvnet | Method::GuidedGradCam);
+    let any = |f: &dyn Fn(Method) -> bool| found.iter().any(|a| f(a.method));
+    let mut out = Vec::new();
+    if any(&|m| !in_colours(m) && !m.signed()) {
+        out.push((Scale::Sequential, "little".into(), "much: the class hangs on it".into()));
+    }
+    if any(&|m| !in_colours(m) && m.signed()) {
+        out.push((Scale::Diverging, "against the class".into(), "for it".into()));
+    }
+    out
 }
 
 fn note(a: &Attribution) -> String {
     match (&a.layer, a.gap, a.method) {
         (Some(layer), ..) => format!("at {layer}"),
-        (_, Some(gap), _) => format!("blue against, orange for; gap {gap:.2}"),
+        (_, Some(gap), _) => format!("blue against, orange for; gap {}", number(gap as f32)),
         (_, _, Method::Occlusion) => "blue against, orange for".into(),
         (_, _, Method::Saliency | Method::SmoothGrad) => "size of the gradient".into(),
+        (_, _, Method::Guided | Method::Deconvnet | Method::GuidedGradCam) => "grey is 0, by channel".into(),
         _ => String::new(),
     }
 }

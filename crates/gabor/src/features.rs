@@ -1,13 +1,12 @@
 //! What every layer of a model makes of a picture: [`Model::features`].
 
 use crate::judged::as_people_see_it;
-use crate::model::no_preprocessing;
 use crate::{Model, Result};
 use gabor_data::Image;
 pub use gabor_explain::features::{Features, Peak};
 use gabor_explain::{Layer, Subject};
 use gabor_report::heat::{self, Scale};
-use gabor_report::{Map, MapRow, Picture, Poster, count, percent};
+use gabor_report::{Map, MapRow, Picture, Poster, class_name, count, percent};
 use gabor_tensor::{Rule, Tensor};
 
 /// Which layers are looked at.
@@ -76,7 +75,7 @@ impl Model {
     /// # Errors
     /// A model without preprocessing, that takes no pictures or gives no scores; a layer that does not exist.
     pub fn features(&mut self, image: &Image<'_>, layers: &Layers) -> Result<FeatureMaps> {
-        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let preprocessing = self.preprocessing().ok_or_else(|| self.no_preprocessing())?.clone();
         let [c, h, w] = preprocessing.input();
         let input = Tensor::f32(&[1, c, h, w], preprocessing.apply(image)?)?;
         let subject = self.subject()?;
@@ -102,7 +101,11 @@ impl FeatureMaps {
     pub fn poster(&self, title: &str, top: usize) -> Poster {
         let (rows, columns) = (self.picture.height, self.picture.width);
         let mut lines = vec![
-            format!("{} with {}, from {columns} × {rows} pixels.", self.class, percent(f64::from(self.probability))),
+            format!(
+                "{} with {}, from {columns} × {rows} pixels.",
+                class_name(&self.class),
+                percent(f64::from(self.probability))
+            ),
             format!(
                 "In each row the picture with the field of the strongest unit (where its value is largest), then the {top} \
                  units with the largest values."
@@ -121,12 +124,13 @@ impl FeatureMaps {
         Poster { title: title.into(), lines, picture: self.picture.clone(), rows }
     }
     fn row(&self, f: &Features, top: usize) -> MapRow {
-        let shown: Vec<usize> = f.strongest().into_iter().take(top).collect();
+        let shown: Vec<usize> = f.strongest().into_iter().filter(|_| !is_dead(f)).take(top).collect();
         let scale = maps_scale(f, &shown);
         let of_classes = self.of_classes.contains(&f.layer.name) && self.names.len() == f.layer.units();
         let map = |&u: &usize| {
-            let caption = if of_classes { self.names[u].clone() } else { format!("unit {u}") };
-            let note = number(f.peaks[u].value);
+            let caption = if of_classes { class_name(&self.names[u]).into() } else { format!("unit {u}") };
+            let note =
+                if f.zero.binary_search(&u).is_ok() { "dead: 0 everywhere".into() } else { number(f.peaks[u].value) };
             coloured(f, u, scale).map(|picture| Map { picture, caption, note })
         };
         let [fh, fw] = f.field.size();
@@ -139,13 +143,35 @@ impl FeatureMaps {
             format!("sees {fh} × {fw}, every {sy}, {sx}")
         };
         let mut notes = vec![f.layer.extents(), sees];
-        if !f.zero.is_empty() {
-            notes.push(format!("{} of {} zero everywhere", count(f.zero.len() as u64), count(f.layer.units() as u64)));
+        if !f.zero.is_empty() && !is_dead(f) {
+            notes.push(format!("{} of {} dead here", count(f.zero.len() as u64), count(f.layer.units() as u64)));
         }
-        let part = shown.first().map(|&u| f.field.at(f.peaks[u].place));
+        // A unit that says the same everywhere looks at no place more than at another.
+        let strongest = shown.first().filter(|&&u| !is_even(f.map(u)));
+        let part = strongest.map(|&u| f.field.at(f.peaks[u].place));
         let field = part.map(|p| [p.left, p.top, p.width, p.height]).filter(|p| p[2] * p[3] > 0);
-        MapRow { name: f.layer.name.clone(), notes, field, maps: shown.iter().filter_map(map).collect() }
+        let instead = dead_layer(f).unwrap_or_default();
+        MapRow { name: f.layer.name.clone(), notes, field, maps: shown.iter().filter_map(map).collect(), instead }
     }
+}
+
+/// Whether all units of a layer are 0 everywhere.
+fn is_dead(f: &Features) -> bool {
+    f.zero.len() == f.layer.units()
+}
+
+/// What is said of a layer whose units are all 0 everywhere on this picture; `None` of any other.
+pub fn dead_layer(f: &Features) -> Option<String> {
+    let units = match f.layer.units() {
+        1 => "its one unit is".to_string(),
+        n => format!("all {} units are", count(n as u64)),
+    };
+    is_dead(f).then(|| format!("dead: {units} 0 everywhere on this picture"))
+}
+
+/// Whether a map of several places has one value.
+fn is_even(map: &[f32]) -> bool {
+    map.len() > 1 && map.iter().all(|v| *v == map[0])
 }
 
 /// The colours of these units' maps, and the value at their end: the same for all, so that they can be compared.
@@ -163,14 +189,15 @@ pub(crate) fn coloured(f: &Features, unit: usize, (scale, extent): (Scale, f32))
 
 /// Three digits that count.
 pub(crate) fn number(v: f32) -> String {
-    match v.abs() {
+    let text = match v.abs() {
         a if a >= 1000.0 || (a > 0.0 && a < 0.001) => format!("{v:.2e}"),
         a if a >= 100.0 => format!("{v:.0}"),
         a if a >= 10.0 => format!("{v:.1}"),
         a if a >= 1.0 || a == 0.0 => format!("{v:.2}"),
         a if a >= 0.01 => format!("{v:.3}"),
         _ => format!("{v:.4}"),
-    }
+    };
+    text.replace('-', "−")
 }
 
 /// A map of at most `most` rows and columns: the mean of blocks.

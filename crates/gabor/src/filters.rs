@@ -55,6 +55,8 @@ pub struct Filters {
     pub shown: Vec<ShownFilter>,
     /// Whether all have one scale.
     pub shared: bool,
+    /// The largest norm of the layer.
+    largest: f64,
     /// Colours come as blue, green, red.
     bgr: bool,
 }
@@ -121,7 +123,12 @@ fn of_bank(bank: FilterBank, o: &FiltersOptions, bgr: bool) -> Filters {
         let r2 = |f: &ShownFilter| f.fit.as_ref().map_or(0.0, |f| f.r2);
         shown.sort_by(|a, b| place(a).cmp(&place(b)).then(r2(b).total_cmp(&r2(a))).then(a.index.cmp(&b.index)));
     }
-    Filters { bank, shown, shared: o.shared, bgr }
+    Filters { bank, shown, shared: o.shared, largest, bgr }
+}
+
+/// Whether a filter of this norm says nothing, in a layer whose largest has the other: as [`nearest`] has it.
+fn is_dead(norm: f64, largest: f64) -> bool {
+    norm == 0.0 || norm < 1e-5 * largest
 }
 
 /// Whether a filter is one picture: of one channel, of three colours, a strip, or a row of a matrix.
@@ -184,6 +191,20 @@ impl Filters {
             ),
         })
     }
+    /// How many filters of the layer have no weights to speak of: all 0, or next to nothing beside the largest filter.
+    pub fn dead(&self) -> usize {
+        (0..self.bank.count).filter(|&i| is_dead(self.bank.norm(i), self.largest)).count()
+    }
+    /// What is said of dead filters; `None` where there are none.
+    pub fn dead_words(&self) -> Option<String> {
+        let (dead, all) = (self.dead(), self.bank.count);
+        let why = "their weights are 0, or next to nothing beside the largest";
+        match dead {
+            0 => None,
+            n if n == all => Some(format!("dead: all {all} filters, whose weights are 0")),
+            n => Some(format!("dead: {n} of {all} filters, {why}")),
+        }
+    }
     /// All fitted shapes in the layout of the weights; zero where there is none.
     pub fn fits(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.bank.values.len()];
@@ -208,7 +229,7 @@ impl Filters {
             first += &format!(", {}", b.kind.name());
         }
         let scale = if is_matrix(b) || self.shared {
-            format!("one scale for all, up to ±{common:.2e}")
+            format!("one scale for all, up to ±{}", gabor_report::short(f64::from(common)))
         } else {
             "each filter by its own largest weight".into()
         };
@@ -228,6 +249,7 @@ impl Filters {
         if !kinds.is_empty() {
             lines.push(format!("{}; beside each filter the nearest shape", kinds.join(" · ")));
         }
+        lines.extend(self.dead_words());
         if self.left_out() > 0 {
             lines.push(format!("the {} largest; {} more are left out", self.shown.len(), self.left_out()));
         }
@@ -268,7 +290,7 @@ impl Filters {
             };
             (f.planes.iter().filter_map(one).collect(), f.planes.iter().map(label).collect())
         };
-        let dead = fit.is_some_and(|f| f.kind == FilterKind::Dead) || f.norm == 0.0;
+        let dead = fit.is_some_and(|f| f.kind == FilterKind::Dead) || is_dead(f.norm, self.largest);
         let kind = if dead { "dead" } else { fit.map_or("", |f| f.kind.name()) };
         let score = match fit {
             Some(fit) if !dead => format!("R² {:.2}", fit.r2),

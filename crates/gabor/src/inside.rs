@@ -8,7 +8,7 @@ use gabor_explain::features::{Features, features};
 use gabor_explain::{Explainer, Layer, Method, Options, Subject};
 use gabor_nets::summary;
 use gabor_report::heat::{self, Scale};
-use gabor_report::{FeatureStrip, Inside, Picture, Reason, count};
+use gabor_report::{FeatureStrip, Inside, Picture, Reason, class_name, count};
 use gabor_tensor::Tensor;
 use gabor_train::{Evaluation, SampleScore};
 
@@ -67,7 +67,7 @@ fn draw(
     data: &dyn Dataset,
     p: &Preprocessing,
 ) -> Result<(Vec<Reason>, Vec<FeatureStrip>)> {
-    let name = |i: usize| e.classes.get(i).map_or_else(|| i.to_string(), |c| c.class.clone());
+    let name = |i: usize| e.classes.get(i).map_or_else(|| i.to_string(), |c| class_name(&c.class).into());
     let (mut reasons, mut strips) = (Vec::new(), Vec::new());
     let mut explainer = Explainer::new(subject.clone(), Options::default());
     for s in samples {
@@ -105,7 +105,7 @@ fn strip(f: &Features) -> FeatureStrip {
     let maps: Vec<Picture> = shown.iter().filter_map(|&u| coloured(f, u, scale)).collect();
     let dead = match f.zero.len() {
         0 => String::new(),
-        n => format!(", {} of {} zero everywhere", count(n as u64), count(f.layer.units() as u64)),
+        n => format!(", {} of {} dead here: 0 everywhere", count(n as u64), count(f.layer.units() as u64)),
     };
     FeatureStrip { caption: format!("{}, {}{dead}", f.layer.name, f.layer.extents()), maps }
 }

@@ -67,6 +67,7 @@ pub use gabor_report as report;
 pub use gabor_tensor as tensor;
 pub use gabor_train as train;
 
+mod again;
 mod arithmetic;
 mod card;
 mod check_page;
@@ -95,6 +96,7 @@ mod show;
 pub mod surface;
 pub mod top;
 
+pub use self::again::{RunReport, run_report};
 pub use self::arithmetic::{
     Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic,
 };
@@ -117,7 +119,7 @@ pub use gabor_graph::operation;
 pub use judged::{EvaluationPage, confusion};
 pub use load::{
     Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, format_of,
-    hub_name, load, load_with, writer,
+    hub_name, load, load_with, model_file, writer,
 };
 pub use model::{Bound, Model, Prediction};
 pub use page::page;

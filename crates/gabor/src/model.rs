@@ -278,7 +278,7 @@ impl Model {
     /// # Errors
     /// A model without preprocessing, that takes no pictures or gives no scores.
     pub fn predict(&mut self, image: &Image<'_>) -> Result<Vec<Prediction>> {
-        let preprocessing = self.preprocessing.as_ref().ok_or_else(no_preprocessing)?;
+        let preprocessing = self.preprocessing.as_ref().ok_or_else(|| self.no_preprocessing())?;
         let input = preprocessing.apply(image)?;
         let [c, h, w] = preprocessing.input();
         let logits = self.logits(&Tensor::f32(&[1, c, h, w], input)?)?;
@@ -368,6 +368,22 @@ impl Model {
             Dim::Batch(_) => Err(Error::new(&self.graph.name, Rule::new("the number of classes depends on the batch"))),
         }
     }
+    /// What to give where the model does not say how a picture becomes its input: a file that fits it.
+    pub(crate) fn no_preprocessing(&self) -> Error {
+        let rule = Rule::new("the model does not say how a picture becomes its input");
+        let dims = |v| self.graph.shape(v).0.iter().skip(1).map(|d| d.fixed()).collect::<Option<Vec<usize>>>();
+        let input = self.image_input().ok().and_then(dims).and_then(|d| <[usize; 3]>::try_from(d).ok());
+        let sample = input.and_then(|i| Preprocessing::exact(i).ok()).map_or_else(String::new, |p| {
+            format!(", for this model such as {} with the divisor, mean and std that it was trained with", p.to_json())
+        });
+        Error::new(
+            &self.graph.name,
+            rule.right(format!(
+                "preprocessing of your own: --preprocessing imagenet, or --preprocessing FILE.json{sample}; gabor convert \
+                 MODEL model.onnx --preprocessing … writes it into the model"
+            )),
+        )
+    }
     pub(crate) fn describe(&self, v: ValueId) -> String {
         format!("{} {}", self.graph.value(v).name, self.graph.ty(v))
     }
@@ -387,11 +403,6 @@ impl std::fmt::Debug for Model {
 
 /// Name of the output that scores are read from.
 const LOGITS: &str = "logits";
-
-pub(crate) fn no_preprocessing() -> Error {
-    let rule = Rule::new("the model does not say how a picture becomes its input");
-    Error::from(rule.right("a model with the metadata entry gabor.preprocessing, or preprocessing of your own (with the command: --preprocessing imagenet, or a JSON file as the key gabor.preprocessing holds it)"))
-}
 
 /// Probabilities of scores, computed in f64.
 fn softmax(scores: &[f32]) -> Vec<f32> {

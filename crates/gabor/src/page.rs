@@ -212,6 +212,8 @@ fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
             "measure it closely".into(),
         ),
         (format!("gabor summary {run}/model.onnx"), "see its layers".into()),
+        (format!("gabor filters {run}"), "see its filters".into()),
+        (format!("gabor explain {run} {run}/sample.png --method all"), "see why it answers so".into()),
         (format!("gabor train --resume {run} epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)), "train on".into()),
     ]
 }

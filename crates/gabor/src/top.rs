@@ -2,13 +2,12 @@
 
 use crate::features::number;
 use crate::judged::as_people_see_it;
-use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_data::{Color, Dataset, Loader, LoaderOptions, Preprocessing};
 pub use gabor_explain::top::{Excitation, Projector, Start, Strongest};
 use gabor_explain::{Backpropagation, Field, Layer, Part};
 use gabor_report::heat;
-use gabor_report::{Patch, PatchSheet, Picture, UnitPatches, count};
+use gabor_report::{Patch, PatchSheet, Picture, UnitPatches, class_name, count};
 use gabor_tensor::{Rule, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,6 +89,8 @@ pub struct TopPatches {
     pub count: usize,
     /// The way back.
     pub projection: Backpropagation,
+    /// Names of the classes, where the layer's units stand for them.
+    names: Vec<String>,
     /// Whether channels are blue, green and red.
     bgr: bool,
 }
@@ -115,7 +116,7 @@ impl Model {
         asked: &TopOptions,
         hear: &mut dyn FnMut(usize),
     ) -> Result<TopPatches> {
-        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let preprocessing = self.preprocessing().ok_or_else(|| self.no_preprocessing())?.clone();
         let subject = self.subject()?;
         let layer = subject.layer(&asked.layer)?;
         let field = subject.field(&layer)?;
@@ -186,6 +187,8 @@ impl Model {
         for ((u, _), patch) in ranked {
             found[u].patches.push(patch);
         }
+        let of_classes = subject.is_of_classes(&layer) && self.classes().len() == layer.units();
+        let names = if of_classes { self.classes().to_vec() } else { Vec::new() };
         Ok(TopPatches {
             layer,
             field,
@@ -194,6 +197,7 @@ impl Model {
             seen: best.seen(),
             count: asked.count,
             projection: asked.projection,
+            names,
             bgr: preprocessing.color == Color::Bgr,
         })
     }
@@ -275,12 +279,23 @@ impl TopPatches {
         let before = |d: usize| if self.fits(d) { (first[d] as isize - corner[d]).max(0) as usize } else { 0 };
         [before(1), before(0)]
     }
+    /// What a unit is called: its number, and its class where it stands for one.
+    pub fn caption(&self, unit: usize) -> String {
+        match self.names.get(unit) {
+            Some(class) => format!("unit {unit}, {}", class_name(class)),
+            None => format!("unit {unit}"),
+        }
+    }
+    /// What is said of a unit that no picture brings above 0.
+    pub fn dead_words(&self) -> String {
+        format!("dead: never above 0 on these {} pictures", count(self.seen as u64))
+    }
     /// The picture: for each unit its patches, and their projections beside them.
     pub fn sheet(&self, title: &str) -> PatchSheet {
         let [rows, columns] = self.frame();
         let dead = match self.dead {
             0 => "every unit answers to something".to_string(),
-            n => format!("{} of {} units never above 0", count(n as u64), count(self.layer.units() as u64)),
+            n => format!("{} of {} units dead", count(n as u64), count(self.layer.units() as u64)),
         };
         let [fh, fw] = self.field.size();
         let sees =
@@ -317,12 +332,15 @@ impl TopPatches {
                     }
                 }
                 classes.sort_by_key(|c| std::cmp::Reverse(c.0));
-                let name = |(n, c): &(usize, &str)| if *n > 1 { format!("{c} ×{n}") } else { c.to_string() };
+                let name = |(n, c): &(usize, &str)| {
+                    let c = class_name(c);
+                    if *n > 1 { format!("{c} ×{n}") } else { c.to_string() }
+                };
                 let named: Vec<String> = classes.iter().take(2).map(name).collect();
                 let between = if named.is_empty() { "" } else { " · " };
                 format!("{} to {}{between}{}", values(a), values(b), named.join(", "))
             }
-            _ => "dead: no picture brings it above 0".into(),
+            _ => self.dead_words(),
         };
         let patch = |p: &FoundPatch| {
             let (h, w) = (p.part.height, p.part.width);
@@ -335,6 +353,6 @@ impl TopPatches {
             let projection = heat::signed(&values, [channels, h, w], extent)?;
             Some(Patch { picture: p.picture.clone(), projection, offset: self.offset(p) })
         };
-        UnitPatches { caption: format!("unit {}", u.unit), note, patches: u.patches.iter().filter_map(patch).collect() }
+        UnitPatches { caption: self.caption(u.unit), note, patches: u.patches.iter().filter_map(patch).collect() }
     }
 }

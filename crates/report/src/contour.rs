@@ -3,8 +3,10 @@
 use crate::Picture;
 use crate::chart::{escape, linear_ticks, short};
 use crate::heat::Scale;
+use crate::poster::text;
 use crate::sheet::cut;
 use crate::style::{self, SERIES};
+use crate::words::{title, wrap};
 use std::fmt::Write;
 
 /// A way over a landscape.
@@ -119,11 +121,10 @@ impl Contour {
              .t {{ font-size: 12px; fill: var(--muted); }} .k {{ font-size: 11px; fill: #ffffff; }}\n"
         );
         let mut out = style::open(width, height, &self.title, &css);
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
-        let most = ((width - 2.0 * MARGIN) / (13.0 * 0.52)) as usize;
-        let words = cut(&self.subtitle, most as f64);
-        let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 39.0, escape(&words));
+        title(&mut out, [MARGIN, MARGIN + 16.0], width - 2.0 * MARGIN, &self.title);
+        for (i, line) in wrap(&self.subtitle, width - 2.0 * MARGIN, 13.0, 2).iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 17.0, line);
+        }
         if !whole {
             return out + "</svg>\n";
         }
@@ -252,8 +253,9 @@ impl Contour {
                 band + 0.4
             );
         }
-        for i in 0..=4 {
-            let part = f64::from(i) / 4.0;
+        let parts = [0.0, 0.25, 0.5, 0.75, 1.0];
+        let ticks = apart(&parts.map(|part| tones.height(part)));
+        for (part, tick) in parts.into_iter().zip(ticks) {
             let y = top + (1.0 - part) * tall;
             let _ = writeln!(
                 out,
@@ -261,7 +263,7 @@ impl Contour {
                 x + 16.0,
                 x + 27.0,
                 y + 4.0,
-                three(tones.height(part))
+                tick
             );
         }
         if tones.shift.is_some() {
@@ -350,13 +352,29 @@ impl Contour {
     }
 }
 
-/// A number in three digits.
-fn three(v: f64) -> String {
-    if v == 0.0 || !v.is_finite() {
-        return short(v);
+/// Numbers in three digits, or in as many more as it takes to tell different ones apart.
+fn apart(all: &[f64]) -> Vec<String> {
+    let shown = |digits: i32| all.iter().map(|&v| digits_of(v, digits)).collect::<Vec<_>>();
+    let same = |shown: &[String]| {
+        let pairs = all.windows(2).zip(shown.windows(2));
+        pairs.into_iter().any(|(v, s)| v[0] != v[1] && s[0] == s[1])
+    };
+    (3..16).map(shown).find(|s| !same(s)).unwrap_or_else(|| all.iter().map(|v| format!("{v:e}")).collect())
+}
+
+/// A number in so many digits that count.
+fn digits_of(v: f64, digits: i32) -> String {
+    if v == 0.0 || !v.is_finite() || digits <= 3 {
+        let power = 10f64.powf(2.0 - v.abs().log10().floor());
+        return short(if v == 0.0 || !v.is_finite() { v } else { (v * power).round() / power });
     }
-    let power = 10f64.powf(2.0 - v.abs().log10().floor());
-    short((v * power).round() / power)
+    let size = v.abs().log10().floor() as i32;
+    let text = if (-5..=9).contains(&size) {
+        format!("{v:.*}", (digits - 1 - size).max(0) as usize)
+    } else {
+        format!("{v:.*e}", (digits - 1) as usize)
+    };
+    text.replace('-', "−")
 }
 
 #[cfg(test)]
@@ -407,6 +425,16 @@ mod tests {
         assert!(!flat.to_svg().contains("NaN"));
         let wild = Contour { heights: vec![f64::INFINITY; 441], ..bowl(21) };
         assert!(wild.to_svg().ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn ticks_differ_where_heights_do() {
+        assert_eq!(apart(&[0.0, 0.25, 1234.5]), ["0", "0.25", "1230"]);
+        assert_eq!(apart(&[2.40258, 2.40259, 2.40261]), ["2.40258", "2.40259", "2.40261"]);
+        assert_eq!(apart(&[-1.00001, 1.00002]), ["−1", "1"]);
+        assert_eq!(apart(&[100_001.0, 100_002.0]), ["100001", "100002"]);
+        assert_eq!(apart(&[3.0, 3.0]), ["3", "3"]);
+        assert_eq!(apart(&[1.00001e-9, 1.00002e-9]), ["1.00001e−9", "1.00002e−9"]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A loss of one number: its curve, the steps down it, and every number of them beside.
 
 use crate::chart::{escape, linear_ticks, short};
+use crate::poster::text;
 use crate::style;
+use crate::words::{title, wrap};
 use std::fmt::Write;
 
 /// A step: where it ended on the curve, and its row in the table.
@@ -58,10 +60,10 @@ impl DescentCurve {
                    .e { fill: none; stroke: var(--green); stroke-width: 1.5; stroke-dasharray: 5 4; } .v { fill: var(--green); }\n\
                    .t { font-size: 12px; fill: var(--muted); } .r { font-size: 12px; }\n";
         let mut out = style::open(width, height, &self.title, css);
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
-        let _ =
-            writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 39.0, escape(&self.subtitle));
+        title(&mut out, [MARGIN, MARGIN + 16.0], width - 2.0 * MARGIN, &self.title);
+        for (i, line) in wrap(&self.subtitle, width - 2.0 * MARGIN, 13.0, 2).iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 37.0 + i as f64 * 16.0, line);
+        }
         let finite = |p: &&(f64, f64)| p.0.is_finite() && p.1.is_finite();
         let known: Vec<(f64, f64)> = self.curve.iter().filter(finite).copied().collect();
         let (Some(first), Some(last)) = (known.first(), known.last()) else { return out + "</svg>\n" };

@@ -81,6 +81,9 @@ impl FilterGrid {
             all.map(|p| shown(p, t.pictures.len())[0] + 5.0).sum::<f64>() - 5.0
         };
         let widest = self.tiles.iter().map(across).fold(0.0, f64::max);
+        // Scores end where pictures end, but leave the longest name its room: in one line below each other.
+        let named = |t: &FilterTile| (t.name.chars().count() + t.score.chars().count() + 2) as f64 * 12.0 * LETTER;
+        let scores = self.tiles.iter().map(named).fold(widest, f64::max);
         let sizes: Vec<(f64, f64)> = self.tiles.iter().map(extents).collect();
         let tile = sizes.iter().map(|s| s.0).fold(40.0, f64::max).ceil();
         let pictures = sizes.iter().map(|s| s.1).fold(0.0, f64::max);
@@ -103,13 +106,13 @@ impl FilterGrid {
         }
         for (i, t) in self.tiles.iter().enumerate() {
             let at = [MARGIN + (i % columns) as f64 * step_x, head + (i / columns) as f64 * step_y];
-            tile_at(&mut out, t, at, pictures, widest);
+            tile_at(&mut out, t, at, pictures, scores);
         }
         out + "</svg>\n"
     }
 }
 
-/// One tile; `pictures` is the height of its pictures with their labels, `width` that of most tiles' pictures.
+/// One tile; `pictures` is the height of its pictures with their labels, `width` where scores end.
 fn tile_at(out: &mut String, t: &FilterTile, [left, top]: [f64; 2], pictures: f64, width: f64) {
     let _ = write!(out, "<g{}>", if t.pale { " opacity=\"0.55\"" } else { "" });
     let mut x = left;
@@ -128,9 +131,7 @@ fn tile_at(out: &mut String, t: &FilterTile, [left, top]: [f64; 2], pictures: f6
         x += w + 5.0;
     }
     let mut y = top + pictures + 14.0;
-    // The score ends where most pictures end, but leaves the name its room.
-    let named = (t.name.chars().count() + t.score.chars().count() + 2) as f64 * 12.0 * LETTER;
-    let right = left + (x - 5.0 - left).max(width).max(named);
+    let right = left + width;
     let _ = write!(out, "<text class=\"k\" x=\"{left:.1}\" y=\"{y:.1}\">{}</text>", escape(&t.name));
     if !t.score.is_empty() {
         let _ = write!(out, "<text class=\"r\" x=\"{right:.1}\" y=\"{y:.1}\">{}</text>", escape(&t.score));
@@ -145,6 +146,12 @@ fn tile_at(out: &mut String, t: &FilterTile, [left, top]: [f64; 2], pictures: f6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where texts of a class stand from the left.
+    fn at(svg: &str, class: &str) -> Vec<f64> {
+        let begin = format!("<text class=\"{class}\" x=\"");
+        svg.split(&begin).skip(1).map(|t| t.split('"').next().unwrap().parse().unwrap()).collect()
+    }
 
     #[test]
     fn tiles_hold_filter_fit_and_words() {
@@ -166,6 +173,12 @@ mod tests {
             svg.contains("1 &amp; 2") && svg.contains("θ &lt; 90°") && svg.contains(">c3<") && svg.contains("opacity")
         );
         assert!(FilterGrid::default().to_svg().ends_with("</svg>\n"));
+        // Scores end at one distance from their tiles, however long the names are.
+        let (left, ends): (Vec<f64>, Vec<f64>) = (at(&svg, "k"), at(&svg, "r"));
+        assert!(
+            left.len() == 3 && ends.iter().zip(&left).all(|(e, l)| (e - l - (ends[0] - left[0])).abs() < 0.11),
+            "{svg}"
+        );
         // Small filters are enlarged by whole factors, long ones stay on the sheet.
         assert_eq!((shown(&picture, 1), shown(&picture, 8)), ([66.0, 66.0], [39.0, 39.0]));
         let long = Picture::new(2000, 64, 1, vec![0; 128_000]).unwrap();

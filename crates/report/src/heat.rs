@@ -57,6 +57,18 @@ impl Scale {
     }
 }
 
+impl Scale {
+    /// All its colours in one row, from the lowest value to the highest.
+    pub(crate) fn bar(self) -> Picture {
+        const COLORS: usize = 64;
+        let at = |i: usize| {
+            let t = i as f32 / (COLORS - 1) as f32;
+            self.color(if self == Scale::Diverging { 2.0 * t - 1.0 } else { t })
+        };
+        Picture { width: COLORS, height: 1, channels: 3, data: (0..COLORS).flat_map(at).collect() }
+    }
+}
+
 /// What a map's values are divided by before they become colours: the largest size, but for the part `outliers` of the
 /// places, which would leave all others dark. Not zero.
 pub fn extent(map: &[f32], outliers: f64) -> f32 {

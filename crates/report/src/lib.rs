@@ -32,6 +32,7 @@ mod sheet;
 mod strips;
 pub mod style;
 mod text;
+mod words;
 
 pub use arithmetic::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 pub use atlas::{Atlas, AtlasPoint};
@@ -57,3 +58,4 @@ pub use sheet::{Panel, Sheet};
 pub use strips::{Cell, Strip, Strips};
 pub use style::{Look, dressed};
 pub use text::{bytes, count, duration, percent, table};
+pub use words::class_name;

@@ -1,10 +1,10 @@
 //! Queries with the pictures nearest to them: a row each, the query left of a line.
 
 use crate::Panel;
-use crate::chart::escape;
 use crate::heat::Scale;
-use crate::sheet::cut;
+use crate::poster::text;
 use crate::style;
+use crate::words::{paragraph, title, wrap};
 use std::fmt::Write;
 
 /// A query and its neighbours, the nearest first; each says whether it is of the query's class, where that is known.
@@ -33,7 +33,11 @@ const CELL: f64 = 112.0;
 const GAP: f64 = 12.0;
 /// Between the query and its neighbours.
 const APART: f64 = 34.0;
-const WORDS: f64 = 40.0;
+/// Least width of words, lines that a caption may take, and heights of its lines and of a note's.
+const LEAST: f64 = 420.0;
+const LINES: usize = 2;
+const CAPTION: f64 = 15.0;
+const NOTE: f64 = 14.0;
 const LETTER: f64 = 0.54;
 
 impl NearSheet {
@@ -41,22 +45,28 @@ impl NearSheet {
     pub fn to_svg(&self) -> String {
         let most = self.rows.iter().map(|r| r.near.len()).max().unwrap_or(0) as f64;
         let inner = CELL + APART + (most * (CELL + GAP) - GAP).max(0.0);
-        let needed = (self.title.chars().count() as f64 * 20.0).max(self.subtitle.chars().count() as f64 * 13.0);
-        let width = (inner.max(needed * LETTER) + 2.0 * MARGIN).ceil();
-        let row = CELL + WORDS + GAP;
+        let inner = inner.max(LEAST);
+        let width = (inner + 2.0 * MARGIN).ceil();
+        let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
+        let head = HEAD + (lines.len().max(1) - 1) as f64 * 18.0;
+        // Lines that the longest caption and note take.
+        let panels = || self.rows.iter().flat_map(|r| r.near.iter().map(|n| &n.0).chain([&r.query]));
+        let caption = panels().map(|p| wrap(&p.caption, CELL / 1.06, 13.0, LINES).len()).max().unwrap_or(1).max(1);
+        let note = panels().map(|p| wrap(&p.note, CELL, 11.5, LINES).len()).max().unwrap_or(1).max(1);
+        let row = CELL + 9.0 + caption as f64 * CAPTION + note as f64 * NOTE + GAP;
         let judged = self.rows.iter().any(|r| r.near.iter().any(|n| n.1.is_some()));
         let foot = if judged { 26.0 } else { 0.0 };
-        let height = (HEAD + MARGIN + self.rows.len() as f64 * row + foot + 10.0).ceil();
+        let height = (head + MARGIN + self.rows.len() as f64 * row + foot + 10.0).ceil();
         let mut out = style::open(width, height, &self.title, "");
         let [blue, orange] = [-0.8, 0.8].map(|v| {
             let [r, g, b] = Scale::Diverging.color(v);
             format!("#{r:02x}{g:02x}{b:02x}")
         });
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
-        let _ =
-            writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 39.0, escape(&self.subtitle));
-        let top = MARGIN + HEAD - 12.0;
+        title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 18.0, line);
+        }
+        let top = MARGIN + head - 12.0;
         let bottom = top + self.rows.len() as f64 * row - GAP;
         if bottom > top {
             let line = MARGIN + CELL + APART / 2.0;
@@ -106,14 +116,15 @@ fn panel(out: &mut String, p: &Panel, x: f64, y: f64, mark: Option<&str>) {
         let _ =
             writeln!(out, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{CELL}\" height=\"4\" rx=\"2\" fill=\"{colour}\"/>");
     }
-    let (caption, note) = (cut(&p.caption, CELL / (13.0 * LETTER * 1.05)), cut(&p.note, CELL / (11.5 * LETTER)));
-    let (first, second) = (y + CELL + 21.0, y + CELL + 36.0);
-    let _ = writeln!(
-        out,
-        "<text class=\"c\" x=\"{x:.1}\" y=\"{first:.1}\">{}</text><text class=\"n\" x=\"{x:.1}\" y=\"{second:.1}\">{}</text>",
-        escape(&caption),
-        escape(&note)
-    );
+    let mut y = y + CELL + 6.0;
+    for line in wrap(&p.caption, CELL / 1.06, 13.0, LINES) {
+        y += CAPTION;
+        text(out, "c", x, y, &line);
+    }
+    for line in wrap(&p.note, CELL, 11.5, LINES) {
+        y += NOTE;
+        text(out, "n", x, y, &line);
+    }
 }
 
 #[cfg(test)]

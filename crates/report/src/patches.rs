@@ -1,6 +1,7 @@
 //! Patches that excite units most, with the way back to their pixels beside them (Zeiler and Fergus 2014, figure 2).
 
-use crate::poster::{pixelated, short, text};
+use crate::poster::{pixelated, text};
+use crate::words::{paragraph, shorten, title, wrap};
 use crate::{Picture, style};
 use std::fmt::Write;
 
@@ -22,7 +23,7 @@ pub struct UnitPatches {
     pub caption: String,
     /// More about it: its largest value, its classes, or that it is dead.
     pub note: String,
-    /// The patches, the strongest first.
+    /// The patches, the strongest first; a unit without any takes a line, and no room for pictures.
     pub patches: Vec<Patch>,
 }
 
@@ -50,7 +51,10 @@ const GAP: f64 = 26.0;
 /// Room between the patches and their projections, between two patches, and for the words.
 const BETWEEN: f64 = 8.0;
 const SEAM: f64 = 3.0;
-const WORDS: f64 = 42.0;
+const WORDS: f64 = 56.0;
+/// Width that words have where there are few pictures, and height of a line.
+const LEAST_WIDTH: f64 = 620.0;
+const LINE: f64 = 19.0;
 
 impl PatchSheet {
     /// The sheet as an SVG file of its own.
@@ -64,27 +68,33 @@ impl PatchSheet {
         let (w, h) = (fw * scale, fh * scale);
         let block = [across * (w + SEAM) - SEAM, down * (h + SEAM) - SEAM];
         let unit = [(2.0 * block[0] + BETWEEN).max(170.0), block[1] + WORDS];
-        let columns = (((self.units.len() as f64 * (unit[1] + GAP) / (unit[0] + GAP)).sqrt() * 1.2).round() as usize)
-            .clamp(1, self.units.len().max(1));
-        let rows = self.units.len().div_ceil(columns);
-        let letters = self
-            .lines
-            .iter()
-            .map(|l| l.chars().count() as f64 * 7.0)
-            .fold(self.title.chars().count() as f64 * 11.0, f64::max);
-        let head = 34.0 + self.lines.len() as f64 * 19.0 + 10.0;
-        let width = ((columns as f64 * (unit[0] + GAP) - GAP).max(letters) + 2.0 * MARGIN).ceil();
-        let height = (2.0 * MARGIN + head + rows as f64 * (unit[1] + GAP) - GAP).ceil();
+        let (alive, dead): (Vec<&UnitPatches>, Vec<&UnitPatches>) =
+            self.units.iter().partition(|u| !u.patches.is_empty());
+        let columns = (((alive.len() as f64 * (unit[1] + GAP) / (unit[0] + GAP)).sqrt() * 1.2).round() as usize)
+            .clamp(1, alive.len().max(1));
+        let rows = alive.len().div_ceil(columns);
+        let inner = (columns as f64 * (unit[0] + GAP) - GAP).max(LEAST_WIDTH);
+        let lines = paragraph(&self.lines, inner);
+        let foot = paragraph(&unpictured(&dead), inner);
+        let head = 34.0 + lines.len() as f64 * LINE + 10.0;
+        let end = MARGIN + head + (rows as f64 * (unit[1] + GAP) - GAP).max(0.0);
+        let width = (inner + 2.0 * MARGIN).ceil();
+        let height = (end + foot.len() as f64 * LINE + if foot.is_empty() { 0.0 } else { GAP } + MARGIN).ceil();
         let mut out = style::open(width, height, &self.title, ".e { fill: var(--soft); }\n");
-        text(&mut out, "h", MARGIN, MARGIN + 16.0, &self.title);
-        for (i, line) in self.lines.iter().enumerate() {
-            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 19.0, line);
+        title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * LINE, line);
         }
-        for (i, u) in self.units.iter().enumerate() {
+        for (i, line) in foot.iter().enumerate() {
+            text(&mut out, "m", MARGIN, end + GAP + i as f64 * LINE, line);
+        }
+        for (i, u) in alive.iter().enumerate() {
             let x = MARGIN + (i % columns) as f64 * (unit[0] + GAP);
             let y = MARGIN + head + (i / columns) as f64 * (unit[1] + GAP);
-            text(&mut out, "c", x, y + 12.0, &short(&u.caption, unit[0] / 7.4));
-            text(&mut out, "n", x, y + 29.0, &short(&u.note, unit[0] / 6.0));
+            text(&mut out, "c", x, y + 12.0, &shorten(&u.caption, unit[0], 13.0));
+            for (k, line) in wrap(&u.note, unit[0], 11.5, 2).iter().enumerate() {
+                text(&mut out, "n", x, y + 28.0 + k as f64 * 14.0, line);
+            }
             for (k, p) in u.patches.iter().enumerate() {
                 let (px, py) = ((k % across as usize) as f64 * (w + SEAM), (k / across as usize) as f64 * (h + SEAM));
                 let sides = [(&p.picture, 0.0), (&p.projection, block[0] + BETWEEN)];
@@ -109,6 +119,18 @@ impl PatchSheet {
     }
 }
 
+/// Units without patches: those of one note in one line.
+fn unpictured(units: &[&UnitPatches]) -> Vec<String> {
+    let mut notes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for u in units {
+        match notes.iter_mut().find(|n| n.0 == u.note) {
+            Some(n) => n.1.push(&u.caption),
+            None => notes.push((&u.note, vec![&u.caption])),
+        }
+    }
+    notes.iter().map(|(note, names)| format!("{}: {note}", names.join(", "))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +144,12 @@ mod tests {
             note: if patches.is_empty() { "dead".into() } else { String::new() },
             patches,
         };
-        let units = vec![unit(0, vec![patch(2), patch(0), patch(1)]), unit(4, Vec::new())];
+        let units = vec![unit(0, vec![patch(2), patch(0), patch(1)]), unit(4, Vec::new()), unit(6, Vec::new())];
         let sheet = PatchSheet { title: "T".into(), lines: vec!["l".into()], frame: [5, 5], count: 4, units };
         let svg = sheet.to_svg();
         assert_eq!((svg.matches("<image").count(), svg.matches("class=\"e\"").count()), (6, 6));
-        assert!(svg.contains(">unit 4<") && svg.contains(">dead<"));
+        // Units without patches take a line together, and no empty blocks.
+        assert!(svg.contains(">unit 4, unit 6: dead<") && !svg.contains(">unit 4<"), "{svg}");
         // Two patches across: 105 units each for 5 pixels, so two columns beyond the border are 42 units.
         assert!(svg.contains(&format!("<image class=\"p\" x=\"{:.1}\"", MARGIN + 42.0)), "{svg}");
         assert!(PatchSheet::default().to_svg().ends_with("</svg>\n"));

@@ -1,6 +1,7 @@
 //! The poster of a picture's feature maps: a row per layer, with what its strongest unit sees drawn on the picture.
 
 use crate::chart::escape;
+use crate::words::{paragraph, shorten, title, wrap};
 use crate::{Picture, style};
 use std::fmt::Write;
 
@@ -26,6 +27,8 @@ pub struct MapRow {
     pub field: Option<[usize; 4]>,
     /// Maps, the strongest first.
     pub maps: Vec<Map>,
+    /// What stands there instead of maps that show nothing.
+    pub instead: String,
 }
 
 /// Feature maps of many layers.
@@ -47,10 +50,12 @@ const WORDS: f64 = 196.0;
 /// Sides of a map, and room between two.
 const CELL: f64 = 104.0;
 const GAP: f64 = 12.0;
-/// Room below a map for its caption.
-const BELOW: f64 = 34.0;
-/// Height of a line of notes.
+/// Height of a line of notes, and of a line under a map; letters of both.
 const LINE: f64 = 16.0;
+const UNDER: f64 = 14.0;
+const LETTERS: f64 = 11.5;
+/// Lines that a caption may take.
+const LINES: usize = 3;
 
 impl Poster {
     /// The poster as an SVG file of its own.
@@ -60,13 +65,28 @@ impl Poster {
         let (cw, ch) =
             if pw >= ph { (CELL, (CELL * ph / pw).max(CELL / 4.0)) } else { (CELL * (pw / ph).max(0.25), CELL) };
         let maps = self.rows.iter().map(|r| r.maps.len()).max().unwrap_or(0) as f64;
-        let notes = self.rows.iter().map(|r| r.notes.len()).max().unwrap_or(0) as f64;
-        let row = (ch + BELOW).max(22.0 + notes * LINE) + GAP;
-        let head = 34.0 + self.lines.len() as f64 * 19.0 + 14.0;
-        let letters = self.lines.iter().map(|l| l.chars().count() as f64 * 7.2).fold(0.0, f64::max);
-        let inner = WORDS + (cw + GAP) + GAP + maps * (cw + GAP) - GAP;
-        let width = (inner.max(letters) + 2.0 * MARGIN).ceil();
-        let height = (2.0 * MARGIN + head + self.rows.len() as f64 * (row + 1.0) - GAP).ceil();
+        let inner = WORDS + (cw + GAP) + GAP + (maps * (cw + GAP) - GAP).max(420.0);
+        let width = (inner + 2.0 * MARGIN).ceil();
+        let lines = paragraph(&self.lines, inner);
+        let under: Vec<Vec<Vec<String>>> = (self.rows.iter())
+            .map(|r| {
+                r.maps
+                    .iter()
+                    .map(|m| [wrap(&m.caption, cw, LETTERS, LINES), wrap(&m.note, cw, LETTERS, 2)].concat())
+                    .collect()
+            })
+            .collect();
+        let notes: Vec<Vec<String>> = (self.rows.iter())
+            .map(|r| r.notes.iter().flat_map(|n| wrap(n, WORDS - GAP, LETTERS, 2)).collect())
+            .collect();
+        let heights: Vec<f64> = (under.iter().zip(&notes))
+            .map(|(under, notes)| {
+                let below = under.iter().map(Vec::len).max().unwrap_or(0) as f64;
+                (ch + 6.0 + below * UNDER).max(22.0 + notes.len() as f64 * LINE) + GAP + 1.0
+            })
+            .collect();
+        let head = 34.0 + lines.len() as f64 * 19.0 + 14.0;
+        let height = (2.0 * MARGIN + head + heights.iter().sum::<f64>() - GAP).ceil();
         let css = ".o { fill: none; stroke-width: 2; stroke: #ffb000; } .u { fill: none; stroke-width: 4; stroke: #14181c; \
                    stroke-opacity: 0.75; } .r { stroke: var(--line); }\n";
         let mut out = style::open(width, height, &self.title, css);
@@ -77,13 +97,14 @@ impl Poster {
             pixelated(&self.picture, cw),
             self.picture.to_uri()
         );
-        text(&mut out, "h", MARGIN, MARGIN + 16.0, &self.title);
-        for (i, line) in self.lines.iter().enumerate() {
+        title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
             text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 19.0, line);
         }
+        let mut y = MARGIN + head;
         for (i, r) in self.rows.iter().enumerate() {
-            let y = MARGIN + head + i as f64 * (row + 1.0);
             if i > 0 {
+                y += heights[i - 1];
                 let line = y - GAP / 2.0 - 4.0;
                 let end = width - MARGIN;
                 let _ = writeln!(
@@ -91,9 +112,9 @@ impl Poster {
                     "<line class=\"r\" x1=\"{MARGIN}\" x2=\"{end:.1}\" y1=\"{line:.1}\" y2=\"{line:.1}\"/>"
                 );
             }
-            text(&mut out, "c", MARGIN, y + 12.0, &short(&r.name, WORDS / 7.4));
-            for (k, note) in r.notes.iter().enumerate() {
-                text(&mut out, "n", MARGIN, y + 30.0 + k as f64 * LINE, &short(note, WORDS / 6.1));
+            text(&mut out, "c", MARGIN, y + 12.0, &shorten(&r.name, WORDS - GAP, 13.0));
+            for (k, note) in notes[i].iter().enumerate() {
+                text(&mut out, "n", MARGIN, y + 30.0 + k as f64 * LINE, note);
             }
             let x = MARGIN + WORDS;
             let _ = writeln!(out, "<use href=\"#picture\" x=\"{x:.1}\" y=\"{y:.1}\"/>");
@@ -109,8 +130,12 @@ impl Poster {
                     pixelated(&map.picture, cw),
                     map.picture.to_uri()
                 );
-                text(&mut out, "n", x, y + ch + 14.0, &short(&map.caption, cw / 6.8));
-                text(&mut out, "n", x, y + ch + 28.0, &short(&map.note, cw / 6.8));
+                for (l, line) in under[i][k].iter().enumerate() {
+                    text(&mut out, "n", x, y + ch + 14.0 + l as f64 * UNDER, line);
+                }
+            }
+            for (l, line) in wrap(&r.instead, inner - WORDS - cw - 2.0 * GAP, 13.0, 3).iter().enumerate() {
+                text(&mut out, "m", MARGIN + WORDS + cw + 2.0 * GAP, y + ch / 2.0 + l as f64 * 19.0, line);
             }
         }
         out + "</svg>\n"
@@ -138,16 +163,6 @@ pub(crate) fn text(out: &mut String, class: &str, x: f64, y: f64, words: &str) {
     let _ = writeln!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(words));
 }
 
-/// At most so many letters: the middle of a long name is left out, since its end tells it apart.
-pub(crate) fn short(words: &str, letters: f64) -> String {
-    let (all, most) = (words.chars().count(), letters.max(6.0) as usize);
-    if all <= most {
-        return words.to_string();
-    }
-    let (begin, end) = (most / 3, most - most / 3 - 1);
-    words.chars().take(begin).chain(['…']).chain(words.chars().skip(all - end)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +176,7 @@ mod tests {
             notes: vec!["8 × 5 × 10".into()],
             field: Some([2, 3, 5, 5]),
             maps: (0..maps).map(map).collect(),
+            instead: String::new(),
         };
         let rows = vec![row("conv1", 3), row("a < b", 1)];
         let svg = Poster { title: "T".into(), lines: vec!["line".into()], picture: picture.clone(), rows }.to_svg();
@@ -169,6 +185,12 @@ mod tests {
         // The field lies where it is in the picture: 104 units for 20 pixels, from the row's left edge on.
         let x = MARGIN + WORDS + 2.0 * 104.0 / 20.0;
         assert!(svg.contains(&format!("<rect class=\"o\" x=\"{x:.1}\"")), "{svg}");
-        assert_eq!(short("layer1.0.conv1.relu", 12.0), "laye…v1.relu");
+        // A long caption has lines, and a row without maps says why.
+        let map = Map { caption: "great white shark, white shark, man-eater".into(), ..map(0) };
+        let dead = MapRow { instead: "dead: all 8 units".into(), field: None, maps: Vec::new(), ..row("relu", 0) };
+        let rows = vec![MapRow { maps: vec![map], ..row("fc", 1) }, dead];
+        let svg = Poster { title: "T ".repeat(200), lines: Vec::new(), picture, rows }.to_svg();
+        assert!(svg.contains("man-eater<") && svg.contains(">dead: all 8 units<"), "{svg}");
+        assert!(svg.contains("font-size: 13.0px") && svg.matches("class=\"o\"").count() == 1);
     }
 }

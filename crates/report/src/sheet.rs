@@ -1,8 +1,10 @@
 //! Pictures side by side with a line under each, as one SVG file: sharp at any size, light or dark as the viewer likes.
 
 use crate::Picture;
-use crate::chart::escape;
+use crate::heat::Scale;
+use crate::poster::text;
 use crate::style;
+use crate::words::{self, paragraph, title, wrap};
 use std::fmt::Write;
 
 /// A picture with what stands under it.
@@ -27,17 +29,24 @@ pub struct Sheet {
     pub panels: Vec<Panel>,
     /// Pictures in a row; 0 is as many as make the sheet about as wide as high.
     pub columns: usize,
+    /// What colours mean: a scale with the words for its ends.
+    pub keys: Vec<(Scale, String, String)>,
 }
 
 const MARGIN: f64 = 28.0;
 const GAP: f64 = 18.0;
-/// Room for the two lines under a picture.
-const WORDS: f64 = 46.0;
-const HEAD: f64 = 66.0;
+/// Height of a line under the title, of a line of a caption, and of one of a note.
+const LINE: f64 = 19.0;
+const CAPTION: f64 = 17.0;
+const NOTE: f64 = 15.0;
+/// Lines that a caption and a note may take.
+const LINES: usize = 3;
+/// Width of a sheet at least, so that words find room; of a scale of colours, and letters of its words.
+const LEAST: f64 = 420.0;
+const KEY: f64 = 90.0;
+const SMALL: f64 = 11.5;
 /// Width of the widest picture as it is shown.
 const WIDTH: f64 = 240.0;
-/// Average width of a letter of 1 px.
-const LETTER: f64 = 0.54;
 
 impl Sheet {
     /// The sheet as an SVG file of its own.
@@ -48,24 +57,44 @@ impl Sheet {
         let scale = (WIDTH / widest).min(1.6 * WIDTH / highest);
         let (w, h) = ((widest * scale).max(120.0), highest * scale);
         let count = self.panels.len().max(1);
-        let even = ((count as f64 * (h + WORDS) / w).sqrt().ceil() as usize).clamp(1, count);
+        let under: Vec<[Vec<String>; 2]> = (self.panels.iter())
+            .map(|p| [wrap(&p.caption, w / 1.06, 13.0, LINES), wrap(&p.note, w, SMALL, LINES)])
+            .collect();
+        let below = |[c, n]: &[Vec<String>; 2]| 6.0 + c.len() as f64 * CAPTION + n.len() as f64 * NOTE;
+        let words = under.iter().map(below).fold(0.0, f64::max);
+        let even = ((count as f64 * (h + words) / w).sqrt().ceil() as usize).clamp(1, count);
         // As few pictures as possible alone in the last row.
         let even = count.div_ceil(count.div_ceil(even));
         let columns = if self.columns == 0 { even } else { self.columns.min(count) };
         let rows = count.div_ceil(columns);
-        let inner = columns as f64 * (w + GAP) - GAP;
-        let needed =
-            (self.title.chars().count() as f64 * 20.0).max(self.subtitle.chars().count() as f64 * 13.0) * LETTER;
-        let width = (inner.max(needed) + 2.0 * MARGIN).ceil();
-        let height = (HEAD + rows as f64 * (h + WORDS + GAP) - GAP + 2.0 * MARGIN).ceil();
+        let inner = (columns as f64 * (w + GAP) - GAP).max(LEAST);
+        let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
+        let keys = self.keys(inner);
+        let key_rows = keys.last().map_or(0.0, |k| k.1 + 1.0);
+        let head = 34.0 + lines.len() as f64 * LINE + key_rows * LINE + 13.0;
+        let width = (inner + 2.0 * MARGIN).ceil();
+        let height = (head + rows as f64 * (h + words + GAP) - GAP + 2.0 * MARGIN).ceil();
         let mut out = style::open(width, height, &self.title, "");
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
-        let _ =
-            writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 39.0, escape(&self.subtitle));
-        for (i, p) in self.panels.iter().enumerate() {
+        title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * LINE, line);
+        }
+        for ((scale, low, high), (x, row)) in self.keys.iter().zip(&keys) {
+            let y = MARGIN + 39.0 + (lines.len() as f64 + row) * LINE;
+            let mut x = MARGIN + x;
+            text(&mut out, "n", x, y, low);
+            x += words::width(low, SMALL) + 6.0;
+            let _ = writeln!(
+                out,
+                "<image x=\"{x:.1}\" y=\"{:.1}\" width=\"{KEY}\" height=\"10\" preserveAspectRatio=\"none\" href=\"{}\"/>",
+                y - 9.0,
+                scale.bar().to_uri()
+            );
+            text(&mut out, "n", x + KEY + 6.0, y, high);
+        }
+        for (i, (p, [caption, note])) in self.panels.iter().zip(&under).enumerate() {
             let x = MARGIN + (i % columns) as f64 * (w + GAP);
-            let y = MARGIN + HEAD + (i / columns) as f64 * (h + WORDS + GAP);
+            let y = MARGIN + head + (i / columns) as f64 * (h + words + GAP);
             let (pw, ph) = (p.picture.width as f64 * scale, p.picture.height as f64 * scale);
             // Enlarged pixels stay squares; a photograph that is made smaller is smoothed.
             let class = if scale > 1.0 { " class=\"p\"" } else { "" };
@@ -75,12 +104,31 @@ impl Sheet {
                  <rect class=\"f\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{pw:.1}\" height=\"{ph:.1}\"/>",
                 p.picture.to_uri()
             );
-            let (caption, note) = (cut(&p.caption, w / (13.0 * LETTER * 1.05)), cut(&p.note, w / (11.5 * LETTER)));
-            let _ =
-                writeln!(out, "<text class=\"c\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y + h + 19.0, escape(&caption));
-            let _ = writeln!(out, "<text class=\"n\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y + h + 37.0, escape(&note));
+            let mut y = y + h + 2.0;
+            for line in caption {
+                y += CAPTION;
+                text(&mut out, "c", x, y, line);
+            }
+            for line in note {
+                y += NOTE;
+                text(&mut out, "n", x, y, line);
+            }
         }
         out + "</svg>\n"
+    }
+    /// Where each scale of colours stands: from the left, and in which row.
+    fn keys(&self, inner: f64) -> Vec<(f64, f64)> {
+        let (mut x, mut row) = (0.0, 0.0);
+        let place = |(_, low, high): &(Scale, String, String)| {
+            let own = words::width(low, SMALL) + words::width(high, SMALL) + KEY + 12.0;
+            if x > 0.0 && x + own > inner {
+                (x, row) = (0.0, row + 1.0);
+            }
+            let at = (x, row);
+            x += own + 28.0;
+            at
+        };
+        self.keys.iter().map(place).collect()
     }
 }
 
@@ -107,5 +155,11 @@ mod tests {
         assert!(svg.contains("T &amp; U") && svg.contains("a &lt; b") && svg.contains(">three<"));
         assert!(Sheet::default().to_svg().ends_with("</svg>\n"));
         assert_eq!(cut("abcdefgh", 5.0), "abcd…");
+        // What colours mean stands below the title; long captions have lines.
+        let long = Panel { caption: "n02510455 giant panda, panda, panda bear, coon bear".into(), ..panel("") };
+        let key = (Scale::Diverging, "against".to_string(), "for".to_string());
+        let svg = Sheet { panels: vec![long], keys: vec![key], ..Default::default() }.to_svg();
+        assert!(svg.contains(">against<") && svg.contains(">for<") && svg.matches("<image").count() == 2);
+        assert!(svg.contains("coon bear<") && !svg.contains('…'), "{svg}");
     }
 }

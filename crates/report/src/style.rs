@@ -38,10 +38,44 @@ const COLORS: [(&str, &str, &str); 15] = [
 /// The names of the colours for several series, in the order in which they are taken.
 pub const SERIES: [&str; 8] = ["blue", "orange", "green", "purple", "gold", "sky", "red", "grey"];
 
+/// Colours of classes where there may be many, as [`COLORS`] has them: far from each other to normal eyes and to those of
+/// dichromats, the farthest first. `atlas/palette.py` found them.
+pub(crate) const CLASSES: [(&str, &str, &str); 20] = [
+    ("k0", "#0072b2", "#56b4e9"),
+    ("k1", "#fca818", "#b4240c"),
+    ("k2", "#540000", "#e4fc48"),
+    ("k3", "#cc90fc", "#783cc0"),
+    ("k4", "#0c0084", "#c09c00"),
+    ("k5", "#905400", "#fcccfc"),
+    ("k6", "#fc6054", "#f05478"),
+    ("k7", "#60d890", "#fcc000"),
+    ("k8", "#24483c", "#a82484"),
+    ("k9", "#783078", "#6cf090"),
+    ("k10", "#a8c0d8", "#3c9054"),
+    ("k11", "#846cf0", "#ccfcd8"),
+    ("k12", "#480054", "#a8ccc0"),
+    ("k13", "#30a8c0", "#fc9078"),
+    ("k14", "#3c30b4", "#cc54c0"),
+    ("k15", "#cc3060", "#546cf0"),
+    ("k16", "#900000", "#606048"),
+    ("k17", "#489c00", "#c090b4"),
+    ("k18", "#c08490", "#cc6000"),
+    ("k19", "#786c84", "#9c84fc"),
+];
+
 /// The colours as CSS variables, by what the viewer prefers.
 pub(crate) fn variables() -> String {
+    as_variables(&COLORS)
+}
+
+/// The colours of classes, likewise.
+pub(crate) fn class_variables() -> String {
+    as_variables(&CLASSES)
+}
+
+fn as_variables(colors: &[(&str, &str, &str)]) -> String {
     let root = |dark: bool| {
-        COLORS.iter().fold(String::new(), |mut out, (name, light, darker)| {
+        colors.iter().fold(String::new(), |mut out, (name, light, darker)| {
             let _ = write!(out, "--{name}: {}; ", if dark { darker } else { light });
             out
         })
@@ -92,8 +126,8 @@ pub fn dressed(svg: &str, look: Look) -> String {
     if look == Look::Auto {
         return svg.to_string();
     }
-    let plain = svg.replace(&variables(), "");
-    COLORS.iter().fold(plain, |out, (name, light, dark)| {
+    let plain = svg.replace(&variables(), "").replace(&class_variables(), "");
+    COLORS.iter().chain(&CLASSES).fold(plain, |out, (name, light, dark)| {
         out.replace(&format!("var(--{name})"), if look == Look::Dark { dark } else { light })
     })
 }
@@ -101,6 +135,51 @@ pub fn dressed(svg: &str, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Brightnesses of red, green and blue as light, seen by one eye, in OKLab.
+    fn oklab(color: &str, eye: [[f64; 3]; 3]) -> [f64; 3] {
+        let light = [1, 3, 5].map(|i| {
+            let v = f64::from(u8::from_str_radix(&color[i..i + 2], 16).unwrap()) / 255.0;
+            if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+        });
+        let times = |m: [[f64; 3]; 3], v: [f64; 3]| m.map(|r| r[0] * v[0] + r[1] * v[1] + r[2] * v[2]);
+        let lms = times(
+            [
+                [0.412_221_470_8, 0.536_332_536_3, 0.051_445_992_9],
+                [0.211_903_498_2, 0.680_699_545_1, 0.107_396_956_6],
+                [0.088_302_461_9, 0.281_718_837_6, 0.629_978_700_5],
+            ],
+            times(eye, light).map(|v| v.clamp(0.0, 1.0)),
+        );
+        times(
+            [
+                [0.210_454_255_3, 0.793_617_785_0, -0.004_072_046_8],
+                [1.977_998_495_1, -2.428_592_205_0, 0.450_593_709_9],
+                [0.025_904_037_1, 0.782_771_766_2, -0.808_675_766_0],
+            ],
+            lms.map(f64::cbrt),
+        )
+    }
+
+    #[test]
+    fn colours_of_classes_are_far_from_each_other_to_all_eyes() {
+        let normal = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        // Machado et al. 2009, severity 1.
+        let deutan = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]];
+        let protan =
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]];
+        for (eye, least) in [(normal, 0.12), (deutan, 0.07), (protan, 0.07)] {
+            for dark in [false, true] {
+                let all: Vec<[f64; 3]> = CLASSES.iter().map(|c| oklab(if dark { c.2 } else { c.1 }, eye)).collect();
+                for (i, a) in all.iter().enumerate() {
+                    for b in &all[..i] {
+                        let d = (0..3).map(|k| (a[k] - b[k]).powi(2)).sum::<f64>().sqrt();
+                        assert!(d >= least, "{} and another: {d}", CLASSES[i].1);
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_dressed_picture_has_no_variables() {

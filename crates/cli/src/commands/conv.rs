@@ -136,7 +136,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         filter: a.filter.clone(),
         seed: a.seed,
     };
-    let found = arithmetic(&asked)?;
+    let found = arithmetic(&asked).map_err(|e| Failure::Failed(in_options(&e.to_string())))?;
     let animation = found.animation();
     match ending.as_str() {
         "gif" => {
@@ -160,13 +160,28 @@ pub fn run(a: &Arguments) -> Result<()> {
         text += &format!("{line}\n");
     }
     let columns = found.output.shape.last().copied().unwrap_or(1);
-    let numbers = &animation.output.numbers;
+    let numbers: Vec<String> = (0..found.steps.len()).map(|i| found.output_text(i)).collect();
     let width = numbers.iter().map(|n| n.chars().count()).max().unwrap_or(1);
     for row in numbers.chunks(columns) {
         let row: Vec<String> = row.iter().map(|n| format!("{n:>width$}")).collect();
         text += &format!("  {}\n", row.join(" "));
     }
     output::text(&format!("{text}{picture}\n"))
+}
+
+/// What is wrong with a geometry, in the names of the options and of the picture's sides.
+fn in_options(text: &str) -> String {
+    let names = [
+        ("kernel_size", "--kernel"),
+        ("output_padding", "--output-padding"),
+        (" in spatial dimension 0", " (the first of its dimensions)"),
+        (" in spatial dimension 1", " (of columns)"),
+        ("values: ", "--values: "),
+        ("filter: ", "--filter: "),
+        ("input: ", "--input: "),
+        ("window numbers", "extents and steps"),
+    ];
+    names.iter().fold(text.to_string(), |t, (from, to)| t.replace(from, to))
 }
 
 fn to_json(a: &Arithmetic, picture: &str) -> Value {

@@ -1,6 +1,6 @@
 //! `gabor convert`: from one file to another.
 
-use crate::arguments::{Extents, Format, Network, extents, is_file, network_of};
+use crate::arguments::{Extents, Format, Network, Prepared, extents, is_file, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
@@ -34,9 +34,8 @@ pub struct Arguments {
     /// Names of the classes, one a line
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
-    /// How a picture becomes the input, for formats that say it: `imagenet` or a JSON file (default: as the network's card)
-    #[arg(long, value_name = "HOW")]
-    preprocessing: Option<String>,
+    #[command(flatten)]
+    prepared: Prepared,
     /// Run what was read and what was written on the same random inputs, and fail if they differ
     #[arg(long)]
     verify: bool,
@@ -112,7 +111,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     // Weights stay weights, unless a network is wanted or named.
     if let (Write::Weights(write), true) = (write, alone) {
-        if a.classes.is_some() || a.preprocessing.is_some() {
+        if a.classes.is_some() || a.prepared.preprocessing.is_some() {
             let text = format!("{}: a file of weights says neither classes nor preprocessing", a.dst.display());
             return Err(Failure::Usage(text + "; right would be: .onnx, or without --classes and --preprocessing"));
         }
@@ -133,8 +132,8 @@ pub fn run(a: &Arguments) -> Result<()> {
         }
         model = model.with_classes(names);
     }
-    if let Some(how) = &a.preprocessing {
-        model = model.with_preprocessing(super::predict::preprocessing(how)?);
+    if let Some(how) = a.prepared.read()? {
+        model = model.with_preprocessing(how);
     }
     let bytes = match write {
         Write::Network(write) => write(&model)?,

@@ -1,13 +1,13 @@
 //! `gabor eval`: how good a model is, or several together.
 
-use crate::arguments::{Compute, Format, Given, on_bad};
+use crate::arguments::{Compute, Format, Given, Prepared, on_bad};
 use crate::ensemble::{Averaged, Opened};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, ValueEnum};
 use gabor::data::{Dataset, Newcomers, OnBad, Splits, Views, WrittenSplit};
-use gabor::report::{count, percent, table};
+use gabor::report::{class_name, count, percent, table};
 use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data, open_undivided};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
 use serde_json::{Value, json};
@@ -69,9 +69,8 @@ pub struct Arguments {
     /// What to do about pictures that cannot be read, `fail` or `skip` (default: as the model was trained, else fail)
     #[arg(long, value_name = "WHAT", value_parser = on_bad)]
     bad: Option<OnBad>,
-    /// Preprocessing instead of the model's: `imagenet` or a JSON file
-    #[arg(long, value_name = "HOW")]
-    preprocessing: Option<String>,
+    #[command(flatten)]
+    prepared: Prepared,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -95,7 +94,7 @@ impl Split {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let mut opened = a.averaged.open(&a.given, a.model.as_deref(), &a.compute, a.preprocessing.as_deref())?;
+    let mut opened = a.averaged.open(&a.given, a.model.as_deref(), &a.compute, &a.prepared)?;
     let name = opened.name();
     if let Some(path) = a.output.as_ref().filter(|_| opened.names.len() > 1 || a.averaged.tta != Views::One) {
         let text = format!("--output {}: a temperature of several models or views belongs to none", path.display());
@@ -163,7 +162,8 @@ fn noted(model: &Model, key: &str) -> Option<String> {
 /// The parts of the data as the training had them: as its run wrote them down beside the model, else with the validation
 /// part drawn again.
 pub fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
-    let run = path.and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
+    let file = path.map(gabor::model_file);
+    let run = file.as_deref().and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
     if let Some(run) = run.filter(|_| noted(model, "data").as_deref() == Some(data)) {
         let written = WrittenSplit::read(run, &Default::default())?;
         let (splits, changes) = written.apply(&open_undivided(data)?, data, Newcomers::LeftOut)?;
@@ -386,7 +386,7 @@ pub fn describe(e: &Evaluation) -> String {
     let cells = |&i: &usize| {
         let c = &e.classes[i];
         let f1 = format!("{:.4}", c.f1);
-        vec![c.class.clone(), count(c.count), percent(c.precision), percent(c.recall), f1]
+        vec![class_name(&c.class).into(), count(c.count), percent(c.precision), percent(c.recall), f1]
     };
     let rows: Vec<Vec<String>> = order.iter().map(cells).collect();
     let head = ["class", "images", "precision", "recall", "F1"];

@@ -2,12 +2,13 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::failure::{Failure, Result};
-use crate::looking::{Looking, picture};
+use crate::looking::{Looking, no_part, picture, short_name};
 use crate::output;
 use crate::progress::Progress;
 use crate::written::{self, Arrays};
 use clap::Args;
-use gabor::explain::{Method, Options};
+use gabor::explain::{Method, Options, nothing};
+use gabor::report::class_name;
 use gabor::tensor::Tensor;
 use gabor::{ExplainOptions, Explanation};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 Examples:
   gabor explain model.onnx cat.jpg
+  gabor explain runs/digits-lenet5-1 seven.png --method all
   gabor explain model.onnx cat.jpg --method all -o cat.png --look dark
   gabor explain model.onnx cat.jpg --method gradcam,layercam --layer layer3.1.relu2 --class tabby
   gabor explain model.onnx *.jpg --method gradcam,guided -o rows.svg
@@ -41,7 +43,7 @@ JSON: `picture` (the file written) and `images`: for each `file`, `class`, `inde
 `method`, `layer`, `height`, `width`, `smallest`, `largest`, `dead` (nothing was found), `gap` (integrated gradients: what the parts are
 off the whole), `seconds` (the first picture's include compiling), `npy` (the map as a file, with --npy).")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
+    /// The model (.onnx, a run's directory, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
     #[arg(required = true, value_name = "MODEL | IMAGE")]
     files: Vec<String>,
     /// Methods with commas between, or `all`
@@ -53,24 +55,24 @@ pub struct Arguments {
     /// The layer of gradcam, layercam and guided-gradcam (default: the last feature map)
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
-    /// Noisy copies of smoothgrad
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    samples: usize,
-    /// Deviation of smoothgrad's noise, as a part of the picture's range
-    #[arg(long, value_name = "PART", default_value_t = 0.15)]
-    noise: f64,
-    /// Points on the way of integrated gradients
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
+    /// Noisy copies of smoothgrad (default: 32)
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Deviation of smoothgrad's noise, as a part of the picture's range (default: 0.15)
+    #[arg(long, value_name = "PART")]
+    noise: Option<f64>,
+    /// Points on the way of integrated gradients (default: 50)
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
     /// Side of occlusion's window in pixels (default: an eighth of the picture)
     #[arg(long, value_name = "PIXELS")]
     window: Option<usize>,
     /// Step of occlusion's window (default: half the window)
     #[arg(long, value_name = "PIXELS")]
     stride: Option<usize>,
-    /// Seed of smoothgrad's noise
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
+    /// Seed of smoothgrad's noise (default: 0)
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
     /// Also write every map (and the values per channel) as DIR/METHOD.npy; DIR/0/METHOD.npy and so on for several pictures
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
@@ -87,16 +89,18 @@ pub fn run(a: &Arguments) -> Result<()> {
     let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let methods = methods(&a.method)?;
+    options_have_a_part(a, &methods)?;
+    let d = Options::default();
     let square = |side: Option<usize>| side.map(|s| [s, s]);
     let options = Options {
         layer: a.layer.clone(),
-        samples: a.samples,
-        noise: a.noise,
-        steps: a.steps,
+        samples: a.samples.unwrap_or(d.samples),
+        noise: a.noise.unwrap_or(d.noise),
+        steps: a.steps.unwrap_or(d.steps),
         window: square(a.window),
         stride: square(a.stride),
-        seed: a.seed,
-        ..Default::default()
+        seed: a.seed.unwrap_or(d.seed),
+        ..d
     };
     let (mut model, name, images) = a.looking.open(&a.files, "explain", "IMAGE")?;
     let decoder = model.preprocessing().cloned();
@@ -119,8 +123,8 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     progress.clear();
     let sheet = match all.as_slice() {
-        [(title, one)] => one.sheet(title),
-        _ => Explanation::rows(&name, &all),
+        [(title, one)] => one.sheet(title, &short_name(&name)),
+        _ => Explanation::rows(&short_name(&name), &all),
     };
     a.drawn.write(&path, &sheet.to_svg())?;
     if a.format.json {
@@ -128,15 +132,43 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     let mut text = String::new();
     for (title, found) in &all {
-        let dead = found.found.iter().filter(|f| f.is_empty()).map(|f| f.method.name()).collect::<Vec<_>>();
-        if !dead.is_empty() {
-            let dead = dead.join(", ");
-            output::note(&format!("{title}: {dead}: nothing found; the score does not depend on the picture this way"));
+        let mut empty: Vec<(String, Vec<&str>)> = Vec::new();
+        for f in &found.found {
+            let Some(why) = nothing(f) else { continue };
+            match empty.iter_mut().find(|e| e.0 == why) {
+                Some(e) => e.1.push(f.method.name()),
+                None => empty.push((why, vec![f.method.name()])),
+            }
+        }
+        for (why, methods) in empty {
+            output::note(&format!("{title}: {}: {why}", methods.join(", ")));
         }
         let name = if all.len() > 1 { format!("{title}: ") } else { String::new() };
-        text += &format!("{name}{} with {:.2} %\n", output::bold(&found.class), found.probability * 100.0);
+        text += &format!("{name}{} with {:.2} %\n", output::bold(class_name(&found.class)), found.probability * 100.0);
     }
     output::text(&format!("{text}{}\n", path.display()))
+}
+
+/// That every option that was given has a part in one of the methods.
+fn options_have_a_part(a: &Arguments, methods: &[Method]) -> Result<()> {
+    let why = format!("--method {}", a.method);
+    let any = |f: &dyn Fn(Method) -> bool| methods.is_empty() || methods.iter().any(|&m| f(m));
+    if !any(&Method::of_layer) {
+        no_part(&[("--layer", a.layer.is_some())], &why, "gradcam, layercam or guided-gradcam, or without it")?;
+    }
+    if !any(&|m| m == Method::SmoothGrad) {
+        let options =
+            [("--samples", a.samples.is_some()), ("--noise", a.noise.is_some()), ("--seed", a.seed.is_some())];
+        no_part(&options, &why, "smoothgrad, or without it")?;
+    }
+    if !any(&|m| m == Method::Integrated) {
+        no_part(&[("--steps", a.steps.is_some())], &why, "integrated, or without it")?;
+    }
+    if !any(&|m| m == Method::Occlusion) {
+        let options = [("--window", a.window.is_some()), ("--stride", a.stride.is_some())];
+        no_part(&options, &why, "occlusion, or without it")?;
+    }
+    Ok(())
 }
 
 fn methods(text: &str) -> Result<Vec<Method>> {

@@ -6,8 +6,8 @@ use crate::looking::{Looking, file_name, picture};
 use crate::output;
 use crate::written::{self, Arrays};
 use clap::Args;
-use gabor::features::{FeatureMaps, Layers};
-use gabor::report::{count, table};
+use gabor::features::{FeatureMaps, Layers, dead_layer};
+use gabor::report::{class_name, count, table};
 use gabor::tensor::Tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -28,12 +28,14 @@ Which layers: without --layers those that tell something new, up to 16: a layer 
 next one is left to that one. Of more than 16 these stay: the first, the last, the last ones before the maps change their
 size, and of the others as many as there is room for at even steps. The poster says so.
 
+A unit that is 0 everywhere on the picture is dead there; of a layer whose units all are, no maps are drawn.
+
 JSON: `file`, `class`, `probability`, `picture` (the file written), `layers`: a list of `name`, `shape`, `field` (`size`, `step`
 and `start` by row and column; `whole`: every unit sees the whole picture), `units`, `zero` (units that are zero everywhere),
 `strongest`: a list of `unit`, `value`, `place` (row and column), `sees` (`top`, `left`, `height`, `width` in pixels of the
 prepared picture), and `npy` (all maps of the layer as a file, with --npy).")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub), then the picture; the picture alone with --weights
+    /// The model (.onnx, a run's directory, weights with --net, or a name of the hub), then the picture; the picture alone with --weights
     #[arg(required = true, value_name = "MODEL | IMAGE", num_args = 1..=2)]
     files: Vec<String>,
     /// Layers with commas between, `NAME*` for all that begin so, or `all` (default: up to 16 that tell something new)
@@ -75,6 +77,11 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.format.json {
         return output::json(&to_json(&found, a.top as usize, image, &path, &files));
     }
+    for f in &found.found {
+        if let Some(text) = dead_layer(f) {
+            output::note(&format!("{}: {text}", f.layer.name));
+        }
+    }
     output::text(&describe(&found, &path))
 }
 
@@ -95,16 +102,17 @@ fn write_maps(found: &FeatureMaps, to: &Path) -> Result<Vec<String>> {
 
 fn describe(found: &FeatureMaps, path: &Path) -> String {
     let row = |f: &gabor::features::Features| {
-        let best = f.strongest().first().map_or_else(String::new, |&u| format!("{u} ({:.3})", f.peaks[u].value));
+        let living = f.strongest().into_iter().next().filter(|u| f.zero.binary_search(u).is_err());
+        let best = living.map_or_else(|| "none: all dead".into(), |u| format!("{u} ({:.3})", f.peaks[u].value));
         let [h, w] = f.field.size();
         let sees = if f.field.is_whole() { "all".into() } else { format!("{h} × {w}") };
         vec![f.layer.name.clone(), f.layer.extents(), sees, count(f.zero.len() as u64), best]
     };
     let rows: Vec<Vec<String>> = found.found.iter().map(row).collect();
-    let head = ["layer", "shape", "sees", "zero", "strongest unit"];
+    let head = ["layer", "shape", "sees", "dead", "strongest unit"];
     format!(
         "{} with {:.2} %\n\n{}\n{}\n",
-        output::bold(&found.class),
+        output::bold(class_name(&found.class)),
         found.probability * 100.0,
         table(&head, &[false, false, true, true, false], &rows),
         path.display()

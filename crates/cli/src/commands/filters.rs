@@ -34,12 +34,13 @@ Shapes, with u across the stripes, v along them, and e = exp(−(u² + γ²v²) 
 The shape with the best explained part is named, with a penalty for each of its numbers (BIC). θ is the direction across the stripes,
 clockwise from the x axis; a number that the filter does not determine is left out.
 
-JSON: `model`, `layer`, `weight`, `kind`, `shape`, `groups`, `first`, `scale`, `left_out`, `kinds` (how many of each), `unfitted` (why no shapes were fitted, or null), `picture`, `npy`
+JSON: `model`, `layer`, `weight`, `kind`, `shape`, `groups`, `first`, `scale`, `left_out`, `dead` (how many filters of the layer),
+`kinds` (how many of each), `unfitted` (why no shapes were fitted, or null), `picture`, `npy`
 (`filters` and, where shapes were fitted, `fits`), and `filters`: a list of `index`, `norm`, `planes` (pairs of channel and slice), `fit` with
 `kind`, `r2`, `centre` (column and row from the middle), `orientation` and `phase` (degrees), `wavelength` and `sigma` (pixels), `aspect`
 and `channels` (the shape's share of each); null where not determined.")]
 pub struct Arguments {
-    /// The model: .onnx, weights with --net, or a name of the hub
+    /// The model: .onnx, a run's directory, weights with --net, or a name of the hub
     #[arg(value_name = "MODEL", required_unless_present = "weights")]
     model: Option<String>,
     /// The layer (default: the first one with filters)
@@ -96,7 +97,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let shared = a.scale == Scale::Layer;
     let asked = FiltersOptions { layer: a.layer.clone(), top: a.top.map(|t| t as usize), order, shared };
     let found = model.filters(&asked).map_err(|e| e.inside(&name))?;
-    let title = Path::new(&name).file_name().map_or_else(|| name.clone(), |f| f.to_string_lossy().into_owned());
+    let title = crate::looking::short_name(&name);
     let npy = match &a.npy {
         Some(directory) => Some(arrays(&found, directory)?),
         None => None,
@@ -112,6 +113,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         text += &format!("{}\n", kinds.join(" · "));
     }
     text.extend(found.unfitted().map(|t| t + "\n"));
+    text.extend(found.dead_words().map(|t| t + "\n"));
     if found.left_out() > 0 {
         output::note(&format!(
             "the {} largest filters are shown; {} are left out",
@@ -149,7 +151,7 @@ fn to_json(found: &Filters, model: &str, picture: &Path, npy: Option<Value>) -> 
     let b = &found.bank;
     json!({
         "model": model, "layer": b.layer, "weight": b.weight, "kind": b.kind.name(), "shape": b.shape(), "groups": b.groups,
-        "first": b.first, "scale": if found.shared { "layer" } else { "filter" }, "left_out": found.left_out(),
+        "first": b.first, "scale": if found.shared { "layer" } else { "filter" }, "left_out": found.left_out(), "dead": found.dead(),
         "kinds": kinds, "unfitted": found.unfitted(), "picture": picture.display().to_string(), "npy": npy, "filters": filters,
     })
 }

@@ -15,6 +15,7 @@ pub mod filters;
 pub mod lr_find;
 pub mod neighbors;
 pub mod predict;
+pub mod report;
 pub mod run;
 pub mod summary;
 pub mod surface;

@@ -1,13 +1,14 @@
 //! `gabor predict`: what pictures show.
 
-use crate::arguments::{Compute, Format, Given};
+use crate::arguments::{Compute, Format, Given, Prepared};
 use crate::ensemble::Averaged;
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
 use gabor::Prediction;
-use gabor::data::{Limits, Preprocessing, decode_file};
+use gabor::data::{Limits, decode_file};
+use gabor::report::class_name;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ Examples:
 
 JSON: a list with an entry per file: `file`, `top` (`class`, `index`, `probability`), or `file`, `error`.")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
+    /// The model (.onnx, a run's directory, weights with --net, or a name of the hub), then pictures; pictures alone with --weights
     #[arg(required = true, value_name = "MODEL | IMAGE")]
     files: Vec<String>,
     /// How many classes to show
@@ -36,9 +37,8 @@ pub struct Arguments {
     top: u32,
     #[command(flatten)]
     averaged: Averaged,
-    /// Preprocessing instead of the model's: `imagenet` or a JSON file
-    #[arg(long, value_name = "HOW")]
-    preprocessing: Option<String>,
+    #[command(flatten)]
+    prepared: Prepared,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Err(Failure::Usage("no pictures; right would be: gabor predict MODEL IMAGE…".into()));
     }
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-    let mut opened = a.averaged.open(&a.given, model, &a.compute, a.preprocessing.as_deref())?;
+    let mut opened = a.averaged.open(&a.given, model, &a.compute, &a.prepared)?;
     let name = opened.name();
     // As in training and validation, large photographs are decoded at the size that the model needs; whole where several
     // models need different sizes.
@@ -109,27 +109,17 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
 }
 
-/// Preprocessing by name or from a file.
-pub fn preprocessing(how: &str) -> Result<Preprocessing> {
-    if how == "imagenet" {
-        return Ok(Preprocessing::imagenet());
-    }
-    let bytes = gabor::read_limited(Path::new(how), 1 << 20)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Preprocessing::from_json(&text).map_err(|e| Failure::Failed(gabor::Error::from(e).inside(how).to_string()))
-}
-
 fn to_json(top: &[Prediction]) -> Vec<Value> {
     top.iter().map(|p| json!({ "class": p.class, "index": p.index, "probability": p.probability })).collect()
 }
 
 fn table(path: &Path, top: &[Prediction], gap: bool) -> String {
-    let width = top.iter().map(|p| p.class.chars().count()).max().unwrap_or(0);
+    let width = top.iter().map(|p| class_name(&p.class).chars().count()).max().unwrap_or(0);
     let mut out = if gap { "\n".to_string() } else { String::new() };
     out += &format!("{}\n", output::bold(&path.display().to_string()));
     for p in top {
         let bar = "█".repeat((p.probability * 24.0).round() as usize);
-        out += format!("  {:6.2} %  {:width$}  {bar}", p.probability * 100.0, p.class).trim_end();
+        out += format!("  {:6.2} %  {:width$}  {bar}", p.probability * 100.0, class_name(&p.class)).trim_end();
         out.push('\n');
     }
     out

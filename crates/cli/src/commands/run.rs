@@ -48,25 +48,26 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
-    let shown = a.model.display();
+    let file = a.model.to_str().map_or_else(|| a.model.clone(), |m| PathBuf::from(&*gabor::model_file(m)));
+    let shown = file.display();
     if let Some(text) = a.model.to_str().and_then(holds_no_weights) {
         return Err(Failure::Usage(text));
     }
-    if let Ok(format) = gabor::format_of(&a.model)
+    if let Ok(format) = gabor::format_of(&file)
         && format.name != "ONNX"
     {
         let text = format!("{shown}: run takes .onnx; right would be: what gabor convert {shown} model.onnx makes");
         return Err(Failure::Usage(text));
     }
     let inputs = read_inputs(&a.inputs)?;
-    let bound = Model::bind(&a.model, inputs)?;
+    let bound = Model::bind(&file, inputs)?;
     let (model, inputs) = (bound.model.on(a.compute.backend()?), bound.inputs);
     let seeds = a.grad.iter().map(|g| seed(&model, g)).collect::<Result<Vec<_>>>()?;
     fn view(v: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
         v.iter().map(|(k, t)| (k.as_str(), t)).collect()
     }
     let (outputs, gradients) =
-        (model.run_with_gradients(&view(&inputs), &view(&seeds))).map_err(|e| e.inside(a.model.display()))?;
+        (model.run_with_gradients(&view(&inputs), &view(&seeds))).map_err(|e| e.inside(&shown))?;
     std::fs::create_dir_all(&a.output).map_err(|e| gabor::Error::io(&a.output, "make the directory", &e))?;
     let mut writer = Writer { directory: &a.output, taken: BTreeMap::new() };
     let mut written = [Map::new(), Map::new()];

@@ -3,6 +3,7 @@
 use crate::arguments::{Compute, Drawn, Format, Given};
 use crate::commands::eval::{Split, part, splits};
 use crate::failure::{Failure, Result};
+use crate::looking::no_part;
 use crate::output;
 use crate::progress::Progress;
 use crate::written::{self, Arrays};
@@ -44,8 +45,8 @@ Optimizers, with μ of --momentum; all are those that train networks:
   rmsprop, adam    steps of about the length of η, whatever the slope
 
 JSON: `title`, `picture`, `axes`, `x`, `y`, `heights` (row by row), `lowest` (`place`, `height`), `marks`, `walks`: a list of `name`, `rule`,
-`rate`, `places`, `heights`, `diverged`. Of the perceptron: `samples`, `start`, `least_squares`, `least_loss`, `limit` (the largest rate at which
-descent on all samples comes nearer), `optimizer`, `steps`: a list of `step`, `sample`, `before`, `predicted`, `loss`, `gradient`, `rate`,
+`rate`, `places`, `heights`, `diverged`, and `subtitle` (what the heights are of), `files` (with --npy). Of the perceptron: `samples`, `start`, `least_squares`, `least_loss`, `limit` (the largest rate at which
+descent on all samples comes nearer), `optimizer`, `rule`, `diverged` (null, or how it went), `steps`: a list of `step`, `sample`, `before`, `predicted`, `loss`, `gradient`, `rate`,
 `after`, `total` (the loss of all samples after it)."
 )]
 pub struct Arguments {
@@ -82,12 +83,12 @@ pub struct Arguments {
     /// The learning rate η (default: one that fits the landscape, told in the picture)
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
-    /// How η goes on: constant, or inverse-root, η₀ / √t
-    #[arg(long, value_name = "HOW", default_value = "constant", value_parser = schedule)]
-    schedule: RateSchedule,
-    /// μ of momentum
-    #[arg(long, value_name = "PART", default_value_t = 0.9)]
-    momentum: f64,
+    /// How η goes on: constant (the default), or inverse-root, η₀ / √t
+    #[arg(long, value_name = "HOW", value_parser = schedule)]
+    schedule: Option<RateSchedule>,
+    /// μ of momentum (default: 0.9)
+    #[arg(long, value_name = "PART")]
+    momentum: Option<f64>,
     /// Steps of each way (default 60 to 400 of functions, 30 of a model, 12 of the perceptron)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: Option<u32>,
@@ -105,6 +106,34 @@ pub struct Arguments {
     pub compute: Compute,
     #[command(flatten)]
     format: Format,
+}
+
+impl Arguments {
+    fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.9)
+    }
+}
+
+/// The window with the place where ways begin in it, a twentieth from its edge; a note tells of a window that grew.
+fn widened(mut bounds: [[f64; 2]; 2], start: [f64; 2]) -> [[f64; 2]; 2] {
+    let before = bounds;
+    for (b, s) in bounds.iter_mut().zip(start) {
+        let margin = 0.05 * (b[1].max(s) - b[0].min(s));
+        if s < b[0] {
+            b[0] = s - margin;
+        } else if s > b[1] {
+            b[1] = s + margin;
+        }
+    }
+    if bounds != before {
+        let [x, y] = bounds.map(|b| format!("{} to {}", short(b[0]), short(b[1])));
+        output::note(&format!(
+            "--start {},{} is outside the window, which is widened to {x} and {y}",
+            short(start[0]),
+            short(start[1])
+        ));
+    }
+    bounds
 }
 
 fn schedule(text: &str) -> Result<RateSchedule, String> {
@@ -130,6 +159,16 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Err(Failure::Usage(
             "--net and --weights: an example has no network; right would be: without --example".into(),
         ));
+    }
+    if a.optimizers.as_deref() == Some("none") {
+        let options = [
+            ("--start", a.start.is_some()),
+            ("--rate", a.rate.is_some()),
+            ("--schedule", a.schedule.is_some()),
+            ("--momentum", a.momentum.is_some()),
+            ("--steps", a.steps.is_some()),
+        ];
+        no_part(&options, "--optimizers none", "names of optimizers, or without it")?;
     }
     let path = a.drawn.path("surface.svg")?;
     let read: Vec<&Path> = a.model.iter().chain(&a.data).map(Path::new).collect();
@@ -159,7 +198,8 @@ fn walkers(a: &Arguments, default: &str) -> Result<Vec<Walker>> {
     if names == "none" {
         return Ok(Vec::new());
     }
-    let one = |n: &str| walker(n.trim(), a.momentum).map_err(|e| Failure::Usage(format!("--optimizers {names}: {e}")));
+    let one =
+        |n: &str| walker(n.trim(), a.momentum()).map_err(|e| Failure::Usage(format!("--optimizers {names}: {e}")));
     names.split(',').map(one).collect()
 }
 
@@ -179,7 +219,7 @@ fn start(a: &Arguments, default: [f64; 2]) -> Result<[f64; 2]> {
 fn example(a: &Arguments, backend: &CpuBackend, name: &str, all: &[Walker]) -> Result<Surface> {
     let mut f = Function::new(backend, name).map_err(|e| Failure::Usage(format!("--example {name}: {e}")))?;
     let start = start(a, f.start)?;
-    let bounds = f.bounds;
+    let bounds = if all.is_empty() { f.bounds } else { widened(f.bounds, start) };
     let mut surface = Surface::measure(&mut f, bounds, usize::from(a.grid.unwrap_or(61)), &mut |_| {})?;
     surface.title = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
     surface.subtitle = f.formula.to_string();
@@ -188,10 +228,16 @@ fn example(a: &Arguments, backend: &CpuBackend, name: &str, all: &[Walker]) -> R
     for w in all {
         let [plain, normalised] = f.rates;
         // Momentum adds up about 1 / (1 − μ) gradients, where it is not averaged.
-        let own = if w.normalised { normalised } else { plain * shorter(w, a.momentum) };
+        let own = if w.normalised { normalised } else { plain * shorter(w, a.momentum()) };
         let rate = a.rate.unwrap_or(own);
         let steps = a.steps.map_or(f.steps, |s| s as usize);
-        surface.walks.push(walk(backend, &mut f, w, &Way { start, rate, schedule: a.schedule, steps }, &mut || {})?);
+        surface.walks.push(walk(
+            backend,
+            &mut f,
+            w,
+            &Way { start, rate, schedule: a.schedule.unwrap_or_default(), steps },
+            &mut || {},
+        )?);
     }
     Ok(surface)
 }
@@ -206,8 +252,7 @@ fn of_model(a: &Arguments, backend: &std::sync::Arc<CpuBackend>, all: &[Walker])
         let text = "no data; right would be: gabor surface MODEL --data DATA, or gabor surface --example NAME";
         return Err(Failure::Usage(text.into()));
     };
-    let inside = a.model.as_ref().map(|m| Path::new(m).join("model.onnx")).filter(|p| p.is_file());
-    let named = inside.as_ref().and_then(|p| p.to_str()).or(a.model.as_deref());
+    let named = a.model.as_deref();
     let (model, name) = a.given.open(named)?;
     let model = model.on(backend.clone());
     let parts = splits(data, &model, named)?;
@@ -219,7 +264,8 @@ fn of_model(a: &Arguments, backend: &std::sync::Arc<CpuBackend>, all: &[Walker])
     let from = start(a, [-0.75 * r, 0.65 * r])?;
     let (grid, steps) = (usize::from(a.grid.unwrap_or(25)), a.steps.unwrap_or(30) as usize);
     let mut line = Progress::late((grid * grid) as u64);
-    let measured = Surface::measure(&mut slice, [[-r, r]; 2], grid, &mut |done| line.draw_text(done as u64, "heights"));
+    let bounds = if all.is_empty() { [[-r, r]; 2] } else { widened([[-r, r]; 2], from) };
+    let measured = Surface::measure(&mut slice, bounds, grid, &mut |done| line.draw_text(done as u64, "heights"));
     line.clear();
     let mut surface = measured.map_err(|e| e.inside(&name))?;
     let own = slice.heights(&[[0.0, 0.0]])?[0];
@@ -234,7 +280,7 @@ fn of_model(a: &Arguments, backend: &std::sync::Arc<CpuBackend>, all: &[Walker])
     for w in all {
         // The first step of gradient descent goes a tenth of the radius; the others by the same measure.
         let plain = if length > 0.0 { 0.1 * r / length } else { 1.0 };
-        let own = if w.normalised { 0.06 * r } else { plain * shorter(w, a.momentum) };
+        let own = if w.normalised { 0.06 * r } else { plain * shorter(w, a.momentum()) };
         let mut hear = || {
             done += 1;
             line.draw_text(done, w.name);
@@ -244,7 +290,7 @@ fn of_model(a: &Arguments, backend: &std::sync::Arc<CpuBackend>, all: &[Walker])
             &**backend,
             &mut slice,
             w,
-            &Way { start: from, rate, schedule: a.schedule, steps },
+            &Way { start: from, rate, schedule: a.schedule.unwrap_or_default(), steps },
             &mut hear,
         )?);
     }
@@ -333,19 +379,20 @@ fn smallest(a: &Arguments, backend: &CpuBackend, all: &[Walker], path: &Path) ->
         None => 0.0,
     };
     let plain = if a.together { 0.005 } else { 0.004 };
-    let rate = a.rate.unwrap_or(if one.normalised { 0.2 } else { plain * shorter(one, a.momentum) });
+    let rate = a.rate.unwrap_or(if one.normalised { 0.2 } else { plain * shorter(one, a.momentum()) });
     let training = Training {
         samples: &LECTURE,
         start: begun,
         walker: one,
-        rate: (rate, a.schedule),
+        rate: (rate, a.schedule.unwrap_or_default()),
         steps: a.steps.unwrap_or(12) as usize,
         together: a.together,
     };
     let p = Perceptron::train(backend, &training)?;
     let how = if a.together { "all samples together" } else { "sample by sample" };
     let subtitle = format!("L(w) = Σ ½(y − wx)², {} with η = {rate}, {how}", one.rule);
-    a.drawn.write(path, &p.curve("The smallest network, ŷ = wx", &subtitle).to_svg())?;
+    let told = p.diverged().map_or(String::new(), |d| format!(": {d}"));
+    a.drawn.write(path, &p.curve("The smallest network, ŷ = wx", &format!("{subtitle}{told}")).to_svg())?;
     if a.format.json {
         let step = |s: &gabor::surface::Step| {
             json!({
@@ -363,6 +410,7 @@ fn smallest(a: &Arguments, backend: &CpuBackend, all: &[Walker], path: &Path) ->
             "limit": p.limit,
             "optimizer": one.name,
             "rule": one.rule,
+            "diverged": p.diverged(),
             "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
         }));
     }
@@ -386,6 +434,9 @@ fn smallest(a: &Arguments, backend: &CpuBackend, all: &[Walker], path: &Path) ->
     let head = ["step", "(x, y)", "w", "ŷ", "loss", "dL/dw", "η", "w after", "loss of all"];
     let mut text =
         format!("{}\n{subtitle}\n\n{}", output::bold("The smallest network, ŷ = wx"), table(&head, &[true; 9], &rows));
+    if let Some(words) = p.diverged() {
+        text += &format!("\n{words}\n");
+    }
     text += &format!(
         "\nleast squares: w = Σxy / Σx² = {:.6}, loss {:.6}\ndescent on all samples comes nearer for η < 2 / Σx² = {:.6}\n{}\n",
         p.least_squares,

@@ -3,13 +3,13 @@
 use crate::arguments::{Drawn, Format};
 use crate::commands::eval::{Split, part};
 use crate::failure::Result;
-use crate::looking::Looking;
+use crate::looking::{Looking, numbers, short_name};
 use crate::output;
 use crate::progress::Progress;
 use crate::written::{self, Arrays};
 use clap::Args;
 use gabor::explain::Backpropagation;
-use gabor::report::{count, table};
+use gabor::report::{class_name, count, table};
 use gabor::top::{FoundUnit, TopOptions, TopPatches, Units};
 use gabor::train::open_data;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 Examples:
   gabor top model.onnx photos --layer layer2.1.relu2
   gabor top model.onnx cifar10 --layer conv1 --strongest 32 --count 16 -o conv1.png
-  gabor top model.onnx digits --layer relu2 --units 0,5,7 --projection guided
+  gabor top model.onnx digits --layer relu2 --units 0,5-7 --projection guided
   gabor top model.onnx photos --layer fc --json | jq '.units[] | {unit, dead, best: .patches[0].id}'
 
 Projections:
@@ -37,20 +37,20 @@ Of equal values the first samples stay, so the result does not depend on threads
 and says so.
 
 JSON: `data`, `split`, `layer`, `shape`, `field` (`size`, `step` and `start` by row and column), `samples`, `dead` (how many units
-of the layer), `projection`, `picture` (the file written), `units`: a list of `unit`, `dead`, `npy` (the projections as a file,
+of the layer), `projection`, `picture` (the file written), `units`: a list of `unit`, `name`, `dead`, `npy` (the projections as a file,
 with --npy), `patches`: a list of `sample` (its number), `id`, `class`, `value`, `place` (row and column of the map), `top`, `left`,
 `height`, `width` (the patch in the prepared picture).")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub), then the data: `digits`, a directory (a folder per class,
+    /// The model (.onnx, a run's directory, weights with --net, or a name of the hub), then the data: `digits`, a directory (a folder per class,
     /// MNIST, CIFAR, tar shards, Parquet), a table of paths and labels (.csv); the data alone with --weights
     #[arg(required = true, value_name = "MODEL | DATA", num_args = 1..=2)]
     files: Vec<String>,
     /// The layer
     #[arg(long, value_name = "NAME")]
     layer: String,
-    /// These units, with commas between
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', conflicts_with = "strongest")]
-    units: Vec<usize>,
+    /// These units: 3, 0-15 or 1,4,8-11
+    #[arg(long, value_name = "LIST", conflicts_with = "strongest")]
+    units: Option<String>,
     /// The units with the largest values, so many
     #[arg(long, value_name = "N", default_value_t = 16)]
     strongest: usize,
@@ -77,6 +77,9 @@ pub struct Arguments {
     format: Format,
 }
 
+/// Most units at once.
+const MOST: usize = 4096;
+
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("top.svg")?;
     let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
@@ -86,7 +89,10 @@ pub fn run(a: &Arguments) -> Result<()> {
     let unlabelled = splits.test.is_none() && splits.validation.is_none();
     let (split, dataset) = part(data, &splits, a.split.or(unlabelled.then_some(Split::Train)))?;
     let asked = TopOptions {
-        units: if a.units.is_empty() { Units::Strongest(a.strongest) } else { Units::These(a.units.clone()) },
+        units: a
+            .units
+            .as_deref()
+            .map_or(Ok(Units::Strongest(a.strongest)), |u| numbers("--units", u, MOST).map(Units::These))?,
         count: a.count,
         projection: way_back(&a.projection),
         batch: a.batch as usize,
@@ -111,13 +117,6 @@ pub fn run(a: &Arguments) -> Result<()> {
     output::text(&describe(&found, &path))
 }
 
-/// The last part of a path, with its directory where the file of a run is called as in every other.
-fn short_name(path: &str) -> String {
-    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let last = if path.ends_with("/model.onnx") { 2 } else { 1 };
-    parts[parts.len().saturating_sub(last)..].join("/")
-}
-
 fn way_back(name: &str) -> Backpropagation {
     match name {
         "guided" => Backpropagation::Guided,
@@ -127,21 +126,24 @@ fn way_back(name: &str) -> Backpropagation {
 }
 
 fn describe(found: &TopPatches, path: &Path) -> String {
+    let name = |u: &FoundUnit| found.caption(u.unit).trim_start_matches("unit ").to_string();
     let row = |u: &FoundUnit| match u.patches.first() {
-        Some(p) => vec![u.unit.to_string(), format!("{:.4}", p.at.value), p.class.clone(), p.id.clone()],
-        None => vec![u.unit.to_string(), "dead".into(), String::new(), String::new()],
+        Some(p) => {
+            vec![name(u), format!("{:.4}", p.at.value), class_name(&p.class).to_string(), p.id.clone()]
+        }
+        None => vec![name(u), "dead".into(), String::new(), String::new()],
     };
     let rows: Vec<Vec<String>> = found.units.iter().map(row).collect();
     let dead = match found.dead {
         0 => String::new(),
-        n => format!("{} of {} units never above 0\n", count(n as u64), count(found.layer.units() as u64)),
+        n => format!("{} of {} units {}\n", count(n as u64), count(found.layer.units() as u64), found.dead_words()),
     };
     format!(
         "{} {} on {} images\n{dead}\n{}\n{}\n",
         output::bold(&found.layer.name),
         found.layer.extents(),
         count(found.seen as u64),
-        table(&["unit", "value", "class", "sample"], &[true, true, false, false], &rows),
+        table(&["unit", "value", "class", "sample"], &[false, true, false, false], &rows),
         path.display()
     )
 }
@@ -155,7 +157,7 @@ fn to_json(a: &Arguments, found: &TopPatches, data: &str, split: &str, picture: 
             })
         };
         let patches: Vec<Value> = u.patches.iter().map(patch).collect();
-        json!({ "unit": u.unit, "dead": u.dead, "npy": files.get(i), "patches": patches })
+        json!({ "unit": u.unit, "name": found.caption(u.unit), "dead": u.dead, "npy": files.get(i), "patches": patches })
     };
     let field = json!({ "size": found.field.size(), "step": found.field.step(), "start": found.field.start() });
     json!({

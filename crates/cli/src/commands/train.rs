@@ -447,7 +447,8 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
     let gabor = own_name();
     out + &format!(
         "\nnext:\n  {gabor} predict {run}/model.onnx {run}/sample.png\n  {gabor} eval {run}/model.onnx{data}\n  \
-         {gabor} summary {run}/model.onnx\n  {gabor} train --resume {run} {settings}\n"
+         {gabor} filters {run}\n  {gabor} explain {run} {run}/sample.png --method all\n  \
+         {gabor} train --resume {run} {settings}\n"
     )
 }
 

@@ -96,3 +96,16 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
 pub fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+/// The model of a file with its weights as `edit` makes them, as another file.
+pub fn edited(from: &Path, to: &Path, edit: impl Fn(&str, Vec<f32>) -> Vec<f32>) {
+    let model = gabor::Model::open(from).unwrap();
+    let mut weights = gabor::tensor::Weights::new();
+    for (name, t) in model.weights().iter() {
+        let values = edit(name, t.as_f32().unwrap().to_vec());
+        weights.insert(name, gabor::tensor::Tensor::f32(t.shape(), values).unwrap());
+    }
+    let other = gabor::Model::new(model.graph().clone(), weights).unwrap();
+    let other = other.with_classes(model.classes().to_vec()).with_preprocessing(model.preprocessing().unwrap().clone());
+    write(to, other.to_onnx().unwrap());
+}

@@ -1,6 +1,6 @@
 //! A convolution as an animation to draw.
 
-use super::words::{number, product, times};
+use super::words::{exact, fitting, number, product, times};
 use super::{Arithmetic, Cell, unravel};
 use gabor_report::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 
@@ -29,7 +29,7 @@ impl Arithmetic {
                 let at: Option<Vec<usize>> = (self.lines.iter().zip(&cell))
                     .map(|(l, &c)| if let Cell::Element(i) = l.cells[c] { Some(i) } else { None })
                     .collect();
-                let text = at.map_or_else(|| "0".into(), |at| number(self.input.at(&at)));
+                let text = at.map_or_else(|| "0".into(), |at| fitting(&number(self.input.at(&at))));
                 ConvCell { kind, text, dropped: self.is_dropped(&cell, &read) }
             })
             .collect();
@@ -41,7 +41,7 @@ impl Arithmetic {
             let [rows, columns] = if let [h, w] = *shape { [h, w] } else { [1, shape[0]] };
             ConvGrid { rows, columns, numbers, caption }
         };
-        let given: Vec<String> = self.filter.values.iter().map(|&v| number(v)).collect();
+        let given: Vec<String> = self.filter.values.iter().map(|&v| fitting(&number(v))).collect();
         let kernel = times(&self.filter.shape);
         let turned: Vec<String> = given.iter().rev().cloned().collect();
         // A filter that is its own mirror image need not stand twice.
@@ -55,7 +55,7 @@ impl Arithmetic {
             .map(|s| {
                 let at: Vec<String> = s.position.iter().map(usize::to_string).collect();
                 let terms = s.terms.iter().enumerate().map(|(i, t)| product(t, i == 0)).collect();
-                let output = [format!("y[{}]", at.join(", ")), number(s.sum)];
+                let output = [format!("y[{}]", at.join(", ")), exact(s.sum, &s.terms)];
                 ConvStep { corner: flat(&s.corner), terms, output }
             })
             .collect();
@@ -72,7 +72,7 @@ impl Arithmetic {
         };
         // In one dimension the filter moves below the input and has no caption of its own.
         let caption = if self.lines.len() == 1 { format!("{caption}, and the filter {kernel}") } else { caption };
-        let output = self.output.values.iter().map(|&v| number(v)).collect();
+        let output = (0..self.steps.len()).map(|i| fitting(&self.output_text(i))).collect();
         ConvAnimation {
             title: self.heading(),
             lines: self.formulas().into_iter().chain(self.notes()).collect(),

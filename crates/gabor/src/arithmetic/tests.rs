@@ -60,7 +60,10 @@ fn what_does_not_fit_is_said_in_words() {
     assert!(of(&[13], &[6], &[5], Padding::Same).notes()[0].ends_with("padding 1 before and 2 after"));
     let wide = of(&[7, 8], &[2, 2], &[3, 3], Padding::Valid);
     assert_eq!(wide.formulas().len(), 2);
-    assert_eq!(wide.notes()[1], "1 row and 2 columns between windows are read by none");
+    assert_eq!(
+        wide.notes()[1],
+        "1 row and 2 columns between windows are read by none: stride 3 is larger than the window of 2"
+    );
     let end = of(&[6, 6], &[3, 3], &[2, 2], Padding::all(1));
     assert_eq!(end.notes(), ["the last row and column of padding are read by no window"]);
     let dilated = WindowOptions::new(&[3]).dilation(&[2]).padding(Padding::all(1));
@@ -144,5 +147,19 @@ fn numbers_as_they_are_typed() {
         assert!(m(wrong).unwrap_err().contains("right would be: numbers such as"), "{wrong}");
     }
     let n = |v: f64| words::number(v);
-    assert_eq!([n(3.0), n(-2.0), n(0.125), n(1.0 / 3.0), n(-0.0), n(1234.56)].join(" "), "3 −2 0.125 0.3333 0 1235");
+    assert_eq!([n(3.0), n(-2.0), n(0.125), n(-0.0), n(1234.5678)].join(" "), "3 −2 0.125 0 1234.5678");
+    let cells =
+        ["1234567", "123456789", "−0.33333333333", "1234.5678", "0.000012345", "−123456789"].map(words::fitting);
+    assert_eq!(cells.join(" "), "1234567 1.235e8 −0.3333 1234.57 1.23e−5 −1.23e8");
+    // Sums are exact for what stands there: 0.1 · 3 is 0.3, and 12 digits stay 12.
+    let sum = |pairs: &[(f64, f64)]| {
+        let terms: Vec<Term> = pairs.iter().map(|&(x, w)| Term { tap: vec![0], at: None, x, w }).collect();
+        words::exact(pairs.iter().map(|p| p.0 * p.1).sum(), &terms)
+    };
+    assert_eq!(sum(&[(0.1, 3.0)]), "0.3");
+    assert_eq!(sum(&[(1.23456789, 0.1), (1234567.0, 100000.0)]), "123456700000.123456789");
+    assert_eq!(sum(&[(1e20, 1.0), (0.5, 0.25)]), "100000000000000000000.125");
+    assert_eq!((sum(&[(-0.25, 0.5)]), sum(&[(0.1, 0.0)]), sum(&[])), ("−0.125".into(), "0".into(), "0".into()));
+    // More digits than paper has: what the numbers of 64 bits say.
+    assert_eq!(sum(&[(1e300, 1.0)]), "1e300");
 }

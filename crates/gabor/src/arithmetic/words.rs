@@ -8,16 +8,55 @@ pub fn times(extents: &[usize]) -> String {
     extents.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
-/// A number, shortly: whole ones as they are, others with four digits.
+/// A number with all its digits, as it was typed.
 pub fn number(v: f64) -> String {
-    let text = if v == v.trunc() && v.abs() < 1e15 {
-        format!("{v:.0}")
-    } else {
-        let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 8) as usize;
-        let text = format!("{v:.digits$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-    };
+    let text = if v.abs() >= 1e21 || (v != 0.0 && v.abs() < 1e-9) { format!("{v:e}") } else { format!("{v}") };
     if text == "-0" { "0".into() } else { text.replace('-', "−") }
+}
+
+/// The sum of products of decimal numbers in decimals, as one adds on paper: 0.1 · 3 is 0.3. `sum` where the digits are too
+/// many for that.
+pub fn exact(sum: f64, terms: &[Term]) -> String {
+    on_paper(terms).unwrap_or_else(|| number(sum))
+}
+
+fn on_paper(terms: &[Term]) -> Option<String> {
+    let decimals = |v: f64| format!("{v}").split_once('.').map_or(0, |(_, d)| d.len());
+    let (of_x, of_w) = terms.iter().fold((0, 0), |(x, w), t| (x.max(decimals(t.x)), w.max(decimals(t.w))));
+    // A number in units of its last decimal.
+    let whole = |v: f64, digits: usize| format!("{v:.digits$}").replace('.', "").parse::<i128>().ok();
+    let mut total = 0i128;
+    for t in terms {
+        total = total.checked_add(whole(t.x, of_x)?.checked_mul(whole(t.w, of_w)?)?)?;
+    }
+    let digits = of_x + of_w;
+    let all = format!("{:0>1$}", total.unsigned_abs(), digits + 1);
+    let (before, after) = all.split_at(all.len() - digits);
+    let after = after.trim_end_matches('0');
+    let sign = if total < 0 { "−" } else { "" };
+    Some(if after.is_empty() { format!("{sign}{before}") } else { format!("{sign}{before}.{after}") })
+}
+
+/// A number in the letters that a cell of the picture has room for: all its digits, or as many as fit, or a power of ten.
+pub fn fitting(text: &str) -> String {
+    if text.chars().count() <= CELL_LETTERS {
+        return text.to_string();
+    }
+    let Ok(v) = text.replace('−', "-").parse::<f64>() else { return text.to_string() };
+    let point = (0..CELL_LETTERS).rev().map(|d| format!("{v:.d$}"));
+    let power = (0..CELL_LETTERS).rev().map(|d| format!("{v:.d$e}"));
+    // A small number loses its digits behind the point before it loses its size.
+    let all: Vec<String> = if v.abs() >= 0.01 { point.chain(power).collect() } else { power.collect() };
+    let short = all.into_iter().find(|t| t.len() <= CELL_LETTERS);
+    short.map_or_else(|| text.to_string(), |t| trimmed(&t).replace('-', "−"))
+}
+
+/// Letters that a cell has room for.
+const CELL_LETTERS: usize = 7;
+
+/// Without zeros at the end of a fraction.
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') && !text.contains('e') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// A product, so that it can stand after a plus sign.
@@ -135,6 +174,15 @@ impl Arithmetic {
                     "kernel {a} is no multiple of stride {s}: outputs sum unequally many inputs, which shows as a checkerboard"
                 ));
             }
+            // Outputs that lie between the places where the filter is laid down.
+            let axes = axes.iter().filter(|a| a.stride > a.reach() && a.output > 1);
+            if let Some(a) = axes.clone().next() {
+                notes.push(format!(
+                    "stride {} is larger than the window of {}: outputs between get nothing and are 0",
+                    a.stride,
+                    a.reach()
+                ));
+            }
             return notes;
         }
         if matches!(self.asked, Padding::Same) {
@@ -179,8 +227,12 @@ impl Arithmetic {
             .map(|(i, n)| format!("{n} {}", names(dims, i, n)))
             .collect();
         if !skipped.is_empty() {
+            let larger = axes
+                .iter()
+                .find(|a| a.stride > a.reach())
+                .map_or(String::new(), |a| format!(": stride {} is larger than the window of {}", a.stride, a.reach()));
             notes.push(format!(
-                "{} between windows {} read by none",
+                "{} between windows {} read by none{larger}",
                 skipped.join(" and "),
                 if skipped == ["1 row"] || skipped == ["1 column"] || skipped == ["1 element"] { "is" } else { "are" }
             ));
@@ -191,7 +243,11 @@ impl Arithmetic {
     pub fn sum_text(&self, step: usize) -> String {
         let Some(s) = self.steps.get(step) else { return String::new() };
         let terms: Vec<String> = s.terms.iter().enumerate().map(|(i, t)| product(t, i == 0)).collect();
-        format!("{} = {}", terms.join(" + "), number(s.sum))
+        format!("{} = {}", terms.join(" + "), exact(s.sum, &s.terms))
+    }
+    /// An output with all its digits.
+    pub fn output_text(&self, step: usize) -> String {
+        self.steps.get(step).map_or(String::new(), |s| exact(s.sum, &s.terms))
     }
     /// What is convolved, in one line.
     pub fn heading(&self) -> String {

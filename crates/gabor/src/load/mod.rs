@@ -19,6 +19,7 @@ use gabor_formats::Metadata;
 use gabor_graph::Graph;
 use gabor_nets::{MatchOptions, Matched, Mode, Network, match_weights};
 use gabor_tensor::{Rule, Weights};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read: 64 GiB.
@@ -73,11 +74,25 @@ pub(crate) fn open(path: &Path) -> Result<Loaded> {
     read(&path.display().to_string(), path, None, false)
 }
 
+/// The file of a model that is named: of a run's directory the `model.onnx` in it, else what is named itself.
+pub fn model_file(source: &str) -> Cow<'_, str> {
+    let inside = Path::new(source).join("model.onnx");
+    match inside.to_str().filter(|_| inside.is_file()) {
+        Some(file) => Cow::Owned(file.to_string()),
+        None => Cow::Borrowed(source),
+    }
+}
+
 /// As [`load`], with options for the hub.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`]; a directory without the model of a finished run.
 pub fn load_with(source: &str, options: &mut LoadOptions<'_>) -> Result<Loaded> {
+    let source = &*model_file(source);
+    if Path::new(source).is_dir() {
+        let rule = Rule::new("a directory without model.onnx, which a finished training leaves in its own");
+        return Err(Error::new(source, rule.right("a model's file, or the directory of a finished run")));
+    }
     if let Some(name) = hub_name(source) {
         return hub::load(source, &name, options);
     }

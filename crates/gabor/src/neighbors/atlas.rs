@@ -104,7 +104,7 @@ pub fn atlas(
         title: format!("What {} finds alike", index.model),
         subtitle: format!("{} · {method}, {metric} distance", index.layer),
         figures,
-        classes: index.classes.clone(),
+        classes: index.classes.iter().map(|c| gabor_report::class_name(c).to_string()).collect(),
         points,
     })
 }

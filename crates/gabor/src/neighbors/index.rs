@@ -1,6 +1,5 @@
 //! The index: features of a data set as one file.
 
-use crate::model::no_preprocessing;
 use crate::{Error, Model, Result, read_limited, write_aside};
 use gabor_compile::Backend;
 use gabor_data::{Dataset, Image, Loader, Preprocessing};
@@ -102,7 +101,7 @@ impl Model {
     /// # Errors
     /// A model without preprocessing, a layer that does not exist.
     pub fn neighbor_extractor(&self, layer: Option<&str>) -> Result<NeighborExtractor> {
-        let preprocessing = self.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let preprocessing = self.preprocessing().ok_or_else(|| self.no_preprocessing())?.clone();
         let extractor = Extractor::new(&self.subject()?, layer)?;
         let (model, checksum) = (self.graph().name.clone(), self.checksum());
         Ok(NeighborExtractor { extractor, preprocessing, model, checksum })

@@ -16,6 +16,7 @@
 //! ```
 
 mod atlas;
+mod dead;
 mod index;
 mod sheet;
 

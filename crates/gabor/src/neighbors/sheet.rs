@@ -4,7 +4,7 @@ use super::{NeighborIndex, thumbnail_of};
 use crate::Result;
 use gabor_data::Dataset;
 use gabor_explain::neighbors::{Metric, Near};
-use gabor_report::{NearRow, NearSheet, Panel, Picture};
+use gabor_report::{NearRow, NearSheet, Panel, Picture, class_name};
 
 /// A query and what was found for it.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub fn sheet(index: &NeighborIndex, data: &dyn Dataset, answers: &[Answer], metr
     for a in answers {
         let label = a.own.and_then(|i| index.labels.get(i));
         let (caption, note) = match a.own {
-            Some(i) => (index.class(i).to_string(), format!("picture {i}")),
+            Some(i) => (class_name(index.class(i)).to_string(), format!("picture {i}")),
             None => ("query".to_string(), a.name.clone()),
         };
         let query = Panel { picture: a.picture.clone(), caption, note };
@@ -40,12 +40,13 @@ pub fn sheet(index: &NeighborIndex, data: &dyn Dataset, answers: &[Answer], metr
             let picture = thumbnail_of(data, n.index, SIDE)?;
             let note = format!("{:.3}", n.distance);
             let same = label.map(|l| index.labels.get(n.index) == Some(l));
-            near.push((Panel { picture, caption: index.class(n.index).into(), note }, same));
+            near.push((Panel { picture, caption: class_name(index.class(n.index)).into(), note }, same));
         }
         rows.push(NearRow { query, near });
     }
+    let dead = index.dead_words().map_or(String::new(), |d| format!(" · {d}"));
     let subtitle = format!(
-        "{} of {} · {} · {} pictures",
+        "{} of {} · {} · {} pictures{dead}",
         index.layer,
         index.model,
         match metric {

@@ -122,6 +122,26 @@ impl Perceptron {
         let (samples, least_loss, limit) = (t.samples.to_vec(), loss(least_squares), 2.0 / squares);
         Ok(Perceptron { samples, start: t.start, least_squares, least_loss, limit, steps })
     }
+    /// That the training ran away, in words; `None` of one that did not.
+    pub fn diverged(&self) -> Option<String> {
+        let (first, last) = (self.steps.first()?, self.steps.last()?);
+        let off = |w: f64| (w - self.least_squares).abs();
+        let begun = off(self.start).max(0.1);
+        let wild = !last.total.is_finite() || off(last.after) > WILD * begun;
+        // Farther off than ever, and farther at the end than halfway.
+        let half = &self.steps[self.steps.len() / 2];
+        let most = self.steps.iter().map(|s| off(s.after)).fold(0.0, f64::max);
+        let away = off(last.after) >= most && off(last.after) > 2.0 * begun && off(last.after) > 2.0 * off(half.after);
+        (wild || away).then(|| {
+            format!(
+                "it diverges: w is {} after {} steps, and the loss of all samples {} (at first {})",
+                short(last.after),
+                self.steps.len(),
+                short(last.total),
+                short(first.total)
+            )
+        })
+    }
     /// The loss of all samples.
     pub fn loss(&self, w: f64) -> f64 {
         0.5 * self.samples.iter().map(|s| (s[1] - w * s[0]) * (s[1] - w * s[0])).sum::<f64>()

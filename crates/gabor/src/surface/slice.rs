@@ -1,7 +1,6 @@
 //! A slice through the loss of a network: the weights plus two directions.
 
 use super::Landscape;
-use crate::model::no_preprocessing;
 use crate::{Error, Model, Result};
 use gabor_compile::{CompileOptions, Executable, Program, differentiate};
 use gabor_data::source::Subset;
@@ -63,7 +62,7 @@ impl Slice {
         }
         model.check_classes(data.classes())?;
         let chosen = (0..n).map(|i| (i as u128 * data.len() as u128 / n as u128) as usize).collect();
-        let preprocessing = model.preprocessing().ok_or_else(no_preprocessing)?.clone();
+        let preprocessing = model.preprocessing().ok_or_else(|| model.no_preprocessing())?.clone();
         let room = Room::new(gabor_train::memory_left);
         let bytes = (n as u64).saturating_mul(8 * preprocessing.input().iter().product::<usize>() as u64);
         room.check("samples", &format!("{n} pictures"), bytes, "fewer samples")?;

@@ -61,7 +61,8 @@ fn head(a: &ConvAnimation, p: &Places, moving: bool) -> String {
         format!("#{r:02x}{g:02x}{b:02x}")
     };
     let (blue, orange) = (color(-0.85), color(0.85));
-    let digits = |c: f64, most: usize| (c * 0.40).min(c * 1.5 / most.max(2) as f64).clamp(7.0, 17.0);
+    // A letter is about 0.6 of its size wide; some room stays at both sides.
+    let digits = |c: f64, most: usize| (c * 0.40).min((c - 4.0) / (0.62 * most.max(2) as f64)).clamp(3.0, 17.0);
     let longest = |n: &mut dyn Iterator<Item = usize>| n.max().unwrap_or(1);
     let most = longest(&mut a.cells.iter().map(|c| c.text.chars().count()));
     let results = longest(&mut a.output.numbers.iter().map(|n| n.chars().count()));
@@ -78,7 +79,7 @@ fn head(a: &ConvAnimation, p: &Places, moving: bool) -> String {
         digits(p.cell, most),
         digits(p.cell, results),
         digits(p.cell, weights),
-        (digits(p.cell, weights) * 0.6).max(6.5),
+        (digits(p.cell, weights) * 0.6).max(6.5).min(digits(p.cell, weights)),
     );
     if moving && a.steps.len() > 1 {
         motion(&mut style, a, p);

@@ -26,7 +26,7 @@
   const colours = () => {
     const s = getComputedStyle(document.documentElement);
     const of = (name) => s.getPropertyValue(name).trim();
-    return { of: Array.from({ length: 8 }, (_, i) => of('--c' + i)), text: of('--text') };
+    return { of: Array.from({ length: 20 }, (_, i) => of('--c' + i)), text: of('--text') };
   };
   const later = () => {
     if (queued) return;

@@ -1,17 +1,18 @@
 //! The map as a drawing.
 
 use super::{Atlas, PATHS, mark};
-use crate::chart::escape;
-use crate::sheet::cut;
-use crate::style::{self, SERIES};
+use crate::poster::text;
+use crate::style::{self, CLASSES};
+use crate::words::{shorten, title, wrap};
 use std::fmt::Write;
 
 const MARGIN: f64 = 28.0;
 const HEAD: f64 = 70.0;
 /// Side of the map.
 const SIDE: f64 = 900.0;
-/// Width of the legend.
+/// Width of a column of the legend, and most of them.
 const LEGEND: f64 = 170.0;
+const COLUMNS: usize = 4;
 const ROW: f64 = 20.0;
 /// Radius of a mark where there are few, and its least.
 const RADIUS: (f64, f64) = (5.0, 2.2);
@@ -25,25 +26,29 @@ impl Atlas {
         let [(x0, x1), (y0, y1)] = self.bounds();
         let span = (x1 - x0).max(y1 - y0).max(f64::MIN_POSITIVE);
         let present = self.present();
-        let (fit, rest) = (SIDE / ROW - 1.0, present.len());
-        let listed = if rest as f64 > fit { fit as usize - 1 } else { rest };
         let (ratio_x, ratio_y) = ((x1 - x0) / span, (y1 - y0) / span);
-        let (wide, high) = ((SIDE * ratio_x).max(360.0), (SIDE * ratio_y).max(360.0).max(listed as f64 * ROW + 40.0));
-        let width = wide + LEGEND + 3.0 * MARGIN;
+        let (wide, tall) = ((SIDE * ratio_x).max(360.0), (SIDE * ratio_y).max(360.0));
+        // The legend stands beside the map in one column, or two; one that is longer goes on below the map's end.
+        let rows = ((SIDE / ROW) as usize).max(present.len().div_ceil(COLUMNS));
+        let columns = present.len().div_ceil(rows).max(1) as f64;
+        let high = tall.max(present.len().min(rows) as f64 * ROW + 20.0);
+        let width = wide + columns * LEGEND + 3.0 * MARGIN;
         let height = high + HEAD + 2.0 * MARGIN;
         let fills: String =
-            SERIES.iter().enumerate().map(|(i, c)| format!(".c{i} {{ fill: var(--{c}); }}\n")).collect();
-        let mut out = style::open(width.ceil(), height.ceil(), &self.title, &fills);
+            CLASSES.iter().enumerate().map(|(i, c)| format!(".c{i} {{ fill: var(--{}); }}\n", c.0)).collect();
+        let css = format!("{}{fills}", style::class_variables());
+        let mut out = style::open(width.ceil(), height.ceil(), &self.title, &css);
         out += "<defs>";
         for (i, path) in PATHS.iter().enumerate() {
             let _ = write!(out, "<path id=\"m{i}\" d=\"{path}\"/>");
         }
         out += "</defs>\n";
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
+        title(&mut out, [MARGIN, MARGIN + 16.0], width - 2.0 * MARGIN, &self.title);
         let figures: Vec<String> = self.figures.iter().map(|(n, v)| format!("{n} {v}")).collect();
         let words = [vec![self.subtitle.clone()], figures].concat().join(" · ");
-        let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 39.0, escape(&words));
+        for (i, line) in wrap(&words, width - 2.0 * MARGIN, 13.0, 2).iter().enumerate() {
+            text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * 18.0, line);
+        }
         let (left, top) = (MARGIN, MARGIN + HEAD);
         let at = |p: [f64; 2]| {
             let x = left + (wide - SIDE * ratio_x) / 2.0 + (p[0] - x0) / span * SIDE;
@@ -104,20 +109,10 @@ impl Atlas {
             );
         }
         let x = left + wide + MARGIN;
-        for (row, &class) in present.iter().take(listed).enumerate() {
-            let y = top + row as f64 * ROW + 8.0;
+        for (i, &class) in present.iter().enumerate() {
+            let (x, y) = (x + (i / rows) as f64 * LEGEND, top + (i % rows) as f64 * ROW + 8.0);
             marked(&mut out, class, x + 6.0, y - 4.0, 5.0);
-            let _ = writeln!(
-                out,
-                "<text class=\"m\" x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
-                x + 20.0,
-                escape(&cut(&self.classes[class], 21.0))
-            );
-        }
-        if listed < rest {
-            let y = top + listed as f64 * ROW + 8.0;
-            let _ =
-                writeln!(out, "<text class=\"n\" x=\"{x:.1}\" y=\"{y:.1}\">and {} more classes</text>", rest - listed);
+            text(&mut out, "m", x + 20.0, y, &shorten(&self.classes[class], LEGEND - 26.0, 13.0));
         }
         out + "</svg>\n"
     }

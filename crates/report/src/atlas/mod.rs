@@ -4,7 +4,7 @@ mod draw;
 mod page;
 
 use crate::Picture;
-use crate::style::SERIES;
+use crate::style::CLASSES;
 
 /// A picture on the map.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +38,9 @@ pub struct Atlas {
 
 const SHAPES: usize = 6;
 
-/// Colour and shape of a class: neighbours in the list differ in both, and 48 classes in at least one.
+/// Colour and shape of a class: 20 classes differ in colour, neighbours in the list in both, and 120 classes in at least one.
 fn mark(class: usize) -> (usize, usize) {
-    (class % SERIES.len(), (class + 3 * (class / SERIES.len())) % SHAPES)
+    (class % CLASSES.len(), (class + 3 * (class / CLASSES.len())) % SHAPES)
 }
 
 /// A mark of radius 1 about the origin, as the path of an SVG or a canvas.
@@ -81,8 +81,9 @@ mod tests {
 
     #[test]
     fn classes_can_be_told_apart() {
-        assert_eq!((0..48).map(mark).collect::<HashSet<_>>().len(), 48);
-        assert!((0..47).all(|c| mark(c).0 != mark(c + 1).0 && mark(c).1 != mark(c + 1).1));
+        assert_eq!((0..20).map(|c| mark(c).0).collect::<HashSet<_>>().len(), 20);
+        assert_eq!((0..120).map(mark).collect::<HashSet<_>>().len(), 120);
+        assert!((0..119).all(|c| mark(c).0 != mark(c + 1).0 && mark(c).1 != mark(c + 1).1));
     }
 
     pub(super) fn small() -> Atlas {
@@ -113,6 +114,11 @@ mod tests {
         assert_eq!(points.matches("<use").count(), 4 + 2, "points, and the classes that occur");
         assert!(points.contains(">cat<") && !points.contains(">none<"));
         assert!(a.to_svg(true).matches("<image").count() >= 2);
+        // Every class that occurs stands in the legend, however many there are.
+        let classes: Vec<String> = (0..300).map(|i| format!("class {i}")).collect();
+        let points = (0..300).map(|i| AtlasPoint { class: i as u32, ..a.points[0].clone() }).collect();
+        let many = Atlas { classes: classes.clone(), points, ..a.clone() }.to_svg(false);
+        assert!(classes.iter().all(|c| many.contains(&format!(">{c}<"))), "a class is missing");
         let one = Atlas { points: vec![AtlasPoint { place: [f64::NAN, 1.0], ..a.points[0].clone() }], ..a.clone() };
         assert!(!one.to_svg(false).contains("NaN") && !one.to_html().contains("NaN,"));
         assert!(

@@ -3,7 +3,7 @@
 use super::{Atlas, PATHS, mark};
 use crate::Picture;
 use crate::chart::escape;
-use crate::style::{FONT, SERIES, variables};
+use crate::style::{CLASSES, FONT, class_variables, variables};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("atlas.css");
@@ -18,12 +18,12 @@ impl Atlas {
         for (name, value) in &self.figures {
             let _ = write!(figures, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
         }
-        let named: String = SERIES.iter().enumerate().map(|(i, c)| format!("--c{i}: var(--{c}); ")).collect();
+        let named: String = CLASSES.iter().enumerate().map(|(i, c)| format!("--c{i}: var(--{}); ", c.0)).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · gabor</title>\n<style>\n\
-             {}:root {{ {named}}}\nbody {{ font-family: {FONT}; }}\n{STYLE}</style>\n</head>\n<body>\n\
+             {}{}:root {{ {named}}}\nbody {{ font-family: {FONT}; }}\n{STYLE}</style>\n</head>\n<body>\n\
              <header><div><h1>{title}</h1><p>{}</p></div><dl>{figures}</dl></header>\n\
              <main><div id=\"map\"><canvas id=\"canvas\" tabindex=\"0\" role=\"application\" aria-label=\"Map of {} pictures. Arrow \
              keys move it, plus and minus zoom, comma and full stop go from picture to picture, escape lets go.\"></canvas>\n\
@@ -36,6 +36,7 @@ impl Atlas {
              <ul id=\"legend\"></ul></section></aside></main>\n\
              <script type=\"application/json\" id=\"data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
             variables(),
+            class_variables(),
             escape(&self.subtitle),
             self.points.len(),
             self.data(&sprite, side, columns),

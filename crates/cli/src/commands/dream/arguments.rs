@@ -2,7 +2,7 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::failure::{Failure, Result};
-use crate::looking::Looking;
+use crate::looking::{Looking, numbers};
 use clap::Args;
 use gabor::Model;
 use gabor::dream::{Basis, DeepOptions, Options, Place, StyleOptions, Targets};
@@ -36,7 +36,7 @@ JSON: `mode` (units, deep or style), `picture` (the file written), `steps`, `sec
 (at each step, for the picture as it was moved), `npy`. Deep: `layer`, `octaves` (rows and columns), `objective`, `npy`.
 Style: `content_layers`, `style_layers`, `content_loss`, `style_loss` (at each step), `npy`.")]
 pub struct Arguments {
-    /// The model (.onnx, weights with --net, or a name of the hub); none with --weights
+    /// The model (.onnx, a run's directory, weights with --net, or a name of the hub); none with --weights
     #[arg(value_name = "MODEL")]
     pub(super) model: Option<String>,
     /// Steps of the optimiser, for DeepDream at each octave (default: 128; DeepDream 14; style 200)
@@ -212,7 +212,7 @@ impl Arguments {
         }
         Ok(DeepOptions {
             layer: self.layer.clone(),
-            units: self.units.as_deref().map(units).transpose()?.unwrap_or_default(),
+            units: self.units.as_deref().map(|u| numbers("--units", u, MOST)).transpose()?.unwrap_or_default(),
             octaves: self.octaves.unwrap_or(d.octaves),
             octave_scale: self.octave_scale.unwrap_or(d.octave_scale),
             steps: self.steps.unwrap_or(d.steps),
@@ -259,7 +259,7 @@ impl Arguments {
         let place = self.at.as_deref().map(place).transpose()?.unwrap_or_default();
         if let Some(name) = &self.layer {
             let units = match &self.units {
-                Some(list) => units(list)?,
+                Some(list) => numbers("--units", list, MOST)?,
                 None => (0..model.subject()?.layer(name).map_err(gabor::Error::from)?.shape[0].min(MANY)).collect(),
             };
             return Ok(Targets { layer: Some(name.clone()), units, place });
@@ -286,19 +286,6 @@ pub(super) fn usage<T>(given: &str, right: &str) -> Result<T> {
 /// Most units at once: more pictures than that nobody looks at on one sheet.
 const MOST: usize = 1024;
 
-/// `3`, `0-15`, `1,4,8-11`.
-fn units(text: &str) -> Result<Vec<usize>> {
-    let mut all: Vec<usize> = Vec::new();
-    for word in text.split(',').map(str::trim) {
-        let ends = word.split_once('-').unwrap_or((word, word));
-        match (ends.0.parse::<usize>(), ends.1.parse::<usize>()) {
-            (Ok(a), Ok(b)) if a <= b && b - a < MOST - all.len() => all.extend(a..=b),
-            _ => return usage(&format!("--units {text}"), "3, 0-15 or 1,4,8-11, at most 1024 of them"),
-        }
-    }
-    Ok(all)
-}
-
 fn place(text: &str) -> Result<Place> {
     let two = text.split_once(',').and_then(|(y, x)| Some((y.trim().parse().ok()?, x.trim().parse().ok()?)));
     match (text, two) {
@@ -313,13 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_and_places_are_read() {
-        assert_eq!(units("3").ok(), Some(vec![3]));
-        assert_eq!(units("1, 4,8-10").ok(), Some(vec![1, 4, 8, 9, 10]));
-        assert_eq!(units("0-1022,7").ok().map(|u| u.len()), Some(MOST));
-        for wrong in ["", "5-2", "a", "1-", "0-9999", "-1", "0-1023,7", "0-1024", "7,0-1023"] {
-            assert!(units(wrong).is_err(), "{wrong}");
-        }
+    fn places_are_read() {
         assert_eq!(place("center").ok(), Some(Place::Centre));
         assert_eq!(place("2,7").ok(), Some(Place::At(2, 7)));
         assert!(place("2").is_err());

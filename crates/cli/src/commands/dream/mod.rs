@@ -13,7 +13,7 @@ use gabor::Model;
 use gabor::data::{Limits, decode_file};
 use gabor::dream::{Basis, Changed, Dead, Deep, Dreams, Moment, Options, Styled};
 use gabor::picture::Kind;
-use gabor::report::Picture;
+use gabor::report::{Picture, class_name};
 use gabor::tensor::Tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -95,12 +95,13 @@ fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Tim
     let mut list = Vec::new();
     let mut words = String::new();
     for (d, called) in found.made.iter().zip(&found.names) {
+        let shown = class_name(called);
         let npy = a.npy.as_deref().map(|dir| write(dir, &d.unit.to_string(), &found.extents, &d.input)).transpose()?;
         let dead = d.dead.map(|d| if d == Dead::Silent { "silent" } else { "unreached" });
         match d.dead {
-            Some(Dead::Unreached) => output::note(&format!("{called} is dead: no gradient reaches the picture")),
-            Some(Dead::Silent) => output::note(&format!("{called} is dead: it never fired in {} steps", o.steps)),
-            None => words += &format!("{}  {:.2} → {:.2}\n", output::bold(called), d.start, d.end),
+            Some(Dead::Unreached) => output::note(&format!("{shown} is dead: no gradient reaches the picture")),
+            Some(Dead::Silent) => output::note(&format!("{shown} is dead: it never fired in {} steps", o.steps)),
+            None => words += &format!("{}  {:.2} → {:.2}\n", output::bold(shown), d.start, d.end),
         }
         list.push(json!({
             "unit": d.unit, "name": called, "start": d.start, "end": d.end, "dead": dead, "objective": d.curve, "npy": npy,
@@ -108,7 +109,7 @@ fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Tim
     }
     match found.alone().filter(|_| gabor::picture::kind(path) == Ok(Kind::Png)) {
         Some(picture) => gabor::write_aside(path, &picture.to_png())?,
-        None => a.drawn.write(path, &found.sheet(title(name)).to_svg())?,
+        None => a.drawn.write(path, &found.sheet(&crate::looking::short_name(name)).to_svg())?,
     }
     let settings = settings_of_units(a, &found, &o);
     Ok((json!({ "layer": found.layer, "settings": settings, "dreams": list }), words))
@@ -199,19 +200,19 @@ fn open(path: Option<&Path>) -> Result<gabor::data::Image<'static>> {
     Ok(decode_file(path, &Limits::default()).map_err(gabor::Error::from)?)
 }
 
-/// The model's name without its directory.
-fn title(name: &str) -> &str {
-    Path::new(name).file_name().and_then(|n| n.to_str()).unwrap_or(name)
-}
-
 /// A photograph as itself, or with words under it.
 fn draw(a: &Arguments, path: &Path, picture: &Picture, name: &str, what: &str) -> Result<()> {
     if gabor::picture::kind(path) == Ok(Kind::Png) {
         return Ok(gabor::write_aside(path, &picture.to_png())?);
     }
     let panel = gabor::report::Panel { picture: picture.clone(), caption: what.into(), note: String::new() };
-    let sheet =
-        gabor::report::Sheet { title: title(name).into(), subtitle: what.into(), panels: vec![panel], columns: 1 };
+    let sheet = gabor::report::Sheet {
+        title: crate::looking::short_name(name),
+        subtitle: what.into(),
+        panels: vec![panel],
+        columns: 1,
+        keys: Vec::new(),
+    };
     a.drawn.write(path, &sheet.to_svg())
 }
 

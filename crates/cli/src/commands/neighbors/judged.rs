@@ -2,7 +2,7 @@
 
 use crate::output;
 use gabor::neighbors::{NeighborIndex, Retrieval};
-use gabor::report::{count, percent, table};
+use gabor::report::{class_name, count, percent, table};
 use serde_json::Value;
 
 pub(super) fn json(r: &Retrieval, index: &NeighborIndex) -> Value {
@@ -29,7 +29,7 @@ pub(super) fn text(r: &Retrieval, index: &NeighborIndex) -> String {
         out += &format!("\nthe {LISTED} worst of {} classes\n", order.len());
     }
     let row = |c: &&gabor::neighbors::ClassRetrieval| {
-        let name = index.classes.get(c.class as usize).cloned().unwrap_or_default();
+        let name = index.classes.get(c.class as usize).map_or("", |c| class_name(c)).to_string();
         vec![name, count(c.queries as u64), percent(c.p1), percent(c.pk), percent(c.map)]
     };
     let rows: Vec<Vec<String>> = order.iter().take(LISTED).map(row).collect();

@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::failure::{Failure, Result};
+use crate::looking::no_part;
 use crate::progress::Progress;
 use crate::written::Arrays;
 use clap::Args;
@@ -29,12 +30,12 @@ pub struct Map {
     /// Neighbours that a picture has in effect, of t-SNE (default 30, fewer for few pictures)
     #[arg(long, value_name = "N", requires = "map")]
     perplexity: Option<f64>,
-    /// Steps of t-SNE
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000), requires = "map")]
-    map_steps: u32,
-    /// Seed of the map's beginning
-    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "map")]
-    seed: u64,
+    /// Steps of t-SNE (default: 1000)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), requires = "map")]
+    map_steps: Option<u32>,
+    /// Seed of the beginning of t-SNE (default: 0)
+    #[arg(long, value_name = "SEED", requires = "map")]
+    seed: Option<u64>,
 }
 
 fn method(text: &str) -> Result<MapMethod, String> {
@@ -42,16 +43,33 @@ fn method(text: &str) -> Result<MapMethod, String> {
     found.ok_or_else(|| "right would be: tsne or pca".into())
 }
 
+/// Steps of t-SNE where nobody says how many.
+const STEPS: u32 = 1000;
 /// Longest side of a thumbnail, in pixels: on a page with very many, and with few.
 const SIDES: (usize, usize) = (32, 64);
 
 impl Map {
+    /// Whether a map is drawn, and not made a page.
+    pub fn is_drawing(&self) -> bool {
+        let page = |p: &PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("html"));
+        self.map.as_ref().is_some_and(|p| !page(p))
+    }
     /// That the map's file is of a kind that is written.
     pub fn check(&self) -> Result<()> {
         let Some(path) = &self.map else { return Ok(()) };
         let known = |e: &std::ffi::OsStr| ["html", "svg", "png"].iter().any(|k| e.eq_ignore_ascii_case(k));
+        if self.map_method == MapMethod::Pca {
+            let options = [
+                ("--perplexity", self.perplexity.is_some()),
+                ("--map-steps", self.map_steps.is_some()),
+                ("--seed", self.seed.is_some()),
+            ];
+            no_part(&options, "--map-method pca", "--map-method tsne, or without it")?;
+        }
         if path.extension().is_some_and(known) {
-            return Ok(());
+            let why = "a page, on which a button shows pictures";
+            let pictures = self.map_pictures && !self.is_drawing();
+            return no_part(&[("--map-pictures", pictures)], why, "--map with a name in .svg or .png, or without it");
         }
         let text = format!("--map {}: right would be: a name in .html, .svg or .png", path.display());
         Err(Failure::Usage(text))
@@ -67,11 +85,11 @@ impl Work<'_> {
         let options = MapOptions {
             method: m.map_method,
             perplexity: m.perplexity,
-            iterations: m.map_steps as usize,
-            seed: m.seed,
+            iterations: m.map_steps.unwrap_or(STEPS) as usize,
+            seed: m.seed.unwrap_or(0),
         };
         let backend = a.compute.backend()?;
-        let mut line = Progress::late(u64::from(m.map_steps));
+        let mut line = Progress::late(u64::from(m.map_steps.unwrap_or(STEPS)));
         let mut hear = |step: usize| line.draw_text(step as u64, "map");
         let placed = self.index.place(&*backend, a.metric, &options, m.map_points as usize, &mut hear);
         line.clear();
@@ -83,7 +101,7 @@ impl Work<'_> {
             let pictures = placed.pictures.iter().map(|&i| i as i32).collect();
             arrays.write("map_pictures", Tensor::i32(&[placed.pictures.len()], pictures))?;
         }
-        let html = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html"));
+        let html = !m.is_drawing();
         let side = if placed.pictures.len() > 1000 { SIDES.0 } else { SIDES.1 };
         let mut line = Progress::late(placed.pictures.len() as u64);
         let mut hear = |done: usize| line.draw_images(done as u64, "pictures");
@@ -93,7 +111,7 @@ impl Work<'_> {
         if html {
             gabor::write_aside(path, drawn.to_html().as_bytes())?;
         } else {
-            gabor::picture::write(path, &drawn.to_svg(m.map_pictures), a.look)?;
+            gabor::picture::write(path, &drawn.to_svg(m.map_pictures), a.look.unwrap_or_default())?;
         }
         Ok((json_of(&placed, path, m.map_method), text_of(&placed, path)))
     }

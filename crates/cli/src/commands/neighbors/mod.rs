@@ -1,12 +1,12 @@
 //! `gabor neighbors`: an index of a data set's features, the nearest pictures of a query, retrieval, a map.
 
+mod asked;
 mod judged;
 mod map;
 mod told;
 
-use crate::arguments::{Compute, Format, Given, look};
+use crate::arguments::{Compute, Format, Given, Prepared, look};
 use crate::commands::eval::{Split, part, splits};
-use crate::commands::predict::preprocessing;
 use crate::failure::{Failure, Result};
 use crate::looking::picture;
 use crate::output;
@@ -51,8 +51,8 @@ A map keeps neighbours together: distances between groups and sizes of groups me
 Retrieval: every picture asks for its neighbours among all others. P@1 and P@k are the parts of the 1 and k nearest that have
 its class; mAP is the mean over queries of the average precision.
 
-JSON: `index` (the file), `model`, `layer`, `width`, `count`, `metric`; `queries`: a list of `id`, `index`, `class`, `neighbors` (`index`, `id`,
-`class`, `distance`), and `picture` (the sheet); `retrieval`: `k`, `queries`, `p1`, `pk`, `map`, `classes` (`class`, `queries`, `p1`,
+JSON: `index` (the file), `model`, `layer`, `width`, `count`, `dead` (features that are 0 on all pictures), `metric`; `queries`: a list of `id`, `index`, `class`, `neighbors` (`index`, `id`,
+`class`, `distance`), and `picture` (the sheet); `retrieval`: `k`, `queries`, `alone` (pictures that are the only ones of their class and did not ask), `p1`, `pk`, `map`, `classes` (`class`, `queries`, `p1`,
 `pk`, `map`); `test`: `count`, `k`, `accuracy` (by 1, 2, … k neighbours); `map`: `file`, `method`, `pictures` (of the index),
 `places`, `k`, `trustworthiness`, `class_on_map`, `class_by_features` (parts whose k neighbours vote for their class). With --npy `files`."
 )]
@@ -67,24 +67,24 @@ pub struct Arguments {
     /// Pictures whose neighbours are wanted
     #[arg(long, value_name = "IMAGE", num_args = 1..)]
     query: Vec<PathBuf>,
-    /// The same for pictures of the index, by number from 0, with commas between
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
-    query_index: Vec<usize>,
-    /// Neighbours of a query on the sheet
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=100))]
-    top: u16,
+    /// The same for pictures of the index, by number from 0: 3, 0-15 or 1,4,8-11
+    #[arg(long, value_name = "LIST")]
+    query_index: Option<String>,
+    /// Neighbours of a query on the sheet (default: 6)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    top: Option<u16>,
     /// How far two features are from each other: cosine or euclidean
     #[arg(long, value_name = "METRIC", default_value = "cosine", value_parser = metric)]
     metric: Metric,
     /// Measure retrieval beside what else is asked (by itself where nothing is)
     #[arg(long)]
     score: bool,
-    /// k of precision at k and of --test
-    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    k: u16,
-    /// Most pictures that ask when retrieval is measured, evenly spread
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
-    most: u32,
+    /// k of precision at k and of --test (default: 10)
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    k: Option<u16>,
+    /// Most pictures that ask when retrieval is measured, evenly spread (default: 10000)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    most: Option<u32>,
     /// Other data, whose pictures are named by the classes of their nearest neighbours
     #[arg(long, value_name = "DATA")]
     test: Option<String>,
@@ -100,18 +100,17 @@ pub struct Arguments {
     /// The model of an index, if not where it was
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// Pictures that are read at once; no feature depends on it
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    batch: u32,
+    /// Pictures that are read at once; no feature depends on it (default: 64)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: Option<u32>,
     /// Also write the arrays as DIR/features.npy, DIR/labels.npy, with --map DIR/map.npy and DIR/map_pictures.npy
     #[arg(long, value_name = "DIR")]
     npy: Option<PathBuf>,
-    /// Preprocessing instead of the model's: `imagenet` or a JSON file
-    #[arg(long, value_name = "HOW")]
-    preprocessing: Option<String>,
-    /// The look of pictures: auto (in an SVG as its viewer prefers, in a PNG light), light or dark
-    #[arg(long, value_name = "LOOK", default_value = "auto", value_parser = look)]
-    look: Look,
+    #[command(flatten)]
+    prepared: Prepared,
+    /// The look of pictures: auto (the default: in an SVG as its viewer prefers, in a PNG light), light or dark
+    #[arg(long, value_name = "LOOK", value_parser = look)]
+    look: Option<Look>,
     #[command(flatten)]
     map: map::Map,
     #[command(flatten)]
@@ -168,10 +167,10 @@ impl Arguments {
         }
     }
     fn batches(&self) -> IndexOptions {
-        IndexOptions { batch: self.batch as usize, ..Default::default() }
+        IndexOptions { batch: self.batch() as usize, ..Default::default() }
     }
     fn asks(&self) -> bool {
-        !self.query.is_empty() || !self.query_index.is_empty()
+        !self.query.is_empty() || self.query_index.is_some()
     }
     fn wants(&self) -> bool {
         self.asks() || self.test.is_some() || self.map.map.is_some()
@@ -186,7 +185,7 @@ impl Arguments {
         for path in &self.query {
             picture(preprocessing, path)?;
         }
-        match self.query_index.iter().find(|&&i| i >= count) {
+        match self.numbers()?.iter().find(|&&i| i >= count) {
             None => Ok(()),
             Some(i) => {
                 let right = format!("right would be: a number from 0 to {}", count.saturating_sub(1));
@@ -208,6 +207,7 @@ impl Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let target = a.output()?;
+    a.fits()?;
     a.map.check()?;
     if matches!(target, Output::Sheet(_)) && !a.asks() {
         let text =
@@ -226,6 +226,9 @@ pub fn run(a: &Arguments) -> Result<()> {
     let read: Vec<&Path> = a.files.iter().map(Path::new).chain(a.query.iter().map(PathBuf::as_path)).collect();
     written::check(&files, a.npy.as_deref(), &read)?;
     let mut work = Work::open(a)?;
+    if let Some(text) = work.index.dead_words() {
+        output::note(&text);
+    }
     // What took long is on the disk before anything else can fail.
     if let Some(path) = kept {
         work.save(path)?;
@@ -258,9 +261,9 @@ impl<'a> Work<'a> {
         }
         if let (Some(data), Some(set)) = (&a.test, self.test.clone()) {
             let vote = self.test(set)?;
-            out["test"] = json!({ "count": vote.count, "k": a.k, "accuracy": vote.accuracy });
+            out["test"] = json!({ "count": vote.count, "k": a.k(), "accuracy": vote.accuracy });
             let best = |k: usize| vote.accuracy.get(k - 1).map(|v| format!("{} by {k}", percent(*v)));
-            let mut counts = vec![1, 5, usize::from(a.k)];
+            let mut counts = vec![1, 5, usize::from(a.k())];
             counts.sort_unstable();
             counts.dedup();
             let some: Vec<String> = counts.into_iter().filter_map(best).collect();
@@ -314,8 +317,8 @@ impl<'a> Work<'a> {
         }
         let (opened, name) = a.given.open(model)?;
         let mut opened = opened.on(a.compute.backend()?);
-        if let Some(how) = &a.preprocessing {
-            opened = opened.with_preprocessing(preprocessing(how)?);
+        if let Some(how) = a.prepared.read()? {
+            opened = opened.with_preprocessing(how);
         }
         let (split, set) = part(data, &splits(data, &opened, model)?, a.split)?;
         a.check(opened.preprocessing(), set.len())?;
@@ -330,9 +333,10 @@ impl<'a> Work<'a> {
         Ok(Work { a, index, file: None, model: Some(opened), extractor: Some(extractor), data: Some(set), test })
     }
     fn of_index(a: &'a Arguments, path: &Path) -> Result<Self> {
+        a.fits_an_index()?;
         let fixed = [
             ("--layer", a.layer.is_some()),
-            ("--preprocessing", a.preprocessing.is_some()),
+            ("--preprocessing", a.prepared.preprocessing.is_some()),
             ("--split", a.split.is_some()),
         ];
         if let Some((flag, _)) = fixed.iter().find(|f| f.1) {
@@ -419,7 +423,7 @@ impl<'a> Work<'a> {
             let picture = thumbnail(decoded, gabor::neighbors::SIDE)?;
             answers.push(Answer { picture, name: name(path), own: None, near: Vec::new() });
         }
-        for &i in &self.a.query_index {
+        for i in self.a.numbers()? {
             rows.extend_from_slice(self.index.features().row(i));
             let picture = thumbnail(&data.image(i).map_err(gabor::Error::from)?, gabor::neighbors::SIDE)?;
             answers.push(Answer { picture, name: self.index.ids[i].clone(), own: Some(i), near: Vec::new() });
@@ -427,7 +431,7 @@ impl<'a> Work<'a> {
         let queries = Features::new(&rows, self.index.features().width()).map_err(gabor::Error::from)?;
         let near = self
             .search()?
-            .nearest(queries, usize::from(self.a.top), &|q| answers[q].own)
+            .nearest(queries, usize::from(self.a.top.unwrap_or(6)), &|q| answers[q].own)
             .map_err(gabor::Error::from)?;
         answers.iter_mut().zip(near).for_each(|(a, n)| a.near = n);
         Ok(answers)
@@ -435,10 +439,10 @@ impl<'a> Work<'a> {
     fn draw(&mut self, answers: &[Answer], path: &Path) -> Result<()> {
         let data = self.data()?;
         let drawn = sheet(&self.index, &*data, answers, self.a.metric)?;
-        Ok(gabor::picture::write(path, &drawn.to_svg(), self.a.look)?)
+        Ok(gabor::picture::write(path, &drawn.to_svg(), self.a.look.unwrap_or_default())?)
     }
     fn retrieval(&self) -> Result<Retrieval> {
-        let (k, most) = (usize::from(self.a.k), self.a.most as usize);
+        let (k, most) = (usize::from(self.a.k()), self.a.most.unwrap_or(10_000) as usize);
         let mut line = Progress::late(self.index.len().min(most) as u64);
         let mut search = self.search()?;
         let found = retrieval(&mut search, &self.index.labels, k, most, &mut |done, _| {
@@ -454,7 +458,7 @@ impl<'a> Work<'a> {
         let values = self.extractor()?.features_of(set.clone(), &batches, &mut hear)?;
         line.clear();
         let features = Features::new(&values, self.index.features().width()).map_err(gabor::Error::from)?;
-        let k = usize::from(self.a.k);
+        let k = usize::from(self.a.k());
         let near = self.search()?.nearest(features, k, &|_| None).map_err(gabor::Error::from)?;
         Ok(Vote::judge(&near, &self.index.labels, set.labels(), k))
     }

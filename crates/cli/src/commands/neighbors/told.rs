@@ -3,7 +3,7 @@
 use super::Work;
 use crate::output;
 use gabor::neighbors::Answer;
-use gabor::report::{count, table};
+use gabor::report::{class_name, count, table};
 use serde_json::{Value, json};
 
 impl Work<'_> {
@@ -15,6 +15,7 @@ impl Work<'_> {
             "layer": i.layer,
             "width": i.features().width(),
             "count": i.len(),
+            "dead": i.dead(),
             "metric": self.a.metric.name(),
         })
     }
@@ -22,8 +23,12 @@ impl Work<'_> {
         let i = &self.index;
         let file =
             self.file.as_ref().map_or(String::new(), |f| format!("{}  ", output::bold(&f.display().to_string())));
+        let dead = match i.dead() {
+            0 => String::new(),
+            n => format!(" ({n} dead: 0 on all of them)"),
+        };
         format!(
-            "{file}{} pictures, {} features of {} in {}\n",
+            "{file}{} pictures, {} features{dead} of {} in {}\n",
             count(i.len() as u64),
             i.features().width(),
             i.layer,
@@ -47,7 +52,7 @@ impl Work<'_> {
                 rows.push(vec![
                     name,
                     n.index.to_string(),
-                    i.class(n.index).into(),
+                    class_name(i.class(n.index)).into(),
                     format!("{:.4}", n.distance),
                     i.ids[n.index].clone(),
                 ]);

@@ -112,6 +112,13 @@ impl Subject {
         }
         Ok(Box::new(Guarded::new(run, self.room, &self.graph.name)))
     }
+    /// That the memory is there for a run of so many pictures, before anything is made ready for it. Runs look for themselves.
+    ///
+    /// # Errors
+    /// That it is not.
+    pub(crate) fn foresee(&self, run: &mut dyn Executable, n: usize) -> Result<()> {
+        self.room.check_plan(&self.graph.name, &run.report(0, n)?)
+    }
     /// Values of the network for pictures `[n, c, h, w]`, in the order asked for.
     ///
     /// # Errors

@@ -86,7 +86,8 @@ impl Engine {
         graph.output("gradient", gradient);
         graph.output("layer", y);
         let leak = before.map(|_| Tensor::zeros(&[&[n], &of(1)[..]].concat(), DType::F32));
-        let run = subject.compile(e.graph)?;
+        let mut run = subject.compile(e.graph)?;
+        subject.foresee(&mut *run, n)?;
         let mut places = map.then(|| Tensor::zeros(&[n, 1, shape[1], shape[2]], DType::F32));
         if let Some(p) = &mut places {
             numbers(p).fill(1.0);

@@ -1,7 +1,7 @@
 //! The convolution and its input gradient.
 
 use super::packing::{DepthwisePacking, Groups};
-use super::{TASK, spreads};
+use super::spreads;
 use crate::blocked::layout::{Blocked, LANES};
 use crate::blocked::slide::{Meet, Phase, Run, Slide, ZEROS, pixel};
 use crate::blocked::{BlockedEpilogue, Packing};
@@ -10,6 +10,10 @@ use crate::simd::{Kernel, Simd16};
 use crate::split::share;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{ConvGeometry, Rule};
+
+/// Smallest task worth handing to another thread, in fused multiply-adds of 16 lanes: few microseconds, so that the planes of
+/// 7 × 7 pixels at the end of a network keep several threads busy for a single image.
+const TASK: usize = 1 << 13;
 
 /// A prepared depthwise convolution on blocked tensors, or its input gradient; groups may have 1, 2, 4 or 8 channels.
 ///
@@ -47,7 +51,7 @@ impl DepthwiseKernel {
         // Each pair of a window and a tap is a product per channel of the group; a pixel is stored once.
         let products = n * groups.blocks() * g.window.output_len() * groups.taps * groups.size;
         let work = products + rows * slide.targets.columns;
-        let tasks = [(work / TASK).clamp(1, MOST_TASKS).min(rows.max(1))];
+        let tasks = [work.div_ceil(TASK).clamp(1, MOST_TASKS).min(rows.max(1))];
         let packing = DepthwisePacking::new(groups, transposed);
         Ok(DepthwiseKernel { n, groups, slide, spreads: spreads(groups.size), packing, isa, tasks })
     }

@@ -6,6 +6,7 @@
 mod gallery;
 mod goldens;
 mod house;
+mod isa;
 mod licences;
 mod new_op;
 mod repository;
@@ -26,7 +27,10 @@ cargo xtask CHORE
   gallery [DATA [WORD]]
                     make the pictures of docs/gallery.md again (those whose heading holds WORD) from the data in DATA
                     (default ../shared/data)
-  spills            fail on vector registers that the optimised kernels spill in their hot loops (needs objdump)
+  spills [neon]     fail on vector registers that the optimised kernels spill in their hot loops, or on calls there (needs
+                    objdump; with `neon` that of the Arm target, whatever this machine)
+  isa SET           test the kernels and the backend of an instruction set that this machine lacks, under an emulator, and
+                    compare networks with this machine's answers; SET: neon or wasm128
   new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
 
 fn main() -> ExitCode {
@@ -40,7 +44,9 @@ fn main() -> ExitCode {
         ["gallery"] => gallery::chore(&r, "../shared/data", ""),
         ["gallery", data] => gallery::chore(&r, data, ""),
         ["gallery", data, word] => gallery::chore(&r, data, word),
-        ["spills"] => spills::chore(&r),
+        ["spills"] => spills::chore(&r, false),
+        ["spills", "neon"] => spills::chore(&r, true),
+        ["isa", set] => isa::chore(&r, set),
         ["new-op", name] => new_op::chore(&r, name),
         ["help" | "--help" | "-h"] => Ok(HELP.to_string()),
         _ => Err(HELP.to_string()),

@@ -1,5 +1,5 @@
-//! Register spills in hot loops: a multiply-add loop that moves vectors to and from the stack loses most of its speed, and
-//! nothing but the machine code shows it.
+//! Register spills in hot loops: a multiply-add loop that moves vectors to and from the stack or calls a function loses most
+//! of its speed, and nothing but the machine code shows it. Knows the code of x86-64 and of 64-bit Arm.
 
 use crate::repository::Repository;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,17 @@ use std::process::Command;
 const HOT: usize = 8;
 const DENSITY: usize = 3;
 
-/// Compiles the kernels with readable symbols, disassembles them and fails on spills.
-pub fn chore(r: &Repository) -> Result<String, String> {
+/// The target of 64-bit Arm, and its disassembler.
+const ARM: &str = "aarch64-unknown-linux-gnu";
+const ARM_OBJDUMP: &str = "aarch64-linux-gnu-objdump";
+
+/// Compiles the kernels with readable symbols, for this machine or for 64-bit Arm, disassembles them and fails on spills.
+pub fn chore(r: &Repository, arm: bool) -> Result<String, String> {
     let target = r.root.join("target/spills");
     let built = Command::new("cargo")
         .args(["rustc", "--quiet", "--release", "--package", "gabor-kernels", "--target-dir"])
         .arg(&target)
+        .args(if arm { &["--target", ARM][..] } else { &[] })
         .args(["--", "-C", "symbol-mangling-version=v0"])
         .current_dir(&r.root)
         .status()
@@ -22,12 +27,13 @@ pub fn chore(r: &Repository) -> Result<String, String> {
     if !built.success() {
         return Err("the kernels do not compile".into());
     }
-    let library = library(&target)?;
-    let run = Command::new("objdump")
+    let library = library(&if arm { target.join(ARM) } else { target })?;
+    let objdump = if arm && cfg!(not(target_arch = "aarch64")) { ARM_OBJDUMP } else { "objdump" };
+    let run = Command::new(objdump)
         .args(["-d", "--no-show-raw-insn"])
         .arg(&library)
         .output()
-        .map_err(|e| format!("objdump (of binutils): {e}"))?;
+        .map_err(|e| format!("{objdump} (of binutils): {e}"))?;
     if !run.status.success() {
         return Err(format!("objdump: {}", String::from_utf8_lossy(&run.stderr)));
     }
@@ -88,9 +94,11 @@ fn spills(code: &[(u64, &str)]) -> (usize, Vec<String>) {
     let at = |a: u64| code.partition_point(|c| c.0 < a);
     let mut loops: Vec<(usize, usize)> = Vec::new();
     for (i, (address, text)) in code.iter().enumerate() {
-        let mut words = text.split_whitespace();
-        let jump = words.next().is_some_and(|w| w.starts_with('j'));
-        let target = words.next().and_then(|t| u64::from_str_radix(t, 16).ok());
+        let name = text.split_whitespace().next().unwrap_or("");
+        let jump = name.starts_with('j') || name == "b" || ["b.", "cb", "tb"].iter().any(|b| name.starts_with(b));
+        // The address stands before its symbol.
+        let target = text.split_once(" <").and_then(|(t, _)| t.split_whitespace().last());
+        let target = target.and_then(|t| u64::from_str_radix(t, 16).ok());
         if let Some(target) = target.filter(|t| jump && t <= address) {
             loops.push((at(target), i));
         }
@@ -99,15 +107,23 @@ fn spills(code: &[(u64, &str)]) -> (usize, Vec<String>) {
     let (mut hot, mut found) = (0, Vec::new());
     for &(from, to) in loops.iter().filter(|l| inner(l)) {
         let body = &code[from..=to];
-        let products = body.iter().filter(|c| c.1.starts_with("vfmadd") || c.1.starts_with("vfnmadd")).count();
+        let is_product = |t: &str| ["vfmadd", "vfnmadd", "fmla"].iter().any(|p| t.starts_with(p));
+        let products = body.iter().filter(|c| is_product(c.1)).count();
         if products < HOT || products * DENSITY < body.len() {
             continue;
         }
         hot += 1;
-        let on_stack = |t: &str| t.contains("(%rsp") && (t.contains("%zmm") || t.contains("%ymm"));
-        let moves = body.iter().filter(|c| on_stack(c.1)).count();
+        let x86 = |t: &str| t.contains("(%rsp") && (t.contains("%zmm") || t.contains("%ymm"));
+        let arm = |t: &str| t.contains("[sp") && t.split_whitespace().nth(1).is_some_and(|o| o.starts_with('q'));
+        let moves = body.iter().filter(|c| x86(c.1) || arm(c.1)).count();
+        let is_call = |t: &str| matches!(t.split_whitespace().next(), Some("bl" | "blr" | "call"));
+        let calls = body.iter().filter(|c| is_call(c.1)).count();
+        let at = code[from].0;
         if moves > 0 {
-            found.push(format!("loop at {:#x}: {products} multiply-adds, {moves} vectors on the stack", code[from].0));
+            found.push(format!("loop at {at:#x}: {products} multiply-adds, {moves} vectors on the stack"));
+        }
+        if calls > 0 {
+            found.push(format!("loop at {at:#x}: {products} multiply-adds, {calls} calls"));
         }
     }
     (hot, found)
@@ -142,6 +158,24 @@ mod tests {
             text += &format!("  {i:x}0:\tvfmadd231ps (%rdi),%zmm1,%zmm{i}\n");
         }
         text + extra + "  b0:\tjne    10 <_ZN4conv4tileE+0x10>\n  c0:\tvmovups %zmm1,0x40(%rsp)\n  d0:\tret\n"
+    }
+
+    /// A loop of 64-bit Arm.
+    fn arm(extra: &str) -> String {
+        let mut text = String::from("0000000000000000 <_ZN4conv4tileE>:\n   0:\tmov\tx8, xzr\n");
+        for i in 1..10 {
+            text += &format!("  {i:x}0:\tfmla\tv{i}.4s, v1.4s, v2.s[0]\n");
+        }
+        text + extra + "  b0:\tcbnz\tx8, 10 <_ZN4conv4tileE+0x10>\n  c0:\tstr\tq1, [sp, #16]\n  d0:\tret\n"
+    }
+
+    #[test]
+    fn so_are_those_and_calls_of_arm() {
+        assert_eq!(check(&arm("")), (1, vec![]));
+        let (_, found) = check(&arm("  a0:\tldp\tq3, q4, [sp, #32]\n"));
+        assert_eq!(found, ["  conv::tile: loop at 0x10: 9 multiply-adds, 1 vectors on the stack"]);
+        let (_, found) = check(&arm("  a0:\tbl\t4000 <memcpy>\n"));
+        assert_eq!(found, ["  conv::tile: loop at 0x10: 9 multiply-adds, 1 calls"]);
     }
 
     #[test]

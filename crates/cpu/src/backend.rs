@@ -14,7 +14,8 @@ pub struct CpuOptions {
     /// Threads, the calling one included; `None`: as many as the process may use at once (affinity and control groups
     /// respected). Results do not depend on it.
     pub threads: Option<usize>,
-    /// Instructions to use; `None`: the widest that the processor has. Results do not depend on it.
+    /// Instructions to use; `None`: the widest that the processor has. Results depend on it only where
+    /// a set is not exact ([`Isa::is_exact`]).
     pub isa: Option<Isa>,
     /// Whether fast algorithms with larger rounding errors (Winograd) are forbidden, whatever a program's own
     /// [`CompileOptions`] say.

@@ -241,6 +241,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "a panic ends the module")]
     fn a_panic_reaches_the_caller() {
         let result = std::panic::catch_unwind(|| Pool::new(2).run(8, &|t, _| assert!(t != 5, "task 5")));
         assert!(result.is_err());

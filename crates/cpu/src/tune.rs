@@ -115,7 +115,7 @@ const COLD: usize = 32 << 20;
 const RUNS: usize = 5;
 const LONG: f64 = 0.3;
 /// Most bytes that a problem's values may take to be measured.
-const MOST: usize = 4 << 30;
+const MOST: u64 = 4 << 30;
 /// Bytes per second of a reorder, which is read and written.
 const REORDER: f64 = 8e9;
 
@@ -135,8 +135,8 @@ impl Timed<'_> {
         let work = self.kernel.work();
         let scratch_bytes = (work.scratch_len() * 4).next_multiple_of(64);
         let bytes = |list: &[(usize, DType)]| list.iter().map(|(len, t)| len * t.size()).sum::<usize>();
-        if bytes(&self.inputs) + bytes(&self.outputs) + work.workspace_len() * 4 + scratch_bytes * pool.threads() > MOST
-        {
+        let all = [bytes(&self.inputs), bytes(&self.outputs), work.workspace_len() * 4, scratch_bytes * pool.threads()];
+        if all.iter().map(|&b| b as u64).sum::<u64>() > MOST {
             return None;
         }
         let mut inputs = buffers(&self.inputs)?;

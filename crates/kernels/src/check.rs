@@ -1,6 +1,6 @@
-//! Help for tests: data, and the running of kernels by several threads in several orders.
+//! Help for tests: data, the running of kernels by several threads in several orders, and the comparison of bits.
 
-use crate::{SharedMut, Work};
+use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{Stream, rng::op};
 use std::sync::Mutex;
 
@@ -27,7 +27,8 @@ pub(crate) fn run_all(
     let workspace = SharedMut::new(&mut memory);
     for (phase, &tasks) in work.phases().iter().enumerate() {
         let mut list: Vec<usize> = (0..tasks).rev().collect();
-        let threads = if order == 0 || tasks == 1 { 1 } else { 2 + order as usize % 2 };
+        let alone = order == 0 || tasks == 1 || cfg!(target_family = "wasm");
+        let threads = if alone { 1 } else { 2 + order as usize % 2 };
         if order > 0 {
             Stream::new(order, 0, 0, op::TEST).shuffle(&mut list);
         }
@@ -47,5 +48,19 @@ pub(crate) fn run_all(
                 }
             });
         }
+    }
+}
+
+/// The first result of the exact instruction sets and of the others: every later one must have its bits.
+pub(crate) struct Same<T>([Option<T>; 2]);
+
+impl<T: Clone + PartialEq> Same<T> {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        Same([None, None])
+    }
+    /// Whether a result equals the first of its kind.
+    pub(crate) fn holds(&mut self, isa: Isa, got: &T) -> bool {
+        self.0[usize::from(isa.is_exact())].get_or_insert_with(|| got.clone()) == got
     }
 }

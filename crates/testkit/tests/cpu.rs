@@ -47,8 +47,8 @@ fn without_fusion_it_conforms() {
 #[test]
 fn instruction_sets_and_threads_give_the_same_bits() {
     let first = backend(Isa::PORTABLE, 1, &[]);
-    let others: Vec<CpuBackend> =
-        Isa::available().into_iter().flat_map(|isa| [1, 3].map(|threads| backend(isa, threads, &[]))).collect();
+    let exact = Isa::available().into_iter().filter(|isa| isa.is_exact());
+    let others: Vec<CpuBackend> = exact.flat_map(|isa| [1, 3].map(|threads| backend(isa, threads, &[]))).collect();
     for sample in gabor_testkit::problems() {
         let bindings = fill(&sample, 3);
         let want = run(&first, true, &sample, &bindings);

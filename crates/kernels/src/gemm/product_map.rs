@@ -130,7 +130,7 @@ impl Kernel for Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{run_all, uniform};
+    use crate::check::{Same, run_all, uniform};
     use crate::pointwise::{Access, Instruction, Program};
     use gabor_tensor::Binary;
 
@@ -158,7 +158,7 @@ mod tests {
             let access = [Access::Full, Access::Full, Access::Full, Access::Row { period: n }];
             let (a, b) = (uniform(1, m * k), uniform(2, k * n));
             let (v, w, row) = (uniform(3, m * n), uniform(4, m * n), uniform(5, n));
-            let mut first: Option<[Vec<u32>; 2]> = None;
+            let (mut same, mut got) = (Same::new(), [Vec::new(), Vec::new()]);
             for (order, isa) in Isa::available().into_iter().enumerate() {
                 let map = MapKernel::new(program(), access.to_vec(), m * n, isa);
                 let kernel = ProductMapKernel::new(p, map, isa);
@@ -169,11 +169,10 @@ mod tests {
                     // SAFETY: the buffers are alive and as long as needed.
                     unsafe { kernel.run(task, [&a, &b], &others.map(|o| o as *const f32), &outputs, scratch) }
                 });
-                let bits = [&v, &w].map(|x| x.iter().map(|x| x.to_bits()).collect());
-                assert!(first.get_or_insert_with(|| bits.clone()) == &bits, "{p:?} {isa}");
+                got = [&v, &w].map(|x| x.iter().map(|x| x.to_bits()).collect());
+                assert!(same.holds(isa, &got), "{p:?} {isa}");
             }
             // Against the parts one after the other, in 64 bits.
-            let got = first.unwrap_or_default();
             for i in 0..m * n {
                 let at = |s: usize| if transpose_a { a[s * m + i / n] } else { a[i / n * k + s] };
                 let sum: f64 = (0..k).map(|s| f64::from(at(s)) * f64::from(b[s * n + i % n])).sum();

@@ -1,5 +1,5 @@
 //! Elementary functions on 16 lanes, from polynomials that were fitted for this purpose (near-minimax, by Chebyshev
-//! interpolation in 40 digits). All are made of operations that round alike on every instruction set.
+//! interpolation in 40 digits). All are made of operations that round alike on every exact instruction set.
 //!
 //! Largest errors found, in units of the last place: exp 1.1, log 0.8, log1p 1.5, tanh 1.3, sigmoid 2.5, erf 2.4; pow
 //! stays below 1e-6 relative. Results below the smallest normal number may be off by a few of the smallest steps.
@@ -90,7 +90,7 @@ unsafe fn exp_sum<S: Simd16>(x: S::V, rest: S::V) -> S::V {
         // Beyond these limits the result is infinite or zero anyway. The order of the arguments keeps NaN.
         let x = S::max(S::splat(-104.5), S::min(S::splat(89.5), x));
         let n = S::sub(S::fma(x, S::splat(std::f32::consts::LOG2_E), S::splat(ROUND)), S::splat(ROUND));
-        let r = S::fma(n, S::splat(-LN2), x);
+        let r = S::fma_whole(n, S::splat(-LN2), x);
         let r = S::add(S::fma(n, S::splat(-LN2_REST), r), rest);
         let p = horner::<S, 5>(&EXP, r);
         let y = S::add(S::splat(1.0), S::fma(S::mul(r, r), p, r));
@@ -204,7 +204,7 @@ unsafe fn pow_positive<S: Simd16>(a: S::V, b: S::V) -> S::V {
     unsafe {
         let (e, f) = split::<S>(a);
         let square = S::mul(f, f);
-        let square_rest = S::fma(f, f, S::xor(square, S::bits(SIGN)));
+        let square_rest = S::fma_whole(f, f, S::xor(square, S::bits(SIGN)));
         let tail = S::mul(S::mul(square, f), horner::<S, 9>(&LOG, f));
         // f − f²/2 with what its rounding loses.
         let half = S::mul(S::splat(0.5), square);
@@ -217,7 +217,7 @@ unsafe fn pow_positive<S: Simd16>(a: S::V, b: S::V) -> S::V {
         let lost = S::select(S::eq(e, S::zero()), S::zero(), S::sub(near, S::sub(high, big)));
         let low = S::add(S::fma(e, S::splat(LN2_SHORT_REST), rest), lost);
         let p = S::mul(b, high);
-        let p_rest = S::fma(b, high, S::xor(p, S::bits(SIGN)));
+        let p_rest = S::fma_whole(b, high, S::xor(p, S::bits(SIGN)));
         // An exponent beyond the range makes infinity or zero; its rest must not disturb.
         let p_rest = S::fma(b, low, p_rest);
         let p_rest = S::select(S::gt(S::splat(200.0), abs::<S>(p)), p_rest, S::zero());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::{run_all, uniform};
+use crate::check::{Same, run_all, uniform};
 use crate::{Isa, SharedMut, reference};
 use gabor_tensor::{Padding, PoolDivisor, Stream, WindowOptions, rng::op};
 
@@ -110,7 +110,7 @@ fn averages_and_their_gradients_equal_the_reference() {
         let (mut y, mut dx) = (vec![0.0; yl], vec![0.0; xl]);
         reference::avg_pool(&w, planes, divisor, &x, &mut y);
         reference::avg_pool_grad(&w, planes, divisor, &dy, &mut dx);
-        let mut first = None;
+        let mut same = Same::new();
         for (order, isa) in Isa::available().into_iter().enumerate() {
             let (mut y2, mut d2) = (vec![7.0; yl], vec![7.0; xl]);
             let k = AvgPoolKernel::new(&w, planes, divisor, isa).unwrap();
@@ -125,7 +125,7 @@ fn averages_and_their_gradients_equal_the_reference() {
                 assert!((a - b).abs() <= 2e-6 * (1.0 + b.abs()), "{w} {isa}: {a} and {b}");
             }
             let all = (bits(&y2), bits(&d2));
-            assert!(*first.get_or_insert_with(|| all.clone()) == all, "{w} {isa}");
+            assert!(same.holds(isa, &all), "{w} {isa}");
         }
     }
 }

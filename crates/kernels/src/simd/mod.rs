@@ -2,11 +2,15 @@
 //!
 //! Kernels are written once, generic over [`Simd16`], as a value that implements [`Kernel`]; [`Isa::call`] runs it
 //! compiled for the chosen set. Sums are defined on 16 virtual lanes with fused multiply-adds whatever the hardware's
-//! width, so all sets give the same bits.
+//! width, so all sets give the same bits, but for WebAssembly's: it promises no fused multiply-add ([`Isa::is_exact`]).
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(any(target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
+mod quad;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -23,6 +27,8 @@ enum Set {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm128,
 }
 
 impl Isa {
@@ -48,6 +54,8 @@ impl Isa {
         }
         #[cfg(target_arch = "aarch64")]
         list.push(Isa(Set::Neon));
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        list.push(Isa(Set::Wasm128));
         list.push(Isa::PORTABLE);
         list
     }
@@ -55,7 +63,7 @@ impl Isa {
     pub fn best() -> Isa {
         Self::available()[0]
     }
-    /// The set of that name, if this processor has it: `avx512`, `avx2`, `neon` or `portable`.
+    /// The set of that name, if this processor has it: `avx512`, `avx2`, `neon`, `wasm128` or `portable`.
     pub fn from_name(name: &str) -> Option<Isa> {
         Self::available().into_iter().find(|i| i.name() == name)
     }
@@ -69,7 +77,14 @@ impl Isa {
             Set::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Set::Neon => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Wasm128 => "wasm128",
         }
+    }
+    /// Whether multiply-adds round once, as all sets but WebAssembly's do: given the same problem, exact sets give the same
+    /// bits. `wasm128` rounds products and sums; with relaxed instructions it depends on the machine.
+    pub fn is_exact(self) -> bool {
+        self.name() != "wasm128"
     }
     /// Runs a kernel compiled for this set.
     ///
@@ -87,6 +102,8 @@ impl Isa {
                 Set::Avx512 => x86::Avx512::call(kernel),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::Neon::call(kernel),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Set::Wasm128 => wasm::Wasm128::call(kernel),
             }
         }
     }
@@ -150,8 +167,14 @@ pub(crate) trait Simd16: Copy + 'static {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
-    /// a·b + c with one rounding.
+    /// a·b + c with one rounding, if the set is exact.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// a·b + c whose product is not rounded on any set: for differences that cancel.
+    #[inline(always)]
+    unsafe fn fma_whole(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: as this function.
+        unsafe { Self::fma(a, b, c) }
+    }
     unsafe fn sqrt(a: Self::V) -> Self::V;
     /// `a` where a > b, else `b` (so `b` where one is NaN).
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;

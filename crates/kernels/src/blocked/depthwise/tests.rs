@@ -1,7 +1,7 @@
 use super::*;
 use crate::blocked::{Block, Blocked, BlockedEpilogue, Packing, Unblock};
-use crate::check::{integers, run_all, uniform};
-use crate::{Isa, SharedMut, reference};
+use crate::check::{Same, integers, run_all, uniform};
+use crate::{Isa, SharedMut, Work, reference};
 use gabor_tensor::{ConvGeometry, Padding, Stream, WindowOptions, rng::op};
 
 fn packed(p: &impl Packing, from: &[f32]) -> Vec<f32> {
@@ -138,15 +138,25 @@ fn bits_are_equal_everywhere_and_gradients_are_adjoints() {
             ]
         };
         let first = all(Isa::best(), 0);
+        let bits = |v: &[Vec<f32>; 3]| v.iter().flatten().map(|v| v.to_bits()).collect::<Vec<u32>>();
+        let mut same = Same::new();
+        assert!(same.holds(Isa::best(), &bits(&first)));
         for (order, isa) in Isa::available().into_iter().enumerate() {
-            for (a, b) in all(isa, 1 + order as u64).iter().zip(&first) {
-                assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{g} {isa}");
-            }
+            assert!(same.holds(isa, &bits(&all(isa, 1 + order as u64))), "{g} {isa}");
         }
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
         let (forward, back, filter) = (dot(&first[0], &bdy), dot(&first[1], &bx), dot(&first[2], &w));
         let size = (lens[1] as f64 * ws[1..].iter().product::<usize>() as f64).sqrt();
         assert!((forward - back).abs() < 1e-5 * size && (forward - filter).abs() < 1e-5 * size, "{g}");
+    }
+}
+
+#[test]
+fn small_planes_of_one_image_are_cut() {
+    let options = WindowOptions::new(&[]).padding(Padding::all(1));
+    let g = ConvGeometry::new(960, &[7, 7], &[960, 1, 3, 3], 960, &options).unwrap();
+    for k in [DepthwiseKernel::forward(&g, 1, Isa::best()), DepthwiseKernel::input_grad(&g, 1, Isa::best())] {
+        assert_eq!(k.unwrap().phases(), &[4]);
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::blocked::{Blocked, BlockedEpilogue, Packing};
-use crate::check::{integers, run_all, uniform};
+use crate::check::{Same, integers, run_all, uniform};
 use crate::{Isa, SharedMut, Work, reference};
 use gabor_tensor::{Padding, Stream, WindowOptions, rng::op};
 
@@ -142,8 +142,10 @@ fn bits_do_not_depend_on_instruction_set_order_or_threads() {
             (bits(y), bits(filter_grad(&g, n, isa, x, &dy, order)))
         };
         let want = all(Isa::best(), 0);
+        let mut same = Same::new();
+        assert!(same.holds(Isa::best(), &want));
         for isa in Isa::available() {
-            assert!(all(isa, 1 + i as u64) == want, "n={n} {g} {isa}");
+            assert!(same.holds(isa, &all(isa, 1 + i as u64)), "n={n} {g} {isa}");
         }
         let (y, dw) = (forward(&g, n, Isa::best(), Pixels::Floats(&x), &w, BlockedEpilogue::default(), 0), want.1);
         let dw: Vec<f32> = dw.into_iter().map(f32::from_bits).collect();
@@ -168,7 +170,13 @@ fn bytes_are_scaled_and_shifted() {
         for isa in Isa::available() {
             let run =
                 |x| (forward(&g, n, isa, x, &w, BlockedEpilogue::default(), 0), filter_grad(&g, n, isa, x, &dy, 0));
-            assert!(run(bytes) == run(Pixels::Floats(&floats)), "{g} {isa}");
+            let (a, b) = (run(bytes), run(Pixels::Floats(&floats)));
+            // Without fused multiply-adds the scaled pixels themselves differ in their last places.
+            let near = |a: &[f32], b: &[f32]| {
+                let size = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+                a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * size)
+            };
+            assert!(a == b || !isa.is_exact() && near(&a.0, &b.0) && near(&a.1, &b.1), "{g} {isa}");
         }
     }
 }

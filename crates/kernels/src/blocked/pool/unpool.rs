@@ -73,11 +73,16 @@ impl Work for MaxUnpoolBlocked {
     }
 }
 
+/// Where a lane of the pixel that a switch names lies in a plane. A negative switch is beyond every plane as an unsigned
+/// number, on machines with short addresses too.
+fn element(switch: i32, lane: usize) -> usize {
+    usize::try_from(u64::from(switch as u32) * LANES as u64 + lane as u64).unwrap_or(usize::MAX)
+}
+
 fn scatter(dy: &[f32], switches: &[i32], dx: &mut [f32]) {
     dx.fill(0.0);
     for (i, (&d, &s)) in dy.iter().zip(switches).enumerate() {
-        // A negative switch is beyond every plane as an unsigned number.
-        if let Some(x) = dx.get_mut(s as u32 as usize * LANES + i % LANES) {
+        if let Some(x) = dx.get_mut(element(s, i % LANES)) {
             *x += d;
         }
     }
@@ -221,7 +226,7 @@ impl MaxPoolGatherBlocked {
             let y = unsafe { y.part(plane * yl, yl) };
             for (i, (y, &s)) in y.iter_mut().zip(&switches[plane * yl..][..yl]).enumerate() {
                 let lane = i % LANES;
-                let v = x.get(s as u32 as usize * LANES + lane).copied().unwrap_or(0.0);
+                let v = x.get(element(s, lane)).copied().unwrap_or(0.0);
                 *y = if lane < lanes { v } else { 0.0 };
             }
         }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::blocked::{Block, Blocked, BlockedEpilogue, Packing, Unblock};
-use crate::check::{run_all, uniform};
+use crate::check::{Same, run_all, uniform};
 use crate::{Isa, SharedMut, reference};
 use gabor_tensor::{ConvGeometry, Padding, Stream, WindowOptions, rng::op};
 
@@ -76,7 +76,7 @@ fn check(g: &ConvGeometry, n: usize, tiles: &[WinogradTile], seed: u64) {
     let add = blocked(&y, &add);
     let epilogue = BlockedEpilogue { bias: Some(&bias), add: Some(&add), relu: true, ..Default::default() };
     for &tile in tiles {
-        let mut first: Option<[Vec<f32>; 2]> = None;
+        let mut same = Same::new();
         for (order, isa) in Isa::available().into_iter().enumerate() {
             let order = (order + seed as usize) as u64 % 4;
             let kernel = WinogradConvKernel::forward(g, n, tile, isa).unwrap();
@@ -88,10 +88,7 @@ fn check(g: &ConvGeometry, n: usize, tiles: &[WinogradTile], seed: u64) {
                 let bound = if g.window.kernel()[0] == 3 { 5e-6 } else { 2e-5 };
                 assert!(e < bound, "{tile:?} {g} n={n} {isa}: error {e}");
             }
-            match &first {
-                None => first = Some([got_y, got_dx]),
-                Some(f) => assert!(*f == [got_y, got_dx], "{tile:?} {g} n={n}: bits of {isa}"),
-            }
+            assert!(same.holds(isa, &[got_y, got_dx]), "{tile:?} {g} n={n}: bits of {isa}");
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::blocked::{Block, Blocked, Packing};
-use crate::check::{integers, run_all, uniform};
+use crate::check::{Same, integers, run_all, uniform};
 use crate::reference::conv_filter_grad;
 use gabor_tensor::{Padding, Stream, WindowOptions, rng::op};
 
@@ -46,7 +46,7 @@ fn compare(g: &ConvGeometry, n: usize, seed: u64) {
     conv_filter_grad(g, n, &x, &dy, &mut want);
     for tile in TILES {
         for plan in [Plan::new(g, n, tile), Plan::with(g, n, tile, true, 7), Plan::with(g, n, tile, false, 9)] {
-            let mut first: Option<Vec<f32>> = None;
+            let mut same = Same::new();
             for isa in Isa::available() {
                 let k = WinogradFilterGradKernel::with(g, n, tile, isa, plan.clone());
                 let got = run(&k, g, n, &x, &dy, seed % 3);
@@ -54,8 +54,8 @@ fn compare(g: &ConvGeometry, n: usize, seed: u64) {
                     (WinogradTile::F2, 3) => assert_eq!(got, want, "{isa} {g} n={n} {plan:?}"),
                     _ => assert!(error(&got, &want) < 5e-6, "{isa} {g} n={n} {plan:?}"),
                 }
-                let first = first.get_or_insert_with(|| got.clone());
-                assert!(got.iter().zip(first).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa} {g} n={n} {plan:?}");
+                let bits: Vec<u32> = got.iter().map(|v| v.to_bits()).collect();
+                assert!(same.holds(isa, &bits), "{isa} {g} n={n} {plan:?}");
             }
         }
     }

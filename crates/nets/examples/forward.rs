@@ -3,6 +3,7 @@
 //!   cargo run -p gabor-nets --example forward NETWORK [INSTRUCTIONS]
 //!
 //! All numbers are drawn by key, so they are the same on every machine; `cargo xtask isa` compares what machines answer.
+#![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
 use gabor_compile::{Backend, CompileOptions, Program};
 use gabor_cpu::{CpuBackend, CpuOptions, Isa};

@@ -1,11 +1,12 @@
 //! Batch normalisation in training with what follows it, and its gradient.
 
+use super::Activation;
 use gabor_graph::ops::{BatchNorm, BatchNormGrad};
 use gabor_graph::{Cost, Error, Fill, Graph, Operation, Problem, ValueId, ValueType, operation};
-use gabor_tensor::{Binary, DType, Rule, Unary};
+use gabor_tensor::{Binary, DType, Rule};
 
 operation! {
-    /// Batch normalisation, another summand and rectifier in one pass: `max(batch_norm(x) + add, 0)`. The other summand,
+    /// Batch normalisation, another summand and rectifier in one pass: `relu(batch_norm(x) + add)`, or with relu6. The other summand,
     /// as the shortcut of a residual block, has the extents of x. Outputs as those of `batch_norm`.
     pub struct FusedBatchNorm(
         "fused_batch_norm",
@@ -17,8 +18,8 @@ operation! {
         momentum: f64,
         /// Whether there is another summand.
         add: bool,
-        /// Whether the rectifier is applied.
-        relu: bool,
+        /// The rectifier.
+        activation: Activation,
     }
 }
 
@@ -39,12 +40,18 @@ impl Operation for FusedBatchNorm {
         self.normalisation().cost(&inputs[..5], outputs, n)
     }
     fn samples() -> Vec<Problem> {
-        let p = |x: &str, c: &str, add, relu| {
-            let p = Problem::new(FusedBatchNorm { eps: 1e-3, momentum: 0.1, add, relu }).f32(x);
+        let p = |x: &str, c: &str, add, activation| {
+            let p = Problem::new(FusedBatchNorm { eps: 1e-3, momentum: 0.1, add, activation }).f32(x);
             let p = p.f32(c).f32(c).f32(c).input(c, DType::F32, Fill::Positive);
             if add { p.f32(x) } else { p }
         };
-        vec![p("nx3x4x5", "3", false, true), p("nx19x3x3", "19", true, true), p("nx2x7", "2", true, false)]
+        vec![
+            p("nx3x4x5", "3", false, Activation::Relu),
+            p("nx19x3x3", "19", true, Activation::Relu),
+            p("nx2x7", "2", true, Activation::None),
+            p("nx17x3x3", "17", false, Activation::Relu6),
+            p("nx5x4x3", "5", true, Activation::Relu6),
+        ]
     }
 }
 
@@ -57,27 +64,31 @@ impl FusedBatchNorm {
         if self.add {
             outputs[0] = g.add(outputs[0], inputs[5])?;
         }
-        if self.relu {
-            outputs[0] = g.unary(Unary::Relu, outputs[0])?;
-        }
+        outputs[0] = self.activation.unfused(g, outputs[0])?;
         Ok(outputs)
     }
 }
 
 operation! {
-    /// Gradients of `max(batch_norm(x) + add, 0)`: dy passes where the result is positive, then as `batch_norm_grad`.
+    /// Gradients of `relu(batch_norm(x) + add)`: dy passes where the result is positive (with relu6 also below 6), then as
+    /// `batch_norm_grad`.
     ///
     /// Without another summand `mask` is β, and the result's sign is found again from x; with one it is the result.
     /// Outputs: dx, dγ, dβ and, if there was another summand, its gradient.
     pub struct FusedBatchNormGrad("fused_batch_norm_grad", ["dy", "x", "gamma", "mean", "inv_std", "mask"]) {
         /// Whether there was another summand.
         add: bool,
+        /// The rectifier.
+        activation: Activation,
     }
 }
 
 impl Operation for FusedBatchNormGrad {
     fn infer(&self, inputs: &[ValueType]) -> Result<Vec<ValueType>, Rule> {
         let want = &inputs[if self.add { 1 } else { 2 }];
+        if !self.activation.rectifies() {
+            return Err(Rule::new("the gradient of no rectifier").right("relu or relu6"));
+        }
         if inputs[5] != *want {
             return Err(Rule::new(format!("a mask of {}", inputs[5])).right(want.to_string()));
         }
@@ -94,11 +105,17 @@ impl Operation for FusedBatchNormGrad {
         BatchNormGrad {}.cost(&inputs[..5], outputs, n)
     }
     fn samples() -> Vec<Problem> {
-        let p = |x: &str, c: &str, add| {
-            let p = Problem::new(FusedBatchNormGrad { add }).f32(x).f32(x).f32(c).f32(c);
+        let p = |x: &str, c: &str, add, activation| {
+            let p = Problem::new(FusedBatchNormGrad { add, activation }).f32(x).f32(x).f32(c).f32(c);
             p.input(c, DType::F32, Fill::Positive).f32(if add { x } else { c })
         };
-        vec![p("nx3x4x5", "3", false), p("nx19x3x3", "19", true), p("nx2x7", "2", true)]
+        vec![
+            p("nx3x4x5", "3", false, Activation::Relu),
+            p("nx19x3x3", "19", true, Activation::Relu),
+            p("nx2x7", "2", true, Activation::Relu),
+            p("nx17x3x3", "17", false, Activation::Relu6),
+            p("nx5x4x3", "5", true, Activation::Relu6),
+        ]
     }
 }
 
@@ -116,7 +133,12 @@ impl FusedBatchNormGrad {
             }
             y
         };
-        let dy = g.gate(dy, y)?;
+        let mut dy = g.gate(dy, y)?;
+        if self.activation == Activation::Relu6 {
+            let limit = g.number(f64::from(self.activation.limit()));
+            let below = g.greater(limit, y)?;
+            dy = g.gate(dy, below)?;
+        }
         let mut outputs = g.add_node(BatchNormGrad {}, &[dy, x, gamma, mean, inv_std])?;
         if self.add {
             outputs.push(dy);

@@ -1,22 +1,23 @@
 //! Batch normalisation in training takes in what follows it, and its gradient the mask of the rectifier.
 
-use super::producer;
-use crate::fused::{FusedBatchNorm, FusedBatchNormGrad};
+use super::fuse_relu::rectifier;
+use super::{number, producer};
+use crate::fused::{Activation, FusedBatchNorm, FusedBatchNormGrad};
 use crate::{Operand, Patch, Rule, RuleContext};
-use gabor_graph::ops::{BatchNorm, BatchNormGrad, BinaryMap, UnaryMap};
-use gabor_graph::{Node, NodeId, Source, ValueId};
-use gabor_tensor::{Binary, Unary};
+use gabor_graph::ops::{BatchNorm, BatchNormGrad, BinaryMap};
+use gabor_graph::{Graph, Node, NodeId, Source, ValueId};
+use gabor_tensor::Binary;
 use std::sync::Arc;
 
-/// `max(batch_norm(x) + v, 0)`, or part of it, becomes one operation.
+/// `relu(batch_norm(x) + v)`, or part of it, or with relu6, becomes one operation.
 pub struct FuseBatchNorm;
 
 /// What normalises in a node, with nothing after the other summand.
 fn normalisation(node: &Node) -> Option<FusedBatchNorm> {
     if let Some(b) = node.op::<BatchNorm>() {
-        return Some(FusedBatchNorm { eps: b.eps, momentum: b.momentum, add: false, relu: false });
+        return Some(FusedBatchNorm { eps: b.eps, momentum: b.momentum, add: false, activation: Activation::None });
     }
-    node.op::<FusedBatchNorm>().filter(|f| !f.relu).cloned()
+    node.op::<FusedBatchNorm>().filter(|f| f.activation == Activation::None).cloned()
 }
 
 impl Rule for FuseBatchNorm {
@@ -30,9 +31,9 @@ impl Rule for FuseBatchNorm {
             let (at, maker) = producer(g, v).filter(|(_, p)| p.outputs[0] == v && cx.used_once(v))?;
             Some((at, maker, normalisation(maker)?))
         };
-        let (maker, operation, summand) = if node.op::<UnaryMap>().is_some_and(|m| m.f == Unary::Relu) {
-            let (_, maker, f) = maker(node.inputs[0])?;
-            (maker, FusedBatchNorm { relu: true, ..f }, None)
+        let (maker, operation, summand) = if let Some((v, activation)) = rectifier(cx, node) {
+            let (_, maker, f) = maker(v)?;
+            (maker, FusedBatchNorm { activation, ..f }, None)
         } else {
             if node.op::<BinaryMap>()?.f != Binary::Add || g.ty(node.inputs[0]) != g.ty(node.inputs[1]) {
                 return None;
@@ -64,13 +65,9 @@ impl Rule for FuseBatchNormGrad {
         let (g, node) = (cx.graph, cx.graph.node(id));
         node.op::<BatchNormGrad>()?;
         let masked = node.inputs[0];
-        let (gate_id, gate) = producer(g, masked)?;
-        if gate.op::<BinaryMap>()?.f != Binary::Gate {
-            return None;
-        }
-        let (dy, y) = (gate.inputs[0], gate.inputs[1]);
+        let (gate_id, dy, y, activation) = gate(g, masked)?;
         let (_, forward) = producer(g, y)?;
-        let f = forward.op::<FusedBatchNorm>().filter(|f| f.relu && forward.outputs[0] == y)?;
+        let f = forward.op::<FusedBatchNorm>().filter(|f| f.activation == activation && forward.outputs[0] == y)?;
         if g.ty(dy) != g.ty(y) || !node.inputs[1..].iter().all(|&v| is_before(cx, v, gate_id)) {
             return None;
         }
@@ -81,12 +78,29 @@ impl Rule for FuseBatchNormGrad {
         if !add && !alone {
             return None;
         }
-        let operation = FusedBatchNormGrad { add };
+        let operation = FusedBatchNormGrad { add, activation };
         let mask = if add { y } else { forward.inputs[2] };
         let inputs = [&[dy], &node.inputs[1..], &[mask]].concat().into_iter().map(Operand::Old).collect();
         let outputs: Vec<ValueId> = node.outputs.iter().copied().chain(add.then_some(masked)).collect();
         (cx.supports)(&operation).then(|| Patch::swap(&outputs, Arc::new(operation), inputs))
     }
+}
+
+/// The gate that a gradient passes: its node, the gradient before it, and the output of which rectifier opens it.
+fn gate(g: &Graph, masked: ValueId) -> Option<(NodeId, ValueId, ValueId, Activation)> {
+    let by = |v: ValueId, f: Binary| {
+        let (id, node) = producer(g, v)?;
+        (node.op::<BinaryMap>()?.f == f).then(|| (id, node.inputs[0], node.inputs[1]))
+    };
+    let (id, dy, y) = by(masked, Binary::Gate)?;
+    // Behind relu6: where the output is positive, and then where it is below 6.
+    if let Some((_, limit, y)) = by(y, Binary::Greater)
+        && number(g, limit) == Some(f64::from(Activation::Relu6.limit()))
+    {
+        let (_, dy, positive) = by(dy, Binary::Gate)?;
+        return (positive == y).then_some((id, dy, y, Activation::Relu6));
+    }
+    Some((id, dy, y, Activation::Relu))
 }
 
 /// Whether a value is there before a node.

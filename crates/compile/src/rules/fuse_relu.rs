@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct FuseRelu;
 
 /// What the node rectifies, and how.
-fn rectifier(cx: &RuleContext<'_>, node: &Node) -> Option<(ValueId, Activation)> {
+pub(super) fn rectifier(cx: &RuleContext<'_>, node: &Node) -> Option<(ValueId, Activation)> {
     if let Some(map) = node.op::<UnaryMap>() {
         return (map.f == Unary::Relu).then_some((node.inputs[0], Activation::Relu));
     }

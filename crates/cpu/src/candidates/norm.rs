@@ -3,7 +3,7 @@
 use super::reference::{extents, op};
 use super::tasks::tasks;
 use crate::kernel::{Candidate, Io, Prepared, Problem};
-use gabor_compile::fused::{FusedBatchNorm, FusedBatchNormGrad};
+use gabor_compile::fused::{Activation, FusedBatchNorm, FusedBatchNormGrad};
 use gabor_graph::ops::{BatchNorm, BatchNormGrad};
 use gabor_kernels::{
     BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,
@@ -46,9 +46,15 @@ fn train(p: &Problem<'_>) -> Prepared {
     }))
 }
 
+/// The limit of the rectifier, if there is one.
+pub(super) fn rectifier(activation: Activation) -> Option<f32> {
+    activation.rectifies().then(|| activation.limit())
+}
+
 fn fused_train(p: &Problem<'_>) -> Prepared {
     let o = op::<FusedBatchNorm>(p)?;
-    let kernel = FusedBatchNormKernel::new(extents(&p.inputs[0], o.eps, o.momentum), o.add, o.relu, p.isa);
+    let kernel =
+        FusedBatchNormKernel::new(extents(&p.inputs[0], o.eps, o.momentum), o.add, rectifier(o.activation), p.isa);
     Ok(tasks(kernel, move |k, c| {
         let (inputs, outputs) = inputs(c.io);
         let add = o.add.then(|| c.io.f32(5));
@@ -75,7 +81,7 @@ fn gradient(p: &Problem<'_>) -> Prepared {
 
 fn fused_gradient(p: &Problem<'_>) -> Prepared {
     let o = op::<FusedBatchNormGrad>(p)?;
-    let kernel = FusedBatchNormGradKernel::new(extents(&p.inputs[1], 0.0, 0.0), o.add, p.isa);
+    let kernel = FusedBatchNormGradKernel::new(extents(&p.inputs[1], 0.0, 0.0), o.add, o.activation.limit(), p.isa);
     Ok(tasks(kernel, move |k, c| {
         let (inputs, outputs) = gradients(c.io);
         let mask = c.io.f32(5);

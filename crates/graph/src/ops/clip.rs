@@ -26,11 +26,18 @@ impl Operation for Clip {
     }
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<GradientOf, Error> {
         let dy = cx.dy0()?;
-        let x = cx.inputs[0];
+        // The output is strictly inside exactly where the input is, so the input need not be kept.
+        let y = cx.outputs[0];
         let g = &mut *cx.graph;
-        let (min, max) = (g.number(self.min), g.number(self.max));
-        let above = g.greater(x, min)?;
-        let below = g.greater(max, x)?;
+        let above = match self.min {
+            0.0 => y,
+            min => {
+                let min = g.number(min);
+                g.greater(y, min)?
+            }
+        };
+        let max = g.number(self.max);
+        let below = g.greater(max, y)?;
         let d = g.gate(dy, above)?;
         Ok(GradientOf::Inputs(vec![Some(g.gate(d, below)?)]))
     }

@@ -100,7 +100,7 @@ fn main() {
         let o: Vec<Buffer> = (0..6).map(|_| Buffer::new(c)).collect();
         let address = |v: &[f32]| v.as_ptr() as usize;
         let (xa, dya, va) = (address(x.read()), address(dy.read()), address(&v));
-        let forward = BlockedBatchNormKernel::new(e, 1e-5, 0.1, true, isa);
+        let forward = BlockedBatchNormKernel::new(e, 1e-5, 0.1, Some(f32::INFINITY), isa);
         let backward = BlockedBatchNormGradKernel::new(e, isa);
         let of = &o;
         let (y, dx) = (&y, &dx);
@@ -123,7 +123,8 @@ fn main() {
             p.add(bk, move |phase, task, w, _| {
                 let (v, x, dy) = (va as *const f32, xa as *const f32, dy as *const f32);
                 let mask = BatchNormMask::Shift(v);
-                let inputs = BlockedBatchNormGradInputs { dy, x, gamma: v, mean: v, inv_std: v, mask };
+                let limit = f32::INFINITY;
+                let inputs = BlockedBatchNormGradInputs { dy, x, gamma: v, mean: v, inv_std: v, mask, limit };
                 let (dx, dgamma, dbeta) = (dx.shared(), of[4].shared(), of[5].shared());
                 let outputs = BlockedBatchNormGradOutputs { dx, dgamma, dbeta, dadd: None };
                 unsafe { bk.run(phase, task, inputs, outputs, w) }

@@ -8,7 +8,7 @@ use crate::reference::BatchNorm;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{Binary, Unary};
 
-/// A normalisation, then `max(y + add, 0)` or part of it over y.
+/// A normalisation, then `min(max(y + add, 0), limit)` or part of it over y.
 pub struct FusedBatchNormKernel {
     norm: BatchNormKernel,
     then: MapKernel,
@@ -16,16 +16,21 @@ pub struct FusedBatchNormKernel {
 }
 
 impl FusedBatchNormKernel {
-    /// Prepares the normalisation of `[n, c, s]`, with another summand if `add` and a rectifier if `relu`.
-    pub fn new(p: BatchNorm, add: bool, relu: bool, isa: Isa) -> Self {
+    /// Prepares the normalisation of `[n, c, s]`, with another summand if `add` and a rectifier with the limit
+    /// `rectifier`, infinity but for ReLU6.
+    pub fn new(p: BatchNorm, add: bool, rectifier: Option<f32>, isa: Isa) -> Self {
         let (mut instructions, mut last) = (vec![Instruction::Load(0)], 0);
         if add {
             instructions.extend([Instruction::Load(1), Instruction::Binary(Binary::Add, 0, 1)]);
             last = 2;
         }
-        if relu {
+        if let Some(limit) = rectifier {
             instructions.push(Instruction::Unary(Unary::Relu, last));
             last += 1;
+            if limit.is_finite() {
+                instructions.extend([Instruction::Constant(limit), Instruction::Binary(Binary::Min, last, last + 1)]);
+                last += 2;
+            }
         }
         let program = Program { instructions, outputs: vec![last] };
         let then = MapKernel::new(program, vec![Access::Full; 1 + usize::from(add)], p.n * p.c * p.s, isa);
@@ -80,9 +85,9 @@ impl Work for FusedBatchNormKernel {
 /// Where the gradient passes the rectifier that followed the normalisation.
 #[derive(Clone, Copy, Debug)]
 pub enum Rectified<'a> {
-    /// Where `x̂·γ + β` is positive: of the shift, `[c]`.
+    /// Where `x̂·γ + β` is positive and below the limit: of the shift, `[c]`.
     Shift(&'a [f32]),
-    /// Where the rectifier's output, `[n, c, s]`, is positive; the masked gradient is written too, as that of the other
+    /// Where the rectifier's output, `[n, c, s]`, is positive and below the limit; the masked gradient is written too, as that of the other
     /// summand.
     Output(&'a [f32], SharedMut<'a, f32>),
 }
@@ -98,26 +103,39 @@ pub struct FusedBatchNormGradKernel {
 }
 
 impl FusedBatchNormGradKernel {
-    /// Prepares the gradient of a normalisation of `[n, c, s]`; with `add` it is run with [`Rectified::Output`].
-    pub fn new(p: BatchNorm, add: bool, isa: Isa) -> Self {
+    /// Prepares the gradient of a normalisation of `[n, c, s]` behind a rectifier with that limit, infinity but for ReLU6;
+    /// with `add` it is run with [`Rectified::Output`].
+    pub fn new(p: BatchNorm, add: bool, limit: f32, isa: Isa) -> Self {
         let load = Instruction::Load;
         let binary = Instruction::Binary;
         let len = p.n * p.c * p.s;
+        // The gradient passes where `y`, an earlier instruction, is positive and below the limit.
+        let gates = |instructions: &mut Vec<Instruction>, dy: usize, y: usize| {
+            instructions.push(binary(Binary::Gate, dy, y));
+            if limit.is_finite() {
+                let last = instructions.len();
+                let below = [Instruction::Constant(limit), binary(Binary::Greater, last, y)];
+                instructions.extend(below);
+                instructions.push(binary(Binary::Gate, last - 1, last + 1));
+            }
+            instructions.len() - 1
+        };
         let (program, access) = if add {
-            let instructions = vec![load(0), load(1), binary(Binary::Gate, 0, 1)];
-            (Program { instructions, outputs: vec![2] }, vec![Access::Full; 2])
+            let mut instructions = vec![load(0), load(1)];
+            let last = gates(&mut instructions, 0, 1);
+            (Program { instructions, outputs: vec![last] }, vec![Access::Full; 2])
         } else {
             // x, mean, 1/std, γ, β, and dy last.
             let mut instructions: Vec<Instruction> = (0..6).map(load).collect();
             let y = [(Binary::Sub, 0, 1), (Binary::Mul, 6, 2), (Binary::Mul, 7, 3), (Binary::Add, 8, 4)];
             instructions.extend(y.map(|(f, a, b)| binary(f, a, b)));
-            instructions.push(binary(Binary::Gate, 5, 9));
+            let last = gates(&mut instructions, 5, 9);
             let channel = match p.s {
                 1 => Access::Row { period: p.c },
                 _ => Access::Channel { channels: p.c, inner: p.s },
             };
             let access = vec![Access::Full, channel, channel, channel, channel, Access::Full];
-            (Program { instructions, outputs: vec![10] }, access)
+            (Program { instructions, outputs: vec![last] }, access)
         };
         let mask = MapKernel::new(program, access, len, isa);
         let norm = BatchNormGradKernel::new(p, isa);

@@ -75,7 +75,7 @@ impl Net {
     pub fn new(name: impl Into<String>, input: &[usize], mode: Mode) -> Result<Self> {
         // More elements than this in one sample is a mistake, and products of sizes must not overflow.
         let elements = input.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-        if input.is_empty() || input.contains(&0) || elements.is_none_or(|e| e > 1 << 32) {
+        if input.is_empty() || input.contains(&0) || elements.is_none_or(|e| e as u64 > 1 << 32) {
             return Err(Error::new("images", Rule::new(format!("an input of extents {input:?}")).right("[c, h, w]")));
         }
         let mut graph = Graph::new(name);

@@ -1,6 +1,6 @@
 //! Batch normalisation.
 
-use crate::candidates::reference::op;
+use crate::candidates::{norm::rectifier, reference::op};
 use crate::kernel::{Candidate, Io, Kernel, Order, Prepared, Problem};
 use gabor_compile::fused::{FusedBatchNorm, FusedBatchNormGrad};
 use gabor_graph::ops::{BatchNorm, BatchNormGrad};
@@ -28,13 +28,13 @@ fn extents(p: &Problem<'_>) -> Result<Blocked, String> {
 
 fn train(p: &Problem<'_>) -> Prepared {
     let o = op::<BatchNorm>(p)?;
-    let work = BlockedBatchNormKernel::new(extents(p)?, o.eps, o.momentum, false, p.isa);
+    let work = BlockedBatchNormKernel::new(extents(p)?, o.eps, o.momentum, None, p.isa);
     Ok(Box::new(Train { work, add: false }))
 }
 
 fn fused_train(p: &Problem<'_>) -> Prepared {
     let o = op::<FusedBatchNorm>(p)?;
-    let work = BlockedBatchNormKernel::new(extents(p)?, o.eps, o.momentum, o.relu, p.isa);
+    let work = BlockedBatchNormKernel::new(extents(p)?, o.eps, o.momentum, rectifier(o.activation), p.isa);
     Ok(Box::new(Train { work, add: o.add }))
 }
 
@@ -85,13 +85,15 @@ impl Kernel for Train {
 
 fn gradient(p: &Problem<'_>) -> Prepared {
     op::<BatchNormGrad>(p)?;
-    Ok(Box::new(Gradient { work: BlockedBatchNormGradKernel::new(extents(p)?, p.isa), mask: Mask::None }))
+    let work = BlockedBatchNormGradKernel::new(extents(p)?, p.isa);
+    Ok(Box::new(Gradient { work, mask: Mask::None, limit: f32::INFINITY }))
 }
 
 fn fused_gradient(p: &Problem<'_>) -> Prepared {
     let o = op::<FusedBatchNormGrad>(p)?;
     let mask = if o.add { Mask::Output { dadd: p.read[3] } } else { Mask::Shift };
-    Ok(Box::new(Gradient { work: BlockedBatchNormGradKernel::new(extents(p)?, p.isa), mask }))
+    let work = BlockedBatchNormGradKernel::new(extents(p)?, p.isa);
+    Ok(Box::new(Gradient { work, mask, limit: o.activation.limit() }))
 }
 
 /// What the sixth input is.
@@ -108,6 +110,8 @@ enum Mask {
 struct Gradient {
     work: BlockedBatchNormGradKernel,
     mask: Mask,
+    /// The limit of the rectifier.
+    limit: f32,
 }
 
 impl Kernel for Gradient {
@@ -135,6 +139,7 @@ impl Kernel for Gradient {
                 Mask::Shift => BatchNormMask::Shift(io.address_f32(5)),
                 Mask::Output { .. } => BatchNormMask::Output(io.address_f32(5)),
             },
+            limit: self.limit,
         };
         let outputs = BlockedBatchNormGradOutputs {
             dx: io.out_f32(0),

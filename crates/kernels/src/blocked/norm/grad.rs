@@ -34,6 +34,8 @@ pub struct BlockedBatchNormGradInputs {
     pub inv_std: *const f32,
     /// The rectifier.
     pub mask: BatchNormMask,
+    /// Its limit: the gradient does not pass where the rectifier's output reaches it. Infinity but for ReLU6.
+    pub limit: f32,
 }
 
 /// The outputs of [`BlockedBatchNormGradKernel`].
@@ -79,21 +81,20 @@ impl BlockedBatchNormGradKernel {
         assert!(outputs.dx.len() >= e.len() && outputs.dadd.is_none_or(|d| d.len() >= e.len()));
         assert!(outputs.dgamma.len() >= e.c && outputs.dbeta.len() >= e.c);
         let plan = &self.0;
+        macro_rules! start {
+            ($mask:literal, $given:literal, $limited:literal) => {{
+                let direction = Backward::<$mask, $given, $limited> { e, inputs, outputs };
+                Run { plan, phase, task, workspace, direction }.start()
+            }};
+        }
         // SAFETY: the caller's promise.
         unsafe {
-            match inputs.mask {
-                BatchNormMask::None => {
-                    let direction = Backward::<false, false> { e, inputs, outputs };
-                    Run { plan, phase, task, workspace, direction }.start();
-                }
-                BatchNormMask::Shift(_) => {
-                    let direction = Backward::<true, false> { e, inputs, outputs };
-                    Run { plan, phase, task, workspace, direction }.start();
-                }
-                BatchNormMask::Output(_) => {
-                    let direction = Backward::<true, true> { e, inputs, outputs };
-                    Run { plan, phase, task, workspace, direction }.start();
-                }
+            match (inputs.mask, inputs.limit.is_finite()) {
+                (BatchNormMask::None, _) => start!(false, false, false),
+                (BatchNormMask::Shift(_), false) => start!(true, false, false),
+                (BatchNormMask::Shift(_), true) => start!(true, false, true),
+                (BatchNormMask::Output(_), false) => start!(true, true, false),
+                (BatchNormMask::Output(_), true) => start!(true, true, true),
             }
         }
     }
@@ -108,14 +109,14 @@ impl Work for BlockedBatchNormGradKernel {
     }
 }
 
-/// `MASK`: behind a rectifier; `GIVEN`: whose output is given.
-struct Backward<'a, const MASK: bool, const GIVEN: bool> {
+/// `MASK`: behind a rectifier; `GIVEN`: whose output is given; `LIMITED`: which has a limit.
+struct Backward<'a, const MASK: bool, const GIVEN: bool, const LIMITED: bool> {
     e: Blocked,
     inputs: BlockedBatchNormGradInputs,
     outputs: BlockedBatchNormGradOutputs<'a>,
 }
 
-impl<const MASK: bool, const GIVEN: bool> Backward<'_, MASK, GIVEN> {
+impl<const MASK: bool, const GIVEN: bool, const LIMITED: bool> Backward<'_, MASK, GIVEN, LIMITED> {
     /// The gradient before the rectifier.
     #[inline(always)]
     unsafe fn masked<S: Simd16>(&self, at: usize, centred: S::V, factor: S::V, beta: S::V) -> S::V {
@@ -127,7 +128,8 @@ impl<const MASK: bool, const GIVEN: bool> Backward<'_, MASK, GIVEN> {
                 _ if MASK => S::fma(centred, factor, beta),
                 _ => return dy,
             };
-            S::select(S::gt(by, S::zero()), dy, S::zero())
+            let dy = S::select(S::gt(by, S::zero()), dy, S::zero());
+            if LIMITED { S::select(S::gt(S::splat(self.inputs.limit), by), dy, S::zero()) } else { dy }
         }
     }
     #[inline(always)]
@@ -137,7 +139,7 @@ impl<const MASK: bool, const GIVEN: bool> Backward<'_, MASK, GIVEN> {
     }
 }
 
-impl<const MASK: bool, const GIVEN: bool> Direction for Backward<'_, MASK, GIVEN> {
+impl<const MASK: bool, const GIVEN: bool, const LIMITED: bool> Direction for Backward<'_, MASK, GIVEN, LIMITED> {
     /// Mean, `γ·inv_std` and β.
     #[inline(always)]
     unsafe fn before(&self, block: usize, lanes: usize) -> [[f32; LANES]; COEFFICIENTS] {

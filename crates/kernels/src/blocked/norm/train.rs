@@ -41,7 +41,7 @@ pub struct BlockedBatchNormOutputs<'a> {
 
 /// A prepared batch normalisation of a blocked tensor, as
 /// [`reference::batch_norm_train`](crate::reference::batch_norm_train) defines it, then the other summand, then the
-/// rectifier `max(v, 0)`.
+/// rectifier `min(max(v, 0), limit)`.
 ///
 /// The statistics are sums about the mean of a sample: 32 pixels at a time in single precision, these in double.
 #[derive(Clone, Debug)]
@@ -49,14 +49,14 @@ pub struct BlockedBatchNormKernel {
     channels: Channels,
     eps: f64,
     momentum: f64,
-    relu: bool,
+    rectifier: Option<f32>,
 }
 
 impl BlockedBatchNormKernel {
     /// Prepares the normalisation of a tensor; `eps` is added to the variance, `momentum` is the weight of the batch in
-    /// the running statistics.
-    pub fn new(extents: Blocked, eps: f64, momentum: f64, relu: bool, isa: Isa) -> Self {
-        BlockedBatchNormKernel { channels: Channels::new(extents, isa), eps, momentum, relu }
+    /// the running statistics, `rectifier` is the limit of a rectifier, if there is one: infinity but for ReLU6.
+    pub fn new(extents: Blocked, eps: f64, momentum: f64, rectifier: Option<f32>, isa: Isa) -> Self {
+        BlockedBatchNormKernel { channels: Channels::new(extents, isa), eps, momentum, rectifier }
     }
     /// Runs one task of one phase. An output may be the very memory of an input of its length.
     ///
@@ -76,15 +76,18 @@ impl BlockedBatchNormKernel {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            match (inputs.add.is_some(), self.relu) {
-                (false, false) => self.with::<false, false>(phase, task, inputs, outputs, workspace),
-                (false, true) => self.with::<false, true>(phase, task, inputs, outputs, workspace),
-                (true, false) => self.with::<true, false>(phase, task, inputs, outputs, workspace),
-                (true, true) => self.with::<true, true>(phase, task, inputs, outputs, workspace),
+            let limited = self.rectifier.is_some_and(f32::is_finite);
+            match (inputs.add.is_some(), self.rectifier.is_some(), limited) {
+                (false, false, _) => self.with::<false, false, false>(phase, task, inputs, outputs, workspace),
+                (false, true, false) => self.with::<false, true, false>(phase, task, inputs, outputs, workspace),
+                (false, true, true) => self.with::<false, true, true>(phase, task, inputs, outputs, workspace),
+                (true, false, _) => self.with::<true, false, false>(phase, task, inputs, outputs, workspace),
+                (true, true, false) => self.with::<true, true, false>(phase, task, inputs, outputs, workspace),
+                (true, true, true) => self.with::<true, true, true>(phase, task, inputs, outputs, workspace),
             }
         }
     }
-    unsafe fn with<const ADD: bool, const RELU: bool>(
+    unsafe fn with<const ADD: bool, const RELU: bool, const LIMITED: bool>(
         &self,
         phase: usize,
         task: usize,
@@ -96,8 +99,15 @@ impl BlockedBatchNormKernel {
         assert!(outputs.y.len() >= e.len());
         let vectors = [outputs.mean, outputs.inv_std, outputs.new_running_mean, outputs.new_running_var];
         assert!(vectors.iter().all(|v| v.len() >= e.c));
-        let direction =
-            Forward::<ADD, RELU> { e, eps: self.eps, momentum: self.momentum, inputs, y: outputs.y.as_ptr(), vectors };
+        let direction = Forward::<ADD, RELU, LIMITED> {
+            e,
+            eps: self.eps,
+            momentum: self.momentum,
+            limit: self.rectifier.unwrap_or(f32::INFINITY),
+            inputs,
+            y: outputs.y.as_ptr(),
+            vectors,
+        };
         // SAFETY: the caller's promise.
         unsafe { Run { plan: &self.channels, phase, task, workspace, direction }.start() }
     }
@@ -112,17 +122,18 @@ impl Work for BlockedBatchNormKernel {
     }
 }
 
-struct Forward<'a, const ADD: bool, const RELU: bool> {
+struct Forward<'a, const ADD: bool, const RELU: bool, const LIMITED: bool> {
     e: Blocked,
     eps: f64,
     momentum: f64,
+    limit: f32,
     inputs: BlockedBatchNormInputs,
     y: *mut f32,
     /// Mean, 1/√(variance + eps), running mean and variance.
     vectors: [SharedMut<'a, f32>; 4],
 }
 
-impl<const ADD: bool, const RELU: bool> Direction for Forward<'_, ADD, RELU> {
+impl<const ADD: bool, const RELU: bool, const LIMITED: bool> Direction for Forward<'_, ADD, RELU, LIMITED> {
     /// The mean of 16 pixels from everywhere: near the mean of all, so that the sums about it cancel little; and exactly
     /// the value of a channel that has only one.
     #[inline(always)]
@@ -179,8 +190,11 @@ impl<const ADD: bool, const RELU: bool> Direction for Forward<'_, ADD, RELU> {
             if ADD && let Some(add) = self.inputs.add {
                 v = S::add(v, S::load(add.add(at)));
             }
-            // `max` gives its second argument where one is NaN, so a NaN stays.
-            if RELU { S::max(S::zero(), v) } else { v }
+            // `max` and `min` give their second argument where one is NaN, so a NaN stays.
+            if RELU {
+                v = S::max(S::zero(), v);
+            }
+            if LIMITED { S::min(S::splat(self.limit), v) } else { v }
         }
     }
 }

@@ -6,8 +6,11 @@
 //! random normal numbers, weights are random. Nothing is printed here; [`measure`] returns a [`Row`].
 #![forbid(unsafe_code)]
 
+mod answers;
+mod case;
 mod measure;
 mod workload;
 
-pub use measure::{Measure, Profiled, Row, measure, profile};
-pub use workload::{Kind, Layer, Workload, workloads};
+pub use answers::{Answers, answers};
+pub use measure::{Measure, Profiled, Row, Threaded, measure, measure_in_turn, profile};
+pub use workload::{Kind, Layer, Workload, scaling, workloads};

@@ -1,5 +1,7 @@
 //! What is timed.
 
+use crate::case::VGG_CONVOLUTIONS;
+
 /// A layer by its numbers: square images, square windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
@@ -143,6 +145,15 @@ pub enum Workload {
         /// Batch size.
         n: usize,
     },
+    /// A network, forward, on square pictures that are not as large as those it was published for.
+    Sized {
+        /// Its name in the zoo, or `vgg16_convolutions`: VGG-16 without its classifier.
+        model: &'static str,
+        /// Batch size.
+        n: usize,
+        /// Height and width.
+        size: usize,
+    },
     /// A training step of a network.
     Train {
         /// Its name in the zoo.
@@ -161,13 +172,17 @@ impl Workload {
             }
             Workload::Layer { layer, n, .. } => format!("chain/{}/fwd/n{n}", layer.name),
             Workload::Infer { model, n } => format!("infer/{model}/n{n}"),
+            Workload::Sized { model, n, size } => format!("infer/{model}@{size}/n{n}"),
             Workload::Train { model, n } => format!("train/{model}/n{n}"),
         }
     }
     /// The batch size.
     pub fn batch(&self) -> usize {
         match self {
-            Workload::Layer { n, .. } | Workload::Infer { n, .. } | Workload::Train { n, .. } => *n,
+            Workload::Layer { n, .. }
+            | Workload::Infer { n, .. }
+            | Workload::Sized { n, .. }
+            | Workload::Train { n, .. } => *n,
         }
     }
 }
@@ -188,6 +203,24 @@ pub fn workloads() -> Vec<Workload> {
         all.extend([1, 16].map(|n| Workload::Infer { model, n }));
     }
     all.extend(TRAIN.iter().map(|&(model, n)| Workload::Train { model, n }));
+    all
+}
+
+/// Batch sizes over which the cost of a picture is looked at.
+const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// Extents of pictures over which the cost of a pixel is looked at.
+const SIZES: [usize; 8] = [64, 96, 128, 192, 256, 320, 384, 512];
+
+/// What shows how the time grows with the batch, and then with the picture; with the threads, where each is timed with
+/// several numbers of them.
+pub fn scaling() -> Vec<Workload> {
+    let mut all = Vec::new();
+    all.extend(BATCHES.map(|n| Workload::Infer { model: "vgg16", n }));
+    all.extend(BATCHES.map(|n| Workload::Infer { model: "resnet18", n }));
+    all.extend(BATCHES.map(|n| Workload::Train { model: "resnet18", n }));
+    for model in [VGG_CONVOLUTIONS, "resnet18"] {
+        all.extend(SIZES.map(|size| Workload::Sized { model, n: 1, size }));
+    }
     all
 }
 

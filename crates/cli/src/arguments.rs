@@ -178,8 +178,14 @@ pub struct Compute {
 
 impl Compute {
     pub fn backend(&self) -> Result<Arc<CpuBackend>> {
+        self.backend_with(self.threads.map(usize::from))
+    }
+    /// The same with another number of threads.
+    pub fn backend_of(&self, threads: usize) -> Result<Arc<CpuBackend>> {
+        self.backend_with(Some(threads))
+    }
+    fn backend_with(&self, threads: Option<usize>) -> Result<Arc<CpuBackend>> {
         let strict = self.numerics == "strict";
-        let threads = self.threads.map(usize::from);
         let tune = self.tuning()?;
         let options = CpuOptions { threads, isa: self.isa, strict, tune, ..Default::default() };
         Ok(Arc::new(CpuBackend::new(options).map_err(gabor::Error::from)?))
@@ -206,7 +212,7 @@ impl Compute {
 }
 
 /// The processor, as measured choices name it.
-fn machine() -> String {
+pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
     format!("{} {}", std::env::consts::ARCH, name.unwrap_or(std::env::consts::OS))

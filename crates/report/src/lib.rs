@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod atlas;
+mod bars;
 mod chart;
 mod comparison;
 mod confusion;
@@ -20,6 +21,7 @@ mod gallery;
 pub mod heat;
 mod icicle;
 mod inside;
+mod lines;
 mod near;
 mod page;
 mod patches;
@@ -36,6 +38,7 @@ mod words;
 
 pub use arithmetic::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 pub use atlas::{Atlas, AtlasPoint};
+pub use bars::{Bar, Bars};
 pub use chart::short;
 pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
 pub use confusion::{ClassScore, Confusion};
@@ -48,6 +51,7 @@ pub use filter_sheet::FilterSheet;
 pub use gallery::{Gallery, Row, Section, Shown};
 pub use icicle::{Icicle, Leaf};
 pub use inside::{FeatureStrip, Inside, Reason};
+pub use lines::{LinePanel, LinePanels};
 pub use near::{NearRow, NearSheet};
 pub use patches::{Patch, PatchSheet, UnitPatches};
 pub use picture::{Picture, filters};

@@ -1,5 +1,7 @@
 //! `gabor bench`: how fast it is.
 
+mod scaling;
+
 use crate::arguments::{Compute, Format, recompute};
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -8,10 +10,10 @@ use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, Isa, Peak};
 use gabor::picture::Look;
 use gabor::report::{Icicle, Leaf, count, table};
-use gabor_bench::{Measure, Profiled, Row, Workload, measure, profile, workloads};
+use gabor_bench::{Measure, Profiled, Row, Workload, answers, measure, profile, workloads};
 use regex_lite::Regex;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Time layers, networks and training steps
 ///
@@ -22,7 +24,9 @@ Examples:
   gabor bench --list
   gabor bench --only 'train/lenet5' --threads 2
   gabor bench --json --only '^layer/' > gabor.jsonl
-  gabor bench --only '^infer/resnet18/n1$' --profile --picture resnet18.svg")]
+  gabor bench --only '^infer/resnet18/n1$' --profile --picture resnet18.svg
+  gabor bench --only '^train/lenet5' --answers lenet5
+  gabor bench --scaling scaling --threads 4")]
 pub struct Arguments {
     /// Only workloads whose name this regular expression finds
     #[arg(long, value_name = "REGEX", default_value = "")]
@@ -42,6 +46,15 @@ pub struct Arguments {
     /// With --profile of one workload: draw where the time goes
     #[arg(long, value_name = "FILE.svg | FILE.png", requires = "profile")]
     picture: Option<PathBuf>,
+    /// Time no list but growth: with the threads (1, 2, 4 … up to --threads), with the batch, with the picture. The folder gets
+    /// the rows as scaling.jsonl and three pictures: threads.svg (with several threads only), batch.svg, size.svg
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["list", "profile", "answers"])]
+    scaling: Option<PathBuf>,
+    /// Time nothing, but write what the workloads begin with and answer, so that other programs can show that they compute
+    /// the same: NAME.weights.safetensors, and NAME.data.safetensors with inputs and outputs (of a training: `losses`, those of
+    /// the first 5 steps)
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["list", "profile", "repeats", "seconds", "recompute", "json"])]
+    answers: Option<PathBuf>,
     /// What training steps compute again instead of keeping it: none, cheap or segments
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
     recompute: Recompute,
@@ -55,6 +68,15 @@ pub fn run(a: &Arguments) -> Result<()> {
     let only = Regex::new(&a.only).map_err(|e| Failure::Usage(format!("--only {}: {e}", a.only)))?;
     if !(a.seconds > 0.0 && a.seconds <= 1e5) {
         return Err(Failure::Usage(format!("--seconds {}: right would be: a positive number", a.seconds)));
+    }
+    let how = Measure {
+        repeats: a.repeats as usize,
+        seconds: a.seconds,
+        patience: if a.scaling.is_some() { a.seconds } else { f64::INFINITY },
+        recompute: a.recompute,
+    };
+    if let Some(folder) = &a.scaling {
+        return scaling::run(a, &only, how, folder);
     }
     let chosen: Vec<_> = workloads().into_iter().filter(|w| only.is_match(&w.name())).collect();
     if chosen.is_empty() {
@@ -71,16 +93,34 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.profile {
         return profiles(a, &chosen, &backend);
     }
-    let how = Measure { repeats: a.repeats as usize, seconds: a.seconds, recompute: a.recompute };
+    if let Some(folder) = &a.answers {
+        return write_answers(&chosen, &backend, folder);
+    }
     if !a.format.json {
-        output::text(&format!("{:40} {:>10} {:>10} {:>10} {:>9}\n", "workload", "ms median", "min", "max", "GFLOP/s"))?;
+        output::text(HEAD)?;
     }
     for workload in &chosen {
-        let row = measure(workload, &*backend, threads, how, &peak_memory)?;
+        let row = measure(workload, (&*backend, threads), how, &peak_memory)?;
         if a.format.json {
             output::json(&serde_json::to_value(&row).unwrap_or_default())?;
         } else {
             output::text(&line(&row))?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps of a training whose losses are written.
+const STEPS: usize = 5;
+
+fn write_answers(chosen: &[Workload], backend: &CpuBackend, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Failure::Failed(format!("{}: {e}", folder.display())))?;
+    for workload in chosen {
+        let answers = answers(workload, backend, STEPS)?;
+        let name = workload.name().replace('/', ".");
+        for (what, tensors) in [("weights", &answers.weights), ("data", &answers.data)] {
+            let bytes = gabor::formats::safetensors::write(tensors, &Default::default());
+            gabor::write_aside(&folder.join(format!("{name}.{what}.safetensors")), &bytes)?;
         }
     }
     Ok(())
@@ -166,6 +206,9 @@ fn icicle(workload: &Workload, calls: &[Profiled], peak: Peak) -> Icicle {
     };
     Icicle { title: workload.name(), leaves: calls.iter().map(leaf).collect() }
 }
+
+/// The head of the table.
+const HEAD: &str = "workload                                  ms median        min        max   GFLOP/s\n";
 
 fn line(r: &Row) -> String {
     let rate = r.gflops.map_or(String::new(), |g| format!("{g:.1}"));

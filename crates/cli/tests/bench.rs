@@ -1,0 +1,64 @@
+//! What `gabor bench` writes besides its table.
+
+mod common;
+
+use common::{Place, json, read};
+use gabor::formats::safetensors;
+
+/// Rows of JSON, one a line.
+fn rows(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(json).collect()
+}
+
+#[test]
+fn scaling_is_rows_and_pictures() {
+    let p = Place::new("bench-scaling");
+    let quick = ["--seconds", "0.01", "--repeats", "2", "--threads", "2", "--json"];
+    let out = p.done(&[&["bench", "--scaling", "size", "--only", "^infer/resnet18@(64|96)/"], &quick[..]].concat());
+    let told: Vec<(String, u64)> =
+        rows(&out).iter().map(|r| (r["workload"].to_string(), r["threads"].as_u64().unwrap())).collect();
+    let (small, large) = ("\"infer/resnet18@64/n1\"".to_string(), "\"infer/resnet18@96/n1\"".to_string());
+    assert_eq!(told, [(small.clone(), 1), (small, 2), (large.clone(), 1), (large, 2)]);
+    assert!(rows(&out).iter().all(|r| r["ms_median"].as_f64().unwrap() > 0.0));
+    // Work grows with the pixels.
+    let flops: Vec<f64> = rows(&out).iter().map(|r| r["flops"].as_f64().unwrap()).collect();
+    assert!((flops[2] / flops[0] / (96.0 * 96.0 / 64.0 / 64.0) - 1.0).abs() < 0.01, "{flops:?}");
+    assert_eq!(rows(&String::from_utf8(read(&p.path("size/scaling.jsonl"))).unwrap()), rows(&out));
+    let picture = String::from_utf8(read(&p.path("size/size.svg"))).unwrap();
+    assert!(
+        picture.contains("nanoseconds per pixel") && picture.contains("2 threads") && picture.contains(">96</text>")
+    );
+    assert!(!p.path("size/batch.svg").exists() && !p.path("size/threads.svg").exists(), "nothing was timed for them");
+
+    p.done(&[&["bench", "--scaling", "batch", "--only", "^infer/resnet18/n1$"], &quick[..]].concat());
+    let bars = String::from_utf8(read(&p.path("batch/threads.svg"))).unwrap();
+    assert!(bars.contains("resnet18, batch 1") && bars.contains("as fast with 2 threads"), "{bars}");
+    assert!(p.path("batch/batch.svg").exists() && !p.path("batch/size.svg").exists());
+    assert!(p.fails(1, &["bench", "--scaling", "none", "--only", "lenet5"]).contains("infer/vgg16_convolutions@64/n1"));
+    assert!(p.fails(2, &["bench", "--scaling", "none", "--profile"]).contains("--profile"));
+    assert!(!p.path("none").exists());
+}
+
+#[test]
+fn answers_are_the_same_for_any_threads() {
+    let p = Place::new("bench-answers");
+    for threads in ["1", "2"] {
+        p.done(&["bench", "--only", "^(train|infer)/lenet5/n(1|64)$", "--answers", threads, "--threads", threads]);
+    }
+    for name in ["train.lenet5.n64.data", "train.lenet5.n64.weights", "infer.lenet5.n1.data", "infer.lenet5.n1.weights"]
+    {
+        let file = |threads: &str| read(&p.path(&format!("{threads}/{name}.safetensors")));
+        assert_eq!(file("1"), file("2"), "{name}");
+    }
+    let tensors = |name: &str| safetensors::read(&read(&p.path(&format!("1/{name}.safetensors")))).unwrap().0;
+    let data = tensors("train.lenet5.n64.data");
+    let losses = data.get("losses").unwrap().as_f32().unwrap();
+    assert!(losses.len() == 5 && losses.windows(2).all(|l| l[1] < l[0]), "a training learns: {losses:?}");
+    assert_eq!(data.get("images").unwrap().shape(), [64, 1, 28, 28]);
+    assert_eq!(data.get("labels").unwrap().shape(), [64]);
+    assert_eq!(tensors("infer.lenet5.n1.data").get("logits").unwrap().shape(), [1, 10]);
+    assert_eq!(tensors("train.lenet5.n64.weights"), tensors("infer.lenet5.n1.weights"));
+    assert_eq!(tensors("infer.lenet5.n1.weights").elements(), 61_706);
+    assert!(p.fails(2, &["bench", "--answers", "x", "--profile"]).contains("--profile"));
+    assert!(p.fails(2, &["bench", "--answers", "x", "--seconds", "3"]).contains("--seconds"));
+}

@@ -1,0 +1,234 @@
+//! Several small line charts beside each other, over an axis of doublings, as an SVG file of its own.
+
+use crate::chart::{escape, linear_ticks, short};
+use crate::{Curve, style};
+use std::fmt::Write;
+
+/// One chart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinePanel {
+    /// What it is about.
+    pub title: String,
+    /// What the values are: `pictures per second`.
+    pub unit: String,
+    /// Curves with positive places and values from zero on; a name has the same colour in all charts.
+    pub curves: Vec<Curve>,
+}
+
+/// Charts beside each other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinePanels {
+    /// Headline.
+    pub title: String,
+    /// The line below it.
+    pub subtitle: String,
+    /// What the places are: `batch size`.
+    pub axis: String,
+    /// The charts.
+    pub panels: Vec<LinePanel>,
+}
+
+const MARGIN: f64 = 24.0;
+const HEAD: f64 = 126.0;
+/// Extents of a chart's plot, and what is left of it, right of it and below it.
+const WIDTH: f64 = 236.0;
+const HEIGHT: f64 = 180.0;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 30.0;
+const BOTTOM: f64 = 40.0;
+/// Labels that are nearer than this would touch.
+const APART: f64 = 26.0;
+
+impl LinePanels {
+    /// The drawing as an SVG file of its own.
+    pub fn to_svg(&self) -> String {
+        let width = 2.0 * MARGIN + self.panels.len().max(1) as f64 * (LEFT + WIDTH + RIGHT) - RIGHT + 12.0;
+        let height = MARGIN + HEAD + HEIGHT + BOTTOM + MARGIN;
+        let css = ".g { stroke: var(--line); } .a { stroke: var(--muted); } .l { fill: none; stroke-width: 2.2; }\n\
+                   .t { font-size: 11.5px; fill: var(--muted); } .v { font-size: 11.5px; font-weight: 600; }\n";
+        let mut out = style::open(width, height, &self.title, css);
+        let _ = writeln!(
+            out,
+            "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>\n<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
+            MARGIN + 14.0,
+            escape(&self.title),
+            MARGIN + 36.0,
+            escape(&self.subtitle)
+        );
+        let names = self.names();
+        let (mut x, y) = (MARGIN, MARGIN + 60.0);
+        for (i, name) in names.iter().enumerate() {
+            let _ = writeln!(
+                out,
+                "<path d=\"M{x:.0} {:.0}h18\" style=\"stroke: {}; stroke-width: 3\"/>\
+                 <text class=\"t\" x=\"{:.0}\" y=\"{y:.0}\">{}</text>",
+                y - 4.0,
+                colour(i),
+                x + 24.0,
+                escape(name)
+            );
+            // Letters of this size are about seven units wide.
+            x += 48.0 + 7.0 * name.chars().count() as f64;
+        }
+        for (i, panel) in self.panels.iter().enumerate() {
+            let left = MARGIN + LEFT + i as f64 * (LEFT + WIDTH + RIGHT);
+            panel.draw(&mut out, left, &self.axis, &names);
+        }
+        out + "</svg>\n"
+    }
+
+    /// The names of all curves, in the order in which they come up.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for curve in self.panels.iter().flat_map(|p| &p.curves) {
+            if !names.contains(&curve.name.as_str()) {
+                names.push(&curve.name);
+            }
+        }
+        names
+    }
+}
+
+fn colour(i: usize) -> String {
+    format!("var(--{})", style::SERIES[i % style::SERIES.len()])
+}
+
+impl LinePanel {
+    fn draw(&self, out: &mut String, left: f64, axis: &str, names: &[&str]) {
+        let top = MARGIN + HEAD;
+        let base = top + HEIGHT;
+        let good = |p: &&(f64, f64)| p.0 > 0.0 && p.0.is_finite() && p.1 >= 0.0 && p.1.is_finite();
+        let _ = writeln!(
+            out,
+            "<text class=\"c\" x=\"{:.0}\" y=\"{:.0}\">{}</text>\n<text class=\"n\" x=\"{:.0}\" y=\"{:.0}\">{}</text>",
+            left - LEFT,
+            top - 30.0,
+            escape(&self.title),
+            left - LEFT,
+            top - 14.0,
+            escape(&self.unit)
+        );
+        let all = || self.curves.iter().flat_map(|c| c.points.iter().filter(good));
+        let low = all().map(|p| p.0).fold(f64::INFINITY, f64::min);
+        let far = all().map(|p| p.0).fold(0.0, f64::max);
+        if far == 0.0 {
+            let _ = writeln!(out, "<text class=\"t\" x=\"{left:.0}\" y=\"{:.0}\">nothing measured</text>", top + 20.0);
+            return;
+        }
+        let octaves = (far / low).log2().max(f64::MIN_POSITIVE);
+        let px = |v: f64| if far > low { left + (v / low).log2() / octaves * WIDTH } else { left + WIDTH / 2.0 };
+        let high = all().map(|p| p.1).fold(f64::MIN_POSITIVE, f64::max) * 1.08;
+        let py = |v: f64| base - v / high * HEIGHT;
+        for tick in linear_ticks(0.0, high, 4, false) {
+            let at = py(tick);
+            let class = if tick == 0.0 { "a" } else { "g" };
+            let _ = writeln!(
+                out,
+                "<path class=\"{class}\" d=\"M{left:.0} {at:.1}h{WIDTH}\"/>\
+                 <text class=\"t\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                left - 8.0,
+                at + 4.0,
+                short(tick)
+            );
+        }
+        let mut places: Vec<f64> = all().map(|p| p.0).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        let mut written = f64::NEG_INFINITY;
+        for &place in &places {
+            let at = px(place);
+            let _ = writeln!(out, "<path class=\"a\" d=\"M{at:.1} {base:.0}v4\"/>");
+            if at - written >= APART {
+                let _ = writeln!(
+                    out,
+                    "<text class=\"t\" x=\"{at:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
+                    base + 17.0,
+                    short(place)
+                );
+                written = at;
+            }
+        }
+        let _ = writeln!(
+            out,
+            "<text class=\"t\" x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>",
+            left + WIDTH,
+            base + 33.0,
+            escape(axis)
+        );
+        for curve in &self.curves {
+            let colour = colour(names.iter().position(|n| *n == curve.name).unwrap_or(0));
+            let points: Vec<(f64, f64)> = curve.points.iter().filter(good).copied().collect();
+            let mut path = String::new();
+            for (k, &(x, y)) in points.iter().enumerate() {
+                let _ = write!(path, "{}{:.1} {:.1}", if k == 0 { 'M' } else { 'L' }, px(x), py(y));
+            }
+            let _ = writeln!(out, "<path class=\"l\" d=\"{path}\" style=\"stroke: {colour}\"/>");
+            for &(x, y) in &points {
+                let _ = writeln!(
+                    out,
+                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.2\" style=\"fill: {colour}; stroke: var(--page)\">\
+                     <title>{}, {} {}: {} {}</title></circle>",
+                    px(x),
+                    py(y),
+                    escape(&curve.name),
+                    escape(axis),
+                    short(x),
+                    rounded(y),
+                    escape(&self.unit)
+                );
+            }
+        }
+        // Above the highest curve and below the lowest, where no other runs through the words.
+        let mut ends: Vec<(f64, f64, usize)> = (self.curves.iter().enumerate())
+            .filter_map(|(i, c)| c.points.iter().rfind(good).map(|p| (p.0, p.1, i)))
+            .collect();
+        ends.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let lowest = if ends.len() > 1 { ends.last().map(|end| (*end, 18.0)) } else { None };
+        for ((x, y, i), down) in ends.first().map(|end| (*end, -8.0)).into_iter().chain(lowest) {
+            let _ = writeln!(
+                out,
+                "<text class=\"v\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" style=\"fill: {}\">{}</text>",
+                px(x) + 4.0,
+                py(y) + down,
+                colour(names.iter().position(|n| *n == self.curves[i].name).unwrap_or(0)),
+                rounded(y)
+            );
+        }
+    }
+}
+
+/// Three digits, which is what a measurement of time is worth.
+fn rounded(v: f64) -> String {
+    short(format!("{v:.2e}").parse().unwrap_or(v))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_stay_inside_their_charts() {
+        let curve = |name: &str, points: &[(f64, f64)]| Curve::new(name, points.to_vec());
+        let panel = |curves| LinePanel { title: "a < b".into(), unit: "pictures per second".into(), curves };
+        let picture = LinePanels {
+            title: "Speed & batch".into(),
+            subtitle: "two threads".into(),
+            axis: "batch size".into(),
+            panels: vec![
+                panel(vec![curve("1 thread", &[(1.0, 10.0), (2.0, 12.0), (64.0, 13.456)]), curve("2", &[(1.0, 20.0)])]),
+                panel(vec![curve("2", &[(1.0, f64::NAN), (0.0, 3.0), (-1.0, 2.0)])]),
+                panel(vec![curve("2", &[(4.0, 0.0)])]),
+            ],
+        };
+        let svg = picture.to_svg();
+        assert!(svg.contains("a &lt; b") && svg.contains("Speed &amp; batch") && svg.contains("nothing measured"));
+        assert!(svg.contains(">13.5</text>") && svg.contains("1 thread, batch size 64: 13.5 pictures per second"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        // The doubling from 1 to 2 is a sixth of the way to 64.
+        let at = |x: f64| format!("cx=\"{:.1}\"", MARGIN + LEFT + x * WIDTH);
+        assert!(svg.contains(&at(0.0)) && svg.contains(&at(1.0 / 6.0)) && svg.contains(&at(1.0)));
+        // A name keeps its colour in a chart in which it is the only one.
+        assert_eq!(svg.matches("stroke: var(--orange); stroke-width: 3").count(), 1);
+        assert_eq!(svg.matches("\" style=\"stroke: var(--orange)\"").count(), 3);
+    }
+}

@@ -23,6 +23,10 @@ pub struct CpuOptions {
     /// Choose between kernels by measuring them, where no choice is remembered here; `None`: by rule, which needs no
     /// time and gives the same bits everywhere.
     pub tune: Option<Arc<Tuning>>,
+    /// Whether feature maps at the ends, inputs and outputs of a batch with whole blocks of 16 channels, are given and
+    /// taken in blocked order (NCHW16c), as they lie inside a network: neither end is reordered. Shapes stay the plain
+    /// ones.
+    pub blocked_ends: bool,
     /// Candidates whose name begins with one of these are refused, for tests.
     pub refuse: Vec<String>,
 }
@@ -77,7 +81,8 @@ impl CpuBackend {
         let builtin = crate::candidates::all().map(|c| -> &'a Candidate { c });
         self.custom.iter().chain(builtin).filter(move |c| c.operation == operation)
     }
-    pub(crate) fn options(&self) -> &CpuOptions {
+    /// The options.
+    pub fn options(&self) -> &CpuOptions {
         &self.options
     }
     pub(crate) fn isa(&self) -> Isa {
@@ -91,7 +96,7 @@ impl CpuBackend {
 
 impl Backend for CpuBackend {
     fn name(&self) -> &str {
-        "cpu"
+        if self.options.blocked_ends { "cpu+blocked" } else { "cpu" }
     }
     fn compile(&self, program: &Program, options: &CompileOptions) -> Result<Box<dyn Executable>> {
         Ok(Box::new(CpuExecutable::new(self.clone(), program, options.clone())?))

@@ -123,7 +123,7 @@ impl CpuExecutable {
         let mut kept = Buffer::new(plan.kept).map_err(out_of_memory)?;
         for v in plan.graph.value_ids() {
             if let Source::Constant(t) = &plan.graph.value(v).source
-                && let Location::Kept(at) = plan.places[plan.plain[&v].at()]
+                && let Location::Kept(at) = plan.places[plan.ends[&v].at()]
             {
                 let bytes = t.len() * t.dtype().size();
                 // SAFETY: the plan reserved that many bytes there for this constant.
@@ -204,7 +204,7 @@ impl CpuExecutable {
             }
             check_len(name, t)?;
             let start = start_of(t).cast_mut();
-            ready.slots[ready.plan.plain[v].at()].start = start;
+            ready.slots[ready.plan.ends[v].at()].start = start;
             for &(step, i) in &ready.input_uses[k] {
                 ready.step_slots[step].0[i].start = start;
             }
@@ -364,7 +364,7 @@ impl Executable for CpuExecutable {
             let rule = Rule::new("the graph has no such output").right(format!("one of {}", names.join(", ")));
             return Err(Error::new(name, rule));
         };
-        let f = ready.plan.plain[&v];
+        let f = ready.plan.ends[&v];
         let slot = ready.slots[f.at()];
         let start = ready.plan.echo(f).map_or(slot.start.cast_const(), |at| ready.kept.read_at(at));
         let shape = &ready.plan.shapes[v.0 as usize];

@@ -74,8 +74,9 @@ pub struct Calls {
     pub forms: Vec<Form>,
     /// Calls in order.
     pub calls: Vec<Call>,
-    /// The plain form of inputs, parameters, constants and of all values that something outside the calls reads.
-    pub plain: HashMap<ValueId, FormId>,
+    /// The form of inputs, parameters, constants and of all values that something outside the calls reads: the plain one,
+    /// but for feature maps of [`blocked_ends`](crate::CpuOptions::blocked_ends).
+    pub ends: HashMap<ValueId, FormId>,
 }
 
 /// Chooses a kernel for every node.
@@ -109,6 +110,10 @@ pub fn choose(
         let fixed = match graph.value(v).source {
             Source::Constant(_) => true,
             Source::Parameter(_) => !changes(v),
+            Source::Input if c.is_blocked_end(v) => {
+                c.add(v, Order::Blocked, false);
+                continue;
+            }
             Source::Input => false,
             Source::Node(..) => continue,
         };
@@ -120,13 +125,14 @@ pub fn choose(
             None => c.node(NodeId(i as u32), node)?,
         }
     }
-    let mut plain = HashMap::new();
+    let mut ends = HashMap::new();
     let outside = graph.outputs().iter().map(|o| o.1).chain(graph.updates().iter().flat_map(|u| [u.0, u.1]));
     let sources = graph.value_ids().filter(|&v| !matches!(graph.value(v).source, Source::Node(..)));
     for v in outside.chain(sources) {
-        plain.insert(v, c.form(v, &Order::Plain));
+        let end = if c.is_blocked_end(v) { c.home[v.0 as usize] } else { c.form(v, &Order::Plain) };
+        ends.insert(v, end);
     }
-    Ok(Calls { forms: c.forms, calls: c.calls, plain })
+    Ok(Calls { forms: c.forms, calls: c.calls, ends })
 }
 
 struct Chooser<'a> {
@@ -162,6 +168,12 @@ impl Chooser<'_> {
     /// The extents of a value in blocked order, if it can be in one.
     fn blocked(&self, v: ValueId) -> Option<Blocked> {
         Blocked::new(self.shape(v)).filter(|_| self.graph.ty(v).dtype.size() == 4)
+    }
+    /// Whether outside the calls the value has the order in which it is made, because blocks leave no gaps in it.
+    fn is_blocked_end(&self, v: ValueId) -> bool {
+        let len = self.shape(v).iter().product();
+        let is_map = || self.graph.ty(v).shape.is_batched() && self.blocked(v).is_some_and(|b| b.len() == len);
+        self.backend.options().blocked_ends && is_map()
     }
     /// A new form of a value, its first one if it has none.
     fn add(&mut self, v: ValueId, order: Order, fixed: bool) -> FormId {

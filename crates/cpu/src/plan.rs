@@ -46,8 +46,8 @@ pub struct Plan {
     pub shapes: Vec<Vec<usize>>,
     /// Values in the orders in which kernels read and write them.
     pub forms: Vec<Form>,
-    /// The plain form of inputs, parameters, constants, outputs and updates.
-    pub plain: HashMap<ValueId, FormId>,
+    /// The form in which something outside the calls gives or takes inputs, parameters, constants, outputs and updates.
+    pub ends: HashMap<ValueId, FormId>,
     /// Place of every form.
     pub places: Vec<Location>,
     /// Steps that run when parameters have changed.
@@ -91,9 +91,9 @@ impl Plan {
             }
         }
         let shapes: Vec<Vec<usize>> = graph.value_ids().map(|v| graph.shape(v).at(n)).collect();
-        let Calls { forms, calls, plain } = choose(backend, &graph, &shapes, options)?;
+        let Calls { forms, calls, ends } = choose(backend, &graph, &shapes, options)?;
         let parameters = graph.parameters().map(|(v, _)| v).collect();
-        let draft = Draft { graph: &graph, shapes: &shapes, forms: &forms, plain: &plain, parameters };
+        let draft = Draft { graph: &graph, shapes: &shapes, forms: &forms, ends: &ends, parameters };
         let laid = draft.lay_out(calls);
         let report = draft.report(n, applied, &laid);
         let parameters = draft.parameters.iter().map(|&v| graph.value(v).name.clone()).collect();
@@ -120,7 +120,7 @@ impl Plan {
             graph,
             shapes,
             forms,
-            plain,
+            ends,
         })
     }
     /// Where a form that is an input or an old parameter is kept.
@@ -139,7 +139,7 @@ struct Draft<'a> {
     graph: &'a ValidGraph,
     shapes: &'a [Vec<usize>],
     forms: &'a [Form],
-    plain: &'a HashMap<ValueId, FormId>,
+    ends: &'a HashMap<ValueId, FormId>,
     parameters: Vec<ValueId>,
 }
 
@@ -185,15 +185,15 @@ impl<'a> Draft<'a> {
         let graph = self.graph;
         let mut places = vec![Location::Unplaced; self.forms.len()];
         for (i, v) in graph.inputs().enumerate() {
-            places[self.plain[&v].at()] = Location::Input(i);
+            places[self.ends[&v].at()] = Location::Input(i);
         }
         for (i, v) in self.parameters.iter().enumerate() {
-            places[self.plain[v].at()] = Location::Parameter(i);
+            places[self.ends[v].at()] = Location::Parameter(i);
         }
         let mut kept = Kept::default();
         for v in graph.value_ids() {
             if matches!(graph.value(v).source, Source::Constant(_)) {
-                let f = self.plain[&v];
+                let f = self.ends[&v];
                 places[f.at()] = Location::Kept(kept.take(self.bytes(f)));
             }
         }
@@ -210,7 +210,7 @@ impl<'a> Draft<'a> {
         let in_place = self.in_place_updates(&during, &last_use);
         let mut copies = Vec::new();
         for &(p, v) in graph.updates() {
-            let (number, f) = (self.parameter(self.plain[&p]), self.plain[&v]);
+            let (number, f) = (self.parameter(self.ends[&p]), self.ends[&v]);
             match in_place.contains(&f) {
                 true => places[f.at()] = Location::Parameter(number),
                 false => copies.push((number, f)),
@@ -225,9 +225,9 @@ impl<'a> Draft<'a> {
         let (spaces, arena) = Self::place(second, &mut places);
 
         let scratch = before.iter().chain(&during).map(|c| c.kernel.work().scratch_len()).max().unwrap_or(0);
-        let updated = graph.updates().iter().map(|&(p, _)| self.parameter(self.plain[&p])).collect();
+        let updated = graph.updates().iter().map(|&(p, _)| self.parameter(self.ends[&p])).collect();
         let mut prepared_from: Vec<usize> = (before.iter().flat_map(|c| &c.inputs))
-            .filter_map(|f| self.parameters.iter().position(|p| self.plain[p] == *f))
+            .filter_map(|f| self.parameters.iter().position(|p| self.ends[p] == *f))
             .collect();
         prepared_from.sort_unstable();
         prepared_from.dedup();
@@ -273,7 +273,7 @@ impl<'a> Draft<'a> {
     /// What stays from run to run, the largest first.
     fn kept(&self, laid: &Laid) -> Vec<Holder> {
         let constants = self.graph.value_ids().filter(|&v| matches!(self.graph.value(v).source, Source::Constant(_)));
-        let constants = constants.map(|v| (self.graph.value(v).name.as_str(), self.plain[&v]));
+        let constants = constants.map(|v| (self.graph.value(v).name.as_str(), self.ends[&v]));
         let made = laid.before.iter().flat_map(|(c, _)| c.outputs.iter().map(|&o| (c.name.as_str(), o)));
         let stays = |f: FormId| matches!(laid.places[f.at()], Location::Kept(_));
         let all = constants.chain(made).filter(|&(_, f)| stays(f));
@@ -287,7 +287,7 @@ impl<'a> Draft<'a> {
     }
     /// The number of the parameter that lies in a form.
     fn parameter(&self, f: FormId) -> usize {
-        self.parameters.iter().position(|p| self.plain[p] == f).unwrap_or(usize::MAX)
+        self.parameters.iter().position(|p| self.ends[p] == f).unwrap_or(usize::MAX)
     }
 
     /// Outputs that are an input, outputs and updates that are the old value of a parameter, with memory of their own.
@@ -295,9 +295,9 @@ impl<'a> Draft<'a> {
         let graph = self.graph;
         let mut echoes: Vec<(FormId, usize)> = Vec::new();
         let changes = |p: usize| graph.updates().iter().any(|&(u, _)| u == self.parameters[p]);
-        let named = graph.outputs().iter().map(|o| (self.plain[&o.1], true));
+        let named = graph.outputs().iter().map(|o| (self.ends[&o.1], true));
         // A parameter that takes the old value of another one, which may be overwritten before.
-        let crossing = graph.updates().iter().map(|u| (self.plain[&u.1], self.plain[&u.0])).filter(|(v, p)| v != p);
+        let crossing = graph.updates().iter().map(|u| (self.ends[&u.1], self.ends[&u.0])).filter(|(v, p)| v != p);
         for (f, is_output) in named.chain(crossing.map(|(v, _)| (v, false))) {
             let passes = match places[f.at()] {
                 Location::Input(_) => is_output,
@@ -324,7 +324,7 @@ impl<'a> Draft<'a> {
     fn last_uses(&self, calls: &[Call], end: usize) -> Vec<Option<usize>> {
         let mut last = self.last_uses_by_calls(calls);
         for v in self.graph.outputs().iter().map(|o| o.1).chain(self.graph.updates().iter().map(|u| u.1)) {
-            last[self.plain[&v].at()] = Some(end);
+            last[self.ends[&v].at()] = Some(end);
         }
         last
     }
@@ -384,10 +384,10 @@ impl<'a> Draft<'a> {
         }
         let mut found = Vec::new();
         for &(p, v) in self.graph.updates() {
-            let (p, f) = (self.plain[&p], self.plain[&v]);
+            let (p, f) = (self.ends[&p], self.ends[&v]);
             let Some(step) = maker[f.at()] else { continue };
-            let alone = self.graph.updates().iter().filter(|u| self.plain[&u.1] == f).count() == 1;
-            let is_output = self.graph.outputs().iter().any(|o| self.plain[&o.1] == p);
+            let alone = self.graph.updates().iter().filter(|u| self.ends[&u.1] == f).count() == 1;
+            let is_output = self.graph.outputs().iter().any(|o| self.ends[&o.1] == p);
             let old_is_done = last_use[p.at()].is_none_or(|l| l <= step);
             if old_is_done && alone && !is_output && self.bytes(p) == self.bytes(f) && self.is_aligned(&calls[step], p)
             {
@@ -442,7 +442,7 @@ impl<'a> Draft<'a> {
             nodes: laid.before.iter().chain(&laid.during).map(row).collect(),
             arena_bytes: laid.arena,
             value_bytes: laid.total,
-            parameter_bytes: self.parameters.iter().map(|v| self.bytes(self.plain[v])).sum(),
+            parameter_bytes: self.parameters.iter().map(|v| self.bytes(self.ends[v])).sum(),
             scratch_bytes: laid.scratch * 4,
             kept: self.kept(laid),
             peak: laid.peak.0.clone(),

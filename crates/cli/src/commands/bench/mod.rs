@@ -5,9 +5,10 @@ mod scaling;
 use crate::arguments::{Compute, Format, recompute};
 use crate::failure::{Failure, Result};
 use crate::output;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use gabor::compile::Backend;
 use gabor::compile::Recompute;
-use gabor::cpu::{CpuBackend, Isa, Peak};
+use gabor::cpu::{CpuBackend, CpuOptions, Isa, Peak};
 use gabor::picture::Look;
 use gabor::report::{Icicle, Leaf, count, table};
 use gabor_bench::{Measure, Profiled, Row, Workload, answers, measure, profile, workloads};
@@ -17,13 +18,16 @@ use std::path::{Path, PathBuf};
 
 /// Time layers, networks and training steps
 ///
-/// Names and JSON lines are those of the peers' programs, so that results lie side by side.
+/// Names and JSON lines are those of the peers' programs, so that results lie side by side. Layers are timed twice: with
+/// plain feature maps at their ends (variant `cpu`: reorders count), and with blocked ones, as inside a network (variant
+/// `cpu+blocked`; as PyTorch's channels_last, whose feature maps are in its order before the clock starts).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   gabor bench --list
   gabor bench --only 'train/lenet5' --threads 2
   gabor bench --json --only '^layer/' > gabor.jsonl
+  gabor bench --only '^layer/maxpool' --ends blocked --profile
   gabor bench --only '^infer/resnet18/n1$' --profile --picture resnet18.svg
   gabor bench --only '^train/lenet5' --answers lenet5
   gabor bench --scaling scaling --threads 4")]
@@ -55,6 +59,9 @@ pub struct Arguments {
     /// the first 5 steps)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["list", "profile", "repeats", "seconds", "recompute", "json"])]
     answers: Option<PathBuf>,
+    /// In which order layers and chains are given their feature maps
+    #[arg(long, value_enum, default_value_t = Ends::Both)]
+    ends: Ends,
     /// What training steps compute again instead of keeping it: none, cheap or segments
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
     recompute: Recompute,
@@ -62,6 +69,17 @@ pub struct Arguments {
     pub compute: Compute,
     #[command(flatten)]
     format: Format,
+}
+
+/// The order of feature maps at the ends of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Ends {
+    /// NCHW, as users have them
+    Plain,
+    /// NCHW16c, as they lie inside a network
+    Blocked,
+    /// One after the other
+    Both,
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
@@ -89,18 +107,27 @@ pub fn run(a: &Arguments) -> Result<()> {
         return output::text(&chosen.iter().map(|w| w.name() + "\n").collect::<String>());
     }
     let backend = a.compute.backend()?;
-    let threads = backend.threads();
+    let blocked = blocked_ends(&backend)?;
+    // Networks have one order at their ends: the user's.
+    let cases: Vec<(Workload, &CpuBackend)> = (chosen.into_iter())
+        .flat_map(|w| {
+            let ends = if matches!(w, Workload::Layer { .. }) { a.ends } else { Ends::Plain };
+            let plain = (ends != Ends::Blocked).then(|| (w.clone(), &*backend));
+            plain.into_iter().chain((ends != Ends::Plain).then_some((w, &blocked)))
+        })
+        .collect();
     if a.profile {
-        return profiles(a, &chosen, &backend);
+        return profiles(a, &cases);
     }
     if let Some(folder) = &a.answers {
-        return write_answers(&chosen, &backend, folder);
+        return write_answers(&cases, folder);
     }
+    let threads = backend.threads();
     if !a.format.json {
         output::text(HEAD)?;
     }
-    for workload in &chosen {
-        let row = measure(workload, (&*backend, threads), how, &peak_memory)?;
+    for (workload, backend) in &cases {
+        let row = measure(workload, (*backend, threads), how, &peak_memory)?;
         if a.format.json {
             output::json(&serde_json::to_value(&row).unwrap_or_default())?;
         } else {
@@ -113,10 +140,11 @@ pub fn run(a: &Arguments) -> Result<()> {
 /// Steps of a training whose losses are written.
 const STEPS: usize = 5;
 
-fn write_answers(chosen: &[Workload], backend: &CpuBackend, folder: &Path) -> Result<()> {
+/// Of workloads with plain feature maps: other programs know no other.
+fn write_answers(cases: &[(Workload, &CpuBackend)], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Failure::Failed(format!("{}: {e}", folder.display())))?;
-    for workload in chosen {
-        let answers = answers(workload, backend, STEPS)?;
+    for (workload, backend) in cases.iter().filter(|c| !c.1.options().blocked_ends) {
+        let answers = answers(workload, *backend, STEPS)?;
         let name = workload.name().replace('/', ".");
         for (what, tensors) in [("weights", &answers.weights), ("data", &answers.data)] {
             let bytes = gabor::formats::safetensors::write(tensors, &Default::default());
@@ -129,21 +157,29 @@ fn write_answers(chosen: &[Workload], backend: &CpuBackend, folder: &Path) -> Re
 /// Runs of a profile; the shortest time of each call counts.
 const ROUNDS: usize = 30;
 
-fn profiles(a: &Arguments, chosen: &[Workload], backend: &CpuBackend) -> Result<()> {
-    if a.picture.is_some() && chosen.len() != 1 {
+/// The same backend for feature maps in blocked order at the ends.
+fn blocked_ends(backend: &CpuBackend) -> Result<CpuBackend> {
+    let options = CpuOptions { blocked_ends: true, ..backend.options().clone() };
+    Ok(CpuBackend::new(options).map_err(gabor::Error::from)?)
+}
+
+fn profiles(a: &Arguments, cases: &[(Workload, &CpuBackend)]) -> Result<()> {
+    if a.picture.is_some() && cases.len() != 1 {
         return Err(Failure::Usage(format!(
-            "--picture: one workload at a time; --only {} finds {}",
+            "--picture: one workload at a time; --only {} finds {}; right would be: a longer --only, and for a layer \
+             --ends plain or blocked",
             a.only,
-            chosen.len()
+            cases.len()
         )));
     }
     let isa = a.compute.isa.unwrap_or_else(Isa::best);
-    let peak = Peak::measure(backend.threads(), isa);
-    for workload in chosen {
+    let mut peak = None;
+    for &(ref workload, backend) in cases {
+        let peak = *peak.get_or_insert_with(|| Peak::measure(backend.threads(), isa));
         let calls = profile(workload, backend, a.recompute, ROUNDS)?;
         if a.format.json {
             output::json(&json!({
-                "workload": workload.name(), "threads": backend.threads(), "isa": isa.name(),
+                "workload": workload.name(), "variant": backend.name(), "threads": backend.threads(), "isa": isa.name(),
                 "peak_gflops": peak.gflops, "peak_gb_s": peak.gb_s, "calls": calls,
             }))?;
         } else {
@@ -208,11 +244,12 @@ fn icicle(workload: &Workload, calls: &[Profiled], peak: Peak) -> Icicle {
 }
 
 /// The head of the table.
-const HEAD: &str = "workload                                  ms median        min        max   GFLOP/s\n";
+const HEAD: &str = "workload                                          ms median        min        max   GFLOP/s\n";
 
 fn line(r: &Row) -> String {
     let rate = r.gflops.map_or(String::new(), |g| format!("{g:.1}"));
-    format!("{:40} {:>10.3} {:>10.3} {:>10.3} {rate:>9}\n", r.workload, r.ms_median, r.ms_min, r.ms_max)
+    let name = if r.variant == "cpu" { r.workload.clone() } else { format!("{} {}", r.workload, r.variant) };
+    format!("{name:48} {:>10.3} {:>10.3} {:>10.3} {rate:>9}\n", r.ms_median, r.ms_min, r.ms_max)
 }
 
 /// The largest resident memory of this process in MB, where the system tells.

@@ -3,11 +3,12 @@
 //! With one or three channels there is nothing to block in the input, so images and bytes are read as they come: the
 //! rows that a block of outputs needs are copied into a padded *band*, where every tap is a constant offset. The
 //! convolution multiplies broadcast pixels with vectors of 16 filters; its filter gradient broadcast pixels with vectors
-//! of 16 output gradients.
+//! of 16 output gradients; its input gradient broadcast weights with vectors of 16 neighbouring output gradients.
 
 mod band;
 mod filter_grad;
 mod forward;
+mod input_grad;
 mod packing;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 pub use band::Pixels;
 pub use filter_grad::FirstFilterGradKernel;
 pub use forward::FirstConvKernel;
+pub use input_grad::FirstInputGradKernel;
 pub use packing::FilterBlocks;
 
 use crate::conv::three;

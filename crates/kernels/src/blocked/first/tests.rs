@@ -49,6 +49,15 @@ fn filter_grad(g: &ConvGeometry, n: usize, isa: Isa, x: Pixels<'_>, dy: &[f32], 
     dw
 }
 
+fn input_grad(g: &ConvGeometry, n: usize, isa: Isa, dy: &[f32], w: &[f32], order: u64) -> Vec<f32> {
+    let kernel = FirstInputGradKernel::new(g, n, isa).unwrap();
+    let mut dx = vec![f32::NAN; n * g.ci * g.window.input_len()];
+    let to = SharedMut::new(&mut dx);
+    // SAFETY: as above.
+    run_all(&kernel, order, |_, task, _, s| unsafe { kernel.run(task, dy, w, to, s) });
+    dx
+}
+
 fn geometry(ci: usize, co: usize, input: &[usize], k: usize, s: usize, p: usize) -> ConvGeometry {
     let weight = [&[co, ci], &vec![k; input.len()][..]].concat();
     let o = WindowOptions::new(&[]).stride(&[s]).padding(Padding::all(p));
@@ -69,6 +78,8 @@ fn problems() -> Vec<(ConvGeometry, usize)> {
         (geometry(2, 20, &[3001], 16, 5, 3), 1),
         (geometry(2, 33, &[5, 12, 13], 3, 2, 1), 2),
         (geometry(3, 16, &[6, 7, 8], 2, 1, 0), 1),
+        // A stride beyond the window: pixels that no tap reaches.
+        (geometry(3, 20, &[23, 40], 2, 3, 0), 1),
     ];
     let mut s = Stream::new(12, 0, 0, op::TEST);
     while list.len() < 120 {
@@ -101,9 +112,10 @@ fn integers_are_convolved_exactly() {
         let w = integers(2, g.weight_shape().iter().product());
         let dy = integers(3, n * g.co * e.plane);
         let (bias, add) = (integers(4, g.co), integers(5, dy.len()));
-        let (mut y, mut dw) = (dy.clone(), w.clone());
+        let (mut y, mut dw, mut dx) = (dy.clone(), w.clone(), x.clone());
         reference::conv(&g, n, &x, &w, &mut y);
         reference::conv_filter_grad(&g, n, &x, &dy, &mut dw);
+        reference::conv_input_grad(&g, n, &dy, &w, &mut dx);
         let sums = y.iter().zip(&add).enumerate();
         let full: Vec<f32> = sums.map(|(i, (v, a))| (v + a + bias[i / e.plane % e.c]).clamp(0.0, 90.0)).collect();
         let add = blocked(e, &add);
@@ -115,6 +127,7 @@ fn integers_are_convolved_exactly() {
             assert!(forward(&g, n, isa, x, &w, BlockedEpilogue::default(), 0) == plain, "n={n} {g} {isa}");
             assert!(forward(&g, n, isa, x, &w, epilogue, 0) == blocked(e, &full), "n={n} {g} {isa}");
             assert!(filter_grad(&g, n, isa, x, &dy, 0) == dw, "filter gradient n={n} {g} {isa}");
+            assert!(input_grad(&g, n, isa, &dy, &w, 0) == dx, "input gradient n={n} {g} {isa}");
         }
     }
 }
@@ -129,6 +142,7 @@ fn bits_do_not_depend_on_instruction_set_order_or_threads() {
         if i >= last {
             assert!(FirstConvKernel::forward(&g, n, Isa::best()).unwrap().phases()[0] > 3);
             assert!(FirstFilterGradKernel::new(&g, n, Isa::best()).unwrap().phases()[0] > 3);
+            assert!(FirstInputGradKernel::new(&g, n, Isa::best()).unwrap().phases()[0] > 3);
         } else if g.macs() * n as u64 > 400_000 {
             continue;
         }
@@ -139,7 +153,7 @@ fn bits_do_not_depend_on_instruction_set_order_or_threads() {
         let all = |isa, order| {
             let x = Pixels::Floats(&x);
             let y = forward(&g, n, isa, x, &w, BlockedEpilogue::default(), order);
-            (bits(y), bits(filter_grad(&g, n, isa, x, &dy, order)))
+            (bits(y), bits(filter_grad(&g, n, isa, x, &dy, order)), bits(input_grad(&g, n, isa, &dy, &w, order)))
         };
         let want = all(Isa::best(), 0);
         let mut same = Same::new();
@@ -147,11 +161,13 @@ fn bits_do_not_depend_on_instruction_set_order_or_threads() {
         for isa in Isa::available() {
             assert!(same.holds(isa, &all(isa, 1 + i as u64)), "n={n} {g} {isa}");
         }
-        let (y, dw) = (forward(&g, n, Isa::best(), Pixels::Floats(&x), &w, BlockedEpilogue::default(), 0), want.1);
-        let dw: Vec<f32> = dw.into_iter().map(f32::from_bits).collect();
+        let y = forward(&g, n, Isa::best(), Pixels::Floats(&x), &w, BlockedEpilogue::default(), 0);
+        let [dw, dx] = [want.1, want.2].map(|v| v.into_iter().map(f32::from_bits).collect::<Vec<f32>>());
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-        let (a, b) = (dot(&y, &dy), dot(&w, &dw));
-        assert!((a - b).abs() <= 1e-6 * dot(&y, &y).sqrt() * dot(&dy, &dy).sqrt(), "{a} {b} {g}");
+        let a = dot(&y, &dy);
+        for b in [dot(&w, &dw), dot(&x, &dx)] {
+            assert!((a - b).abs() <= 1e-6 * dot(&y, &y).sqrt() * dot(&dy, &dy).sqrt(), "{a} {b} {g}");
+        }
     }
 }
 
@@ -187,5 +203,9 @@ fn other_layers_are_refused() {
     let why = FirstConvKernel::forward(&many, 1, Isa::best()).unwrap_err();
     assert_eq!(why, "1 groups and 16 input channels, not one group of less than 16");
     assert!(FirstFilterGradKernel::new(&many, 1, Isa::best()).is_err());
+    assert!(FirstInputGradKernel::new(&many, 1, Isa::best()).is_err());
+    let strides = geometry(1, 16, &[300, 300], 1, 65, 0);
+    let why = FirstInputGradKernel::new(&strides, 1, Isa::best()).unwrap_err();
+    assert_eq!(why, "strides of 4225 remainders, at most 4096");
     assert!(FirstConvKernel::forward(&geometry(1, 4, &[3, 3, 3, 3], 2, 1, 0), 1, Isa::best()).is_err());
 }

@@ -6,7 +6,7 @@
 
 use super::CHANNELS;
 use crate::blocked::Blocked;
-use crate::memory::{LINE, Pieces, whole, zero};
+use crate::memory::{LINE, Pieces, whole};
 use crate::shared::{MOST_TASKS, TASK};
 use crate::simd::{Kernel, Simd16};
 use crate::split::share;
@@ -72,7 +72,9 @@ impl FirstInputGradKernel {
         let fit = (BAND / (g.co * (before[0] + 1) * pitch)).saturating_sub(before[1] + 2).max(1) * axes[1].stride;
         let work = n * source.plane * g.co * g.ci * g.window.kernel_len() / 16;
         let wanted = (work / TASK).clamp(1, MOST_TASKS);
-        let each = wanted.div_ceil((n * d * wide).max(1));
+        // Blocks share rows of dy with their neighbours, so they are not made too low.
+        let low = axes[1].stride * before[1].max(1) * 3;
+        let each = wanted.div_ceil((n * d * wide).max(1)).min(h.div_ceil(low));
         let blocks = [h.div_ceil(fit).next_multiple_of(each).min(h), wide];
         let rows = before[1] + 2 + (h.div_ceil(blocks[0]) - 1) / axes[1].stride;
         let phases = [wanted.min(n * d * blocks[0] * blocks[1])];
@@ -225,9 +227,14 @@ impl Block<'_> {
                 unsafe {
                     let row = |c: usize| self.band.add((block * 16 + c) * k.channel() + (vd * k.rows + vh) * k.pitch);
                     let (low, high) = if inside { (low, high) } else { (k.pitch, k.pitch) };
+                    // Whole vectors of zeros at both ends; pixels are written over them.
                     for c in 0..lanes {
-                        zero::<S>(row(c), low);
-                        zero::<S>(row(c).add(high), k.pitch - high);
+                        for v in 0..low.div_ceil(16) {
+                            S::store(row(c).add(v * 16), S::zero());
+                        }
+                        for v in 1..=(k.pitch - high).div_ceil(16) {
+                            S::store(row(c).add(k.pitch - v * 16), S::zero());
+                        }
                     }
                     if low == high {
                         continue;
@@ -236,14 +243,8 @@ impl Block<'_> {
                     let from = dy.add(k.source.start(self.image, block) + line * 16);
                     let mut i = low;
                     while i < high {
-                        let m = (high - i).min(16);
-                        let mut pixels = [S::zero(); 16];
-                        for (p, v) in pixels.iter_mut().enumerate().take(m) {
-                            *v = S::load(from.offset((start + (i + p) as isize) * 16));
-                        }
-                        for (c, v) in S::transpose(pixels).into_iter().enumerate().take(lanes) {
-                            S::store_up_to(row(c).add(i), v, m);
-                        }
+                        let (m, from) = ((high - i).min(16), from.offset((start + i as isize) * 16));
+                        turn::<S>(from, m, row(0).add(i), k.channel(), lanes);
                         i += m;
                     }
                 }
@@ -293,6 +294,37 @@ impl Block<'_> {
                     *to = *line.add(i);
                     to = to.wrapping_add(step);
                 }
+            }
+        }
+    }
+}
+
+/// `m` pixels of 16 channels become `m` elements of `lanes` rows.
+///
+/// # Safety
+/// All of them must be valid.
+#[inline(always)]
+unsafe fn turn<S: Simd16>(from: *const f32, m: usize, to: *mut f32, step: usize, lanes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut pixels = [S::zero(); 16];
+        if m == 16 {
+            for p in 0..16 {
+                pixels[p] = S::load(from.add(p * 16));
+            }
+        } else {
+            for p in 0..m {
+                pixels[p] = S::load(from.add(p * 16));
+            }
+        }
+        let rows = S::transpose(pixels);
+        if m == 16 && lanes == 16 {
+            for c in 0..16 {
+                S::store(to.add(c * step), rows[c]);
+            }
+        } else {
+            for c in 0..lanes {
+                S::store_up_to(to.add(c * step), rows[c], m);
             }
         }
     }

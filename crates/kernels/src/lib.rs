@@ -27,6 +27,7 @@ mod simd;
 mod softmax;
 mod split;
 mod sums;
+mod turn;
 
 pub use conv::{ConvFilterGradKernel, ConvKernel};
 pub use epilogue::Epilogue;

@@ -5,6 +5,7 @@ use super::packing::Packing;
 use crate::memory::{LINE, Pieces, copy};
 use crate::shared::MOST_TASKS;
 use crate::simd::{Kernel, Simd16};
+use crate::turn::{Rows, turn};
 use crate::{Isa, SharedMut, Work};
 
 /// Elements worth a task of their own.
@@ -139,13 +140,9 @@ impl Kernel for Interleave {
             let m = (self.plane - i).min(LANES);
             // SAFETY: never beyond the planes and the block.
             unsafe {
-                let mut rows = [S::zero(); LANES];
-                for (r, row) in rows.iter_mut().enumerate().take(self.lanes) {
-                    *row = S::load_up_to(self.from.add(r * self.plane + i), m);
-                }
-                for (p, v) in S::transpose(rows).into_iter().enumerate().take(m) {
-                    S::store(self.to.add((i + p) * LANES), v);
-                }
+                let planes = Rows { start: self.from.add(i), step: self.plane };
+                let pixels = Rows { start: self.to.add(i * LANES), step: LANES };
+                turn::<S>(planes, (self.lanes, m), pixels, LANES);
             }
             i += m;
         }
@@ -174,13 +171,9 @@ impl Kernel for Separate {
             // SAFETY: never beyond the block and the planes; scratch holds whole vectors of every run.
             unsafe {
                 for i in (0..run).step_by(LANES) {
-                    let mut pixels = [S::zero(); LANES];
-                    for (p, v) in pixels.iter_mut().enumerate().take(run - i) {
-                        *v = S::load(self.from.add((first + i + p) * LANES));
-                    }
-                    for (r, v) in S::transpose(pixels).into_iter().enumerate().take(self.lanes) {
-                        S::store(self.turned.add(r * PITCH + i), v);
-                    }
+                    let pixels = Rows { start: self.from.add((first + i) * LANES), step: LANES };
+                    let planes = Rows { start: self.turned.add(i), step: PITCH };
+                    turn::<S>(pixels, ((run - i).min(LANES), self.lanes), planes, LANES);
                 }
                 for r in 0..self.lanes {
                     let (from, to) = (self.turned.add(r * PITCH), self.to.add(r * self.plane + first));

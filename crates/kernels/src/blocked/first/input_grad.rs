@@ -10,6 +10,7 @@ use crate::memory::{LINE, Pieces, whole};
 use crate::shared::{MOST_TASKS, TASK};
 use crate::simd::{Kernel, Simd16};
 use crate::split::share;
+use crate::turn::{Rows, turn};
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{Axis, ConvGeometry};
 
@@ -243,8 +244,9 @@ impl Block<'_> {
                     let from = dy.add(k.source.start(self.image, block) + line * 16);
                     let mut i = low;
                     while i < high {
-                        let (m, from) = ((high - i).min(16), from.offset((start + i as isize) * 16));
-                        turn::<S>(from, m, row(0).add(i), k.channel(), lanes);
+                        let m = (high - i).min(16);
+                        let pixels = Rows { start: from.offset((start + i as isize) * 16), step: 16 };
+                        turn::<S>(pixels, (m, lanes), Rows { start: row(0).add(i), step: k.channel() }, m);
                         i += m;
                     }
                 }
@@ -294,37 +296,6 @@ impl Block<'_> {
                     *to = *line.add(i);
                     to = to.wrapping_add(step);
                 }
-            }
-        }
-    }
-}
-
-/// `m` pixels of 16 channels become `m` elements of `lanes` rows.
-///
-/// # Safety
-/// All of them must be valid.
-#[inline(always)]
-unsafe fn turn<S: Simd16>(from: *const f32, m: usize, to: *mut f32, step: usize, lanes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut pixels = [S::zero(); 16];
-        if m == 16 {
-            for p in 0..16 {
-                pixels[p] = S::load(from.add(p * 16));
-            }
-        } else {
-            for p in 0..m {
-                pixels[p] = S::load(from.add(p * 16));
-            }
-        }
-        let rows = S::transpose(pixels);
-        if m == 16 && lanes == 16 {
-            for c in 0..16 {
-                S::store(to.add(c * step), rows[c]);
-            }
-        } else {
-            for c in 0..lanes {
-                S::store_up_to(to.add(c * step), rows[c], m);
             }
         }
     }

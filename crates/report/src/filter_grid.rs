@@ -1,6 +1,7 @@
 //! Filters as a grid: each as one picture or as planes, the fitted shape beside it, its kind and numbers below.
 
 use crate::chart::escape;
+use crate::words::LETTER;
 use crate::{Picture, style};
 use std::fmt::Write;
 
@@ -37,7 +38,6 @@ pub struct FilterGrid {
 const MARGIN: f64 = 28.0;
 /// Width that rows are filled up to.
 const WIDTH: f64 = 1180.0;
-const LETTER: f64 = 0.54;
 const LABEL: f64 = 13.0;
 const NAME: f64 = 17.0;
 const LINE: f64 = 14.5;

@@ -4,7 +4,7 @@ use crate::Panel;
 use crate::heat::Scale;
 use crate::poster::text;
 use crate::style;
-use crate::words::{paragraph, title, wrap};
+use crate::words::{LETTER, paragraph, title, wrap};
 use std::fmt::Write;
 
 /// A query and its neighbours, the nearest first; each says whether it is of the query's class, where that is known.
@@ -38,7 +38,6 @@ const LEAST: f64 = 420.0;
 const LINES: usize = 2;
 const CAPTION: f64 = 15.0;
 const NOTE: f64 = 14.0;
-const LETTER: f64 = 0.54;
 
 impl NearSheet {
     /// The sheet as an SVG file of its own.

@@ -2,7 +2,9 @@
 
 use crate::Picture;
 use crate::chart::escape;
+use crate::sheet::cut;
 use crate::style;
+use crate::words::LETTER;
 use std::fmt::Write;
 
 /// A picture and the lines under it.
@@ -46,8 +48,6 @@ const CELL: f64 = 132.0;
 const BETWEEN: f64 = 20.0;
 const CAPTION: f64 = 24.0;
 const LINE: f64 = 17.0;
-/// Average width of a letter of 1 px.
-const LETTER: f64 = 0.54;
 
 impl Strips {
     /// The strips as an SVG file of its own.
@@ -117,11 +117,7 @@ fn text(out: &mut String, class: &str, (x, y): (f64, f64), what: &str) {
 
 /// A text that is cut where letters of this size would not fit.
 fn fitted(text: &str, width: f64, size: f64) -> String {
-    let most = (width / (size * LETTER)).max(4.0) as usize;
-    if text.chars().count() <= most {
-        return text.to_string();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
+    cut(text, width / (size * LETTER))
 }
 
 /// A text in lines of at most so many letters, broken after spaces and commas; a word that is longer stands alone.

@@ -18,6 +18,9 @@ pub fn class_name(name: &str) -> &str {
     if synset && !rest.is_empty() { rest } else { name }
 }
 
+/// Average width of a letter of 1 px, where the number of letters says enough.
+pub(crate) const LETTER: f64 = 0.54;
+
 /// Width of words in a letter size, about: narrow and wide letters as in Inter, a little too much rather than too little.
 pub(crate) fn width(words: &str, size: f64) -> f64 {
     let letter = |c: char| match c {

@@ -13,7 +13,10 @@ impl Operation {
         let mut add = |m: Matrix| canvas.buffers.map.matrix(&m);
         // Each matrix is the inverse of what is said: it leads from the varied image to its source.
         match *self {
-            Operation::RandomCrop {} | Operation::ShortSide { .. } | Operation::RandomResizedCrop { .. } => {}
+            Operation::RandomCrop {}
+            | Operation::CenterCrop {}
+            | Operation::ShortSide { .. }
+            | Operation::RandomResizedCrop { .. } => {}
             Operation::Shift { pixels } => {
                 let mut draw = || s.below(2 * pixels as usize + 1) as f64 - f64::from(pixels);
                 let (y, x) = (draw(), draw());

@@ -162,6 +162,7 @@ impl Augmentation {
     pub(crate) fn needs(&self) -> Needs {
         match self.operations.first().map(|s| &s.operation) {
             Some(Operation::RandomCrop {}) => Needs::Resized,
+            Some(Operation::CenterCrop {}) => Needs::Window,
             Some(op) if op.is_view() => Needs::Stored,
             _ => Needs::Window,
         }
@@ -184,6 +185,10 @@ impl Augmentation {
                 Rule::new("random_crop without a crop in the preprocessing")
                     .right("a preprocessing with a crop, or random_resized_crop"),
             )),
+            Some(Operation::CenterCrop {}) if !cropped => Err(fail(
+                Rule::new("center_crop without a crop in the preprocessing")
+                    .right("a preprocessing with a crop, or no center_crop: pictures are seen whole"),
+            )),
             Some(Operation::ShortSide { to }) if to[0] < size[0].max(size[1]) as f64 => Err(fail(
                 Rule::new(format!("short_side of {} for a window of {} × {}", to[0], size[0], size[1]))
                     .right(format!("at least {}", size[0].max(size[1]))),
@@ -193,7 +198,7 @@ impl Augmentation {
     }
     /// A varied image of `size` = `[h, w]` rows and columns: what training sees of `sample` in `epoch` under `seed`. A
     /// pipeline that begins with `short_side` or `random_resized_crop` takes an image of any size; else an image larger
-    /// than `size` is cut (anywhere with `random_crop`, at the centre without), and a smaller one is an error.
+    /// than `size` is cut (anywhere with `random_crop`, at the centre with `center_crop` or without), and a smaller one is an error.
     pub fn apply(
         &self,
         image: &Image<'_>,

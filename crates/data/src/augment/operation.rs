@@ -105,6 +105,8 @@ fn range(v: &[f64; 2], low: f64, high: f64) -> bool {
 operations! {
     /// Cuts the model's window anywhere in the resized image instead of its centre. Needs a crop in the preprocessing; comes first.
     0 "random_crop" RandomCrop (1.0) {}
+    /// Cuts the model's window at the centre of the resized image, as evaluation does and as happens without a crop: takes back the crop of a preset. Needs a crop in the preprocessing; comes first.
+    14 "center_crop" CenterCrop (1.0) {}
     /// Brings the shorter side of the stored image to a length drawn from a range, and cuts the window anywhere (Simonyan and Zisserman 2014, scale jittering). Comes first.
     1 "short_side" ShortSide (1.0) {
         /// Shortest and longest length in pixels.

@@ -42,6 +42,11 @@ fn mirror_and_shift_move_whole_pixels() {
     let corners: std::collections::BTreeSet<u8> =
         (0..200).map(|s| crop.apply(&image, [8, 8], 0, 0, s).unwrap().data()[0]).collect();
     assert_eq!(corners.len(), 4);
+    let centre = |text: &str| of(text).apply(&image, [7, 7], 0, 0, 1).unwrap().data().to_vec();
+    assert_eq!(centre("center_crop"), centre("none"));
+    assert_eq!(of("photos,center_crop").to_string(), "center_crop,mirror");
+    let e = of("center_crop").check([9, 9], 1, false).unwrap_err().to_string();
+    assert!(e.contains("center_crop without a crop"), "{e}");
 }
 
 #[test]
@@ -218,6 +223,7 @@ fn pixels_are_torchvisions() {
 fn targets_move_with_the_image() {
     let geometric = [
         "random_crop",
+        "center_crop",
         "short_side:80..110",
         "random_resized_crop:0.5..1",
         "shift:4",

@@ -19,7 +19,8 @@ struct Region {
 impl Operation {
     /// Whether it cuts the window.
     pub(super) fn is_view(&self) -> bool {
-        matches!(self, Operation::RandomCrop {} | Operation::ShortSide { .. } | Operation::RandomResizedCrop { .. })
+        use Operation::{CenterCrop, RandomCrop, RandomResizedCrop, ShortSide};
+        matches!(self, RandomCrop {} | CenterCrop {} | ShortSide { .. } | RandomResizedCrop { .. })
     }
 }
 
@@ -29,7 +30,7 @@ impl Canvas<'_> {
         self.buffers.map.reset(0.0, 0.0);
         let (Some(image), [h, w]) = (self.source, self.size) else { return };
         let (ih, iw) = (image.height(), image.width());
-        let Some(op) = view else {
+        let Some(op) = view.filter(|op| !matches!(op, Operation::CenterCrop {})) else {
             let (top, left) = (ih.saturating_sub(h) / 2, iw.saturating_sub(w) / 2);
             return self.buffers.map.reset(left as f64, top as f64);
         };

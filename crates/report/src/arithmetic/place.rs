@@ -1,10 +1,9 @@
 //! Where the parts of the picture stand.
 
 use super::ConvAnimation;
+use crate::words::LETTER;
 
 pub const MARGIN: f64 = 28.0;
-/// Average width of a letter of 1 px.
-pub const LETTER: f64 = 0.54;
 /// Height of a caption above its grid.
 const CAPTION: f64 = 26.0;
 const GAP: f64 = 44.0;

@@ -9,6 +9,15 @@ pub(crate) struct Rows<P> {
     pub step: usize,
 }
 
+/// Sixteen calls, written out: of a loop over rows that lie side by side the compiler would make a copy to the stack by a
+/// call of `memcpy`.
+macro_rules! sixteen {
+    ($f:expr) => {{
+        let f = $f;
+        [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)]
+    }};
+}
+
 /// `rows × columns` elements (16 of each at most) become `columns × rows`; of each new row `stored` elements are written,
 /// zeros behind those that are there.
 ///
@@ -21,20 +30,13 @@ pub(crate) unsafe fn turn<S: Simd16>(
     to: Rows<*mut f32>,
     stored: usize,
 ) {
-    // Whole squares have code of their own, with numbers that the compiler knows: rows side by side in memory would
-    // otherwise be copied to the stack by a call.
     // SAFETY: the caller's promise.
     unsafe {
-        let mut v = [S::zero(); 16];
         if rows == 16 && columns == 16 && stored == 16 {
-            for r in 0..16 {
-                v[r] = S::load(from.start.add(r * from.step));
-            }
-            let v = S::transpose(v);
-            for c in 0..16 {
-                S::store(to.start.add(c * to.step), v[c]);
-            }
+            let v = S::transpose(sixteen!(|r: usize| S::load(from.start.add(r * from.step))));
+            let _ = sixteen!(|c: usize| S::store(to.start.add(c * to.step), v[c]));
         } else {
+            let mut v = [S::zero(); 16];
             for r in 0..rows {
                 v[r] = S::load_up_to(from.start.add(r * from.step), columns);
             }

@@ -41,9 +41,10 @@ const SETS: [Set; 2] = [
 ];
 
 /// Tests of the backend that compute; pools of threads and limits of memory are no matter of an instruction set.
-const BACKEND: [&str; 9] = [
+const BACKEND: [&str; 10] = [
     "blocked_pool",
     "direct_conv",
+    "ends",
     "filter_grad",
     "first_layers",
     "norm",

@@ -116,7 +116,7 @@ fn spills(code: &[(u64, &str)]) -> (usize, Vec<String>) {
         let x86 = |t: &str| t.contains("(%rsp") && (t.contains("%zmm") || t.contains("%ymm"));
         let arm = |t: &str| t.contains("[sp") && t.split_whitespace().nth(1).is_some_and(|o| o.starts_with('q'));
         let moves = body.iter().filter(|c| x86(c.1) || arm(c.1)).count();
-        let is_call = |t: &str| matches!(t.split_whitespace().next(), Some("bl" | "blr" | "call"));
+        let is_call = |t: &str| matches!(t.split_whitespace().next(), Some("bl" | "blr" | "call" | "callq"));
         let calls = body.iter().filter(|c| is_call(c.1)).count();
         let at = code[from].0;
         if moves > 0 {

@@ -129,8 +129,8 @@ pub fn choose(
     let outside = graph.outputs().iter().map(|o| o.1).chain(graph.updates().iter().flat_map(|u| [u.0, u.1]));
     let sources = graph.value_ids().filter(|&v| !matches!(graph.value(v).source, Source::Node(..)));
     for v in outside.chain(sources) {
-        let end = if c.is_blocked_end(v) { c.home[v.0 as usize] } else { c.form(v, &Order::Plain) };
-        ends.insert(v, end);
+        let order = if c.is_blocked_end(v) { Order::Blocked } else { Order::Plain };
+        ends.insert(v, c.form(v, &order));
     }
     Ok(Calls { forms: c.forms, calls: c.calls, ends })
 }
@@ -169,7 +169,7 @@ impl Chooser<'_> {
     fn blocked(&self, v: ValueId) -> Option<Blocked> {
         Blocked::new(self.shape(v)).filter(|_| self.graph.ty(v).dtype.size() == 4)
     }
-    /// Whether outside the calls the value has the order in which it is made, because blocks leave no gaps in it.
+    /// Whether the value is given or taken in blocked order: a feature map in which blocks leave no gaps.
     fn is_blocked_end(&self, v: ValueId) -> bool {
         let len = self.shape(v).iter().product();
         let is_map = || self.graph.ty(v).shape.is_batched() && self.blocked(v).is_some_and(|b| b.len() == len);

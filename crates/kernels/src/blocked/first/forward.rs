@@ -37,8 +37,8 @@ impl FirstConvKernel {
     pub fn forward(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, String> {
         let axes = super::axes_of(g)?;
         let output = Blocked { n, c: g.co, plane: g.window.output_len() };
-        let work = n * output.plane * output.blocks() * g.ci * g.window.kernel_len();
-        let wanted = (work / TASK).clamp(1, MOST_TASKS);
+        let work = g.macs().saturating_mul(n as u64) / (16 * TASK as u64);
+        let wanted = work.clamp(1, MOST_TASKS as u64) as usize;
         let band = Band::new(axes, g.ci, n, true, wanted, OUTPUTS);
         let phases = [wanted.min(band.units())];
         Ok(FirstConvKernel { isa, offsets: band.offsets(), band, output, phases })

@@ -16,6 +16,8 @@ use gabor_tensor::{Axis, ConvGeometry};
 
 /// Floats of the rows of dy of a block: they stay in the second cache.
 const BAND: usize = 96 * 1024;
+/// Most floats of such rows, where windows reach so far that even those of one row of dx are many.
+const LARGEST: usize = 2 << 20;
 /// Pixels of a row from which on it is cut.
 const LONG: usize = 1024;
 /// Most combinations of remainders: strides beyond are refused.
@@ -56,7 +58,8 @@ impl FirstInputGradKernel {
     /// Prepares the input gradient of `n` images.
     ///
     /// # Errors
-    /// Groups, 16 or more input channels, more than three spatial dimensions, strides of more than 4,096 remainders.
+    /// Groups, 16 or more input channels, more than three spatial dimensions, strides of more than 4,096 remainders, windows
+    /// that reach over more than 8 MiB of dy.
     pub fn new(g: &ConvGeometry, n: usize, isa: Isa) -> Result<Self, String> {
         let axes = super::axes_of(g)?;
         let remainders = axes.iter().try_fold(1usize, |p, a| p.checked_mul(a.stride)).unwrap_or(usize::MAX);
@@ -71,14 +74,18 @@ impl FirstInputGradKernel {
         // An odd number of cache lines: rows fall into different sets.
         let pitch = (columns.div_ceil(16) | 1) * 16;
         let fit = (BAND / (g.co * (before[0] + 1) * pitch)).saturating_sub(before[1] + 2).max(1) * axes[1].stride;
-        let work = n * source.plane * g.co * g.ci * g.window.kernel_len() / 16;
-        let wanted = (work / TASK).clamp(1, MOST_TASKS);
+        let work = g.macs().saturating_mul(n as u64) / (16 * TASK as u64);
+        let wanted = work.clamp(1, MOST_TASKS as u64) as usize;
         // Blocks share rows of dy with their neighbours, so they are not made too low.
         let low = axes[1].stride * before[1].max(1) * 3;
         let each = wanted.div_ceil((n * d * wide).max(1)).min(h.div_ceil(low));
         let blocks = [h.div_ceil(fit).next_multiple_of(each).min(h), wide];
         let rows = before[1] + 2 + (h.div_ceil(blocks[0]) - 1) / axes[1].stride;
         let phases = [wanted.min(n * d * blocks[0] * blocks[1])];
+        let band = [before[0] + 1, rows, pitch].iter().try_fold(g.co, |p, &v| p.checked_mul(v));
+        if band.is_none_or(|b| b > LARGEST) {
+            return Err(format!("more than {LARGEST} floats of dy for a row of dx"));
+        }
         let mut k =
             FirstInputGradKernel { isa, axes, n, ci: g.ci, source, blocks, before, rows, pitch, taps: vec![], phases };
         k.taps = k.all_taps();

@@ -207,5 +207,8 @@ fn other_layers_are_refused() {
     let strides = geometry(1, 16, &[300, 300], 1, 65, 0);
     let why = FirstInputGradKernel::new(&strides, 1, Isa::best()).unwrap_err();
     assert_eq!(why, "strides of 4225 remainders, at most 4096");
+    let far = WindowOptions::new(&[]).dilation(&[60]);
+    let far = ConvGeometry::new(1, &[150, 150, 150], &[16, 1, 3, 3, 3], 1, &far).unwrap();
+    assert!(FirstInputGradKernel::new(&far, 1, Isa::best()).unwrap_err().contains("floats of dy"));
     assert!(FirstConvKernel::forward(&geometry(1, 4, &[3, 3, 3, 3], 2, 1, 0), 1, Isa::best()).is_err());
 }

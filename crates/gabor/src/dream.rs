@@ -6,7 +6,7 @@ pub use gabor_explain::dream::{
     Basis, Dead, Deep, DeepOptions, Dreamt, Hear, Lens, Moment, Options, Pixels, Place, StyleOptions, Styled, Targets,
 };
 use gabor_explain::dream::{deep_dream, maximise, transfer};
-use gabor_report::{Panel, Picture, Sheet, class_name};
+use gabor_report::{Panel, Picture, Sheet, class_name, short};
 use gabor_tensor::Rule;
 
 /// Pictures made for units.
@@ -174,7 +174,7 @@ impl Dreams {
         let note = |d: &Dreamt| match d.dead {
             Some(Dead::Unreached) => "dead: no gradient reaches the picture".to_string(),
             Some(Dead::Silent) => "dead: it never fired".to_string(),
-            None => format!("{:.2} → {:.2}", d.start, d.end),
+            None => format!("{} → {}", short(d.start.into()), short(d.end.into())),
         };
         let panel = |(i, (d, name)): (usize, (&Dreamt, &String))| {
             Some(Panel { picture: self.picture(i)?, caption: class_name(name).into(), note: note(d) })

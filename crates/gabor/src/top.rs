@@ -332,11 +332,14 @@ impl TopPatches {
                     }
                 }
                 classes.sort_by_key(|c| std::cmp::Reverse(c.0));
-                let name = |(n, c): &(usize, &str)| {
-                    let c = class_name(c);
-                    if *n > 1 { format!("{c} ×{n}") } else { c.to_string() }
-                };
-                let named: Vec<String> = classes.iter().take(2).map(name).collect();
+                // In quotes: classes may be numbers.
+                let name = |(n, c): &(usize, &str)| format!("{n} × “{}”", class_name(c));
+                let mut named: Vec<String> = classes.iter().take(2).map(name).collect();
+                match classes.iter().skip(2).map(|c| c.0).sum::<usize>() {
+                    0 => {}
+                    1 => named.push("1 other".into()),
+                    n => named.push(format!("{n} others")),
+                }
                 let between = if named.is_empty() { "" } else { " · " };
                 format!("{} to {}{between}{}", values(a), values(b), named.join(", "))
             }

@@ -3,7 +3,7 @@
 use crate::chart::{escape, linear_ticks, short};
 use crate::poster::text;
 use crate::style;
-use crate::words::{title, wrap};
+use crate::words::{title, width as width_of, wrap};
 use std::fmt::Write;
 
 /// A step: where it ended on the curve, and its row in the table.
@@ -41,18 +41,28 @@ const HEAD: f64 = 66.0;
 const LEFT: f64 = 56.0;
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 400.0;
+/// Least width of a column of the table.
 const COLUMN: f64 = 74.0;
 const ROW: f64 = 21.0;
 /// Most rows of the table.
 const ROWS: usize = 40;
 
 impl DescentCurve {
+    /// Widths of the table's columns: as wide as what stands in them.
+    fn columns(&self) -> Vec<f64> {
+        let cells = |c: usize| self.steps.iter().take(ROWS).filter_map(move |s| s.row.get(c));
+        let wide = |(c, head): (usize, &String)| {
+            cells(c).chain([head]).map(|t| width_of(t, 12.0) + 16.0).fold(COLUMN, f64::max)
+        };
+        self.head.iter().enumerate().map(wide).collect()
+    }
     /// The drawing as an SVG file of its own.
     pub fn to_svg(&self) -> String {
         let shown = self.steps.len().min(ROWS);
         let table = (shown as f64 + 2.0) * ROW;
         let tall = HEIGHT.max(table);
-        let width = 2.0 * MARGIN + LEFT + WIDTH + 34.0 + self.head.len() as f64 * COLUMN;
+        let columns = self.columns();
+        let width = 2.0 * MARGIN + LEFT + WIDTH + 34.0 + columns.iter().sum::<f64>();
         let height = 2.0 * MARGIN + HEAD + tall + 46.0;
         let css = ".g { fill: none; stroke: var(--line); } .q { fill: none; stroke: var(--blue); stroke-width: 2.2; }\n\
                    .w { fill: none; stroke: var(--orange); stroke-width: 1.6; stroke-opacity: 0.75; }\n\
@@ -134,7 +144,7 @@ impl DescentCurve {
         }
         let x = left + WIDTH + 34.0;
         let cell = |out: &mut String, c: usize, y: f64, class: &str, text: &str| {
-            let right = x + (c as f64 + 1.0) * COLUMN - 8.0;
+            let right = x + columns[..=c].iter().sum::<f64>() - 8.0;
             let _ = writeln!(
                 out,
                 "<text class=\"{class}\" x=\"{right:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{}</text>",
@@ -144,8 +154,7 @@ impl DescentCurve {
         for (c, name) in self.head.iter().enumerate() {
             cell(&mut out, c, top + 8.0, "c", name);
         }
-        let _ =
-            writeln!(out, "<path class=\"g\" d=\"M{x:.1} {:.1}h{:.1}\"/>", top + 16.0, self.head.len() as f64 * COLUMN);
+        let _ = writeln!(out, "<path class=\"g\" d=\"M{x:.1} {:.1}h{:.1}\"/>", top + 16.0, columns.iter().sum::<f64>());
         for (r, step) in self.steps.iter().take(shown).enumerate() {
             for (c, text) in step.row.iter().take(self.head.len()).enumerate() {
                 cell(&mut out, c, top + 34.0 + r as f64 * ROW, "r", text);

@@ -69,7 +69,7 @@ pub struct Training<'a> {
 
 /// A number as tables show it; what has run away, short.
 fn fixed(v: f64, digits: usize) -> String {
-    if v.abs() < 1e7 { format!("{v:.digits$}") } else { short(v) }
+    if v.abs() < 1e5 { format!("{v:.digits$}").replace('-', "−") } else { short(v) }
 }
 
 /// Farther out than this many times the start's distance the training has gone wild.

@@ -13,7 +13,7 @@ use gabor::Model;
 use gabor::data::{Limits, decode_file};
 use gabor::dream::{Basis, Changed, Dead, Deep, Dreams, Moment, Options, Styled};
 use gabor::picture::Kind;
-use gabor::report::{Picture, class_name};
+use gabor::report::{Picture, class_name, short};
 use gabor::tensor::Tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn dreams(a: &Arguments, model: &Model, name: &str, path: &Path, timer: &mut Tim
         match d.dead {
             Some(Dead::Unreached) => output::note(&format!("{shown} is dead: no gradient reaches the picture")),
             Some(Dead::Silent) => output::note(&format!("{shown} is dead: it never fired in {} steps", o.steps)),
-            None => words += &format!("{}  {:.2} → {:.2}\n", output::bold(shown), d.start, d.end),
+            None => words += &format!("{}  {} → {}\n", output::bold(shown), short(d.start.into()), short(d.end.into())),
         }
         list.push(json!({
             "unit": d.unit, "name": called, "start": d.start, "end": d.end, "dead": dead, "objective": d.curve, "npy": npy,

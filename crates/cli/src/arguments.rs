@@ -258,9 +258,13 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Whether a network is a model file, and not a name of the zoo, a description or a file that describes it.
+/// Whether a network is a model file, and not a name of the zoo, a description or a file that describes it. A directory that
+/// is called as a network of the zoo is taken where a separator shows that it is meant: `./resnet18`.
 pub fn is_file(net: &str) -> bool {
+    let shadows = Path::new(net).is_dir() && !net.contains(['/', '\\']);
+    let of_zoo = shadows && gabor::nets::zoo::by_name(net, &Default::default()).is_ok();
     !net.ends_with(".toml")
+        && !of_zoo
         && (net.ends_with(".onnx")
             || gabor::hub_name(net).is_some()
             || Path::new(&*gabor::model_file(net.split('+').next().unwrap_or(net))).is_file())
@@ -322,7 +326,8 @@ pub fn network(net: &str, input: Option<&Extents>, classes: Option<usize>) -> Re
 /// The model of a file, or of weights and a network's name.
 #[derive(Args)]
 pub struct Given {
-    /// The network that weights belong to, where MODEL or --weights is a file of weights alone
+    /// The network that weights belong to, where MODEL or --weights is a file of weights alone; a directory that is called as
+    /// a network of the zoo is ./NAME
     #[arg(long, value_name = "NET")]
     pub net: Option<String>,
     /// Weights instead of a model: .safetensors, .pth, .onnx, …, or a name of the hub such as timm/resnet18.a1_in1k

@@ -2,10 +2,11 @@
 
 use crate::arguments::{Compute, Given, Prepared};
 use crate::failure::{Failure, Result};
+use crate::written;
 use clap::Args;
 use gabor::Model;
 use gabor::data::{Image, Limits, Preprocessing, decode_file};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The model of a command that looks inside it.
 #[derive(Args)]
@@ -19,6 +20,10 @@ pub struct Looking {
 }
 
 impl Looking {
+    /// The files that are read, over which nothing may be written: those of the model, and `others`.
+    pub fn read<'a>(&'a self, others: impl IntoIterator<Item = &'a Path>) -> Vec<PathBuf> {
+        written::read(&self.given, Some(&self.prepared), others)
+    }
     /// The model, its name, and what stands beside it: MODEL and THINGs, or THINGs alone with --weights.
     pub fn open<'a>(&self, files: &'a [String], command: &str, thing: &str) -> Result<(Model, String, &'a [String])> {
         let (model, beside) = match (files, &self.given.weights) {

@@ -7,12 +7,23 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether a line stands on the terminal now.
-static DRAWN: AtomicBool = AtomicBool::new(false);
+/// Whether a line stands on the terminal now: what the whole process knows.
+#[cfg(not(test))]
+fn drawn<T>(with: impl FnOnce(&AtomicBool) -> T) -> T {
+    static DRAWN: AtomicBool = AtomicBool::new(false);
+    with(&DRAWN)
+}
+
+/// The same for a test alone: others print beside it, each in its thread.
+#[cfg(test)]
+fn drawn<T>(with: impl FnOnce(&AtomicBool) -> T) -> T {
+    thread_local!(static DRAWN: AtomicBool = const { AtomicBool::new(false) });
+    DRAWN.with(with)
+}
 
 /// Takes the line away if one stands there; it is drawn again with the next step.
 pub fn put_away() {
-    if DRAWN.swap(false, Ordering::Relaxed) {
+    if drawn(|d| d.swap(false, Ordering::Relaxed)) {
         // There is nobody left to tell if standard error itself is gone.
         let _ = write!(stderr(), "\r\x1b[2K");
         let _ = stderr().flush();
@@ -97,7 +108,7 @@ impl Progress {
             format!("{}{}", bar.0, bar.1)
         };
         let line = format!("{bar} {:3.0} %  {text}  {}", done * 100.0, self.left(step));
-        DRAWN.store(true, Ordering::Relaxed);
+        drawn(|d| d.store(true, Ordering::Relaxed));
         let _ = write!(stderr(), "\r\x1b[2K{line}");
         let _ = stderr().flush();
     }
@@ -141,20 +152,21 @@ mod tests {
 
     #[test]
     fn no_line_is_left_behind() {
+        let stands = || drawn(|d| d.load(Ordering::Relaxed));
         let begin = || {
             let mut line = Progress::new(0, 10);
             line.shown = true;
             line.draw_text(3, "working");
-            assert!(DRAWN.load(Ordering::Relaxed));
+            assert!(stands());
             line
         };
         // Work that ends early, by `?`.
         drop(begin());
-        assert!(!DRAWN.load(Ordering::Relaxed));
+        assert!(!stands());
         // A message while the work goes on.
         let mut line = begin();
         crate::output::note("something to tell");
-        assert!(!DRAWN.load(Ordering::Relaxed));
+        assert!(!stands());
         line.clear();
     }
 

@@ -59,6 +59,12 @@ fn answers_are_the_same_for_any_threads() {
     assert_eq!(tensors("infer.lenet5.n1.data").get("logits").unwrap().shape(), [1, 10]);
     assert_eq!(tensors("train.lenet5.n64.weights"), tensors("infer.lenet5.n1.weights"));
     assert_eq!(tensors("infer.lenet5.n1.weights").elements(), 61_706);
+    // The order of feature maps is of layers and chains alone.
+    for more in [&["--list"][..], &["--scaling", "x"], &["--answers", "x"]] {
+        assert!(p.fails(2, &[&["bench", "--ends", "plain"], more].concat()).contains("--ends"));
+    }
+    let said = p.fails(2, &["bench", "--only", "^infer/lenet5/n1$", "--ends", "blocked"]);
+    assert!(said.contains("--ends blocked: --only ^infer/lenet5/n1$ finds no layer and no chain"), "{said}");
     assert!(p.fails(2, &["bench", "--answers", "x", "--profile"]).contains("--profile"));
     assert!(p.fails(2, &["bench", "--answers", "x", "--seconds", "3"]).contains("--seconds"));
 }

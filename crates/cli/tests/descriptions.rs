@@ -155,5 +155,21 @@ fn networks_are_drawn() {
         let all: Vec<&str> = ["summary", line].into_iter().chain(words.iter().copied()).collect();
         assert!(p.fails(2, &all).contains(says), "{words:?}");
     }
-    assert!(p.fails(1, &["summary", line, "--svg", "none/net.svg"]).starts_with("error: none/net.svg: "));
+    assert!(p.fails(1, &["summary", line, "--svg", "none/net.svg"]).starts_with("error: --svg none/net.svg: "));
+}
+
+#[test]
+fn a_directory_does_not_stand_before_a_network_of_its_name() {
+    let p = Place::new("shadow");
+    let model = p.model();
+    std::fs::create_dir(p.path("resnet18")).unwrap();
+    std::fs::copy(model, p.path("resnet18/model.onnx")).unwrap();
+    let parameters = |net: &str| {
+        let out = p.done(&["summary", net, "--no-time", "--json"]);
+        common::json(&out)["parameters"].as_u64().unwrap()
+    };
+    assert_eq!(parameters("resnet18"), 11_689_512);
+    assert!(parameters("./resnet18") < 1_000_000);
+    // A name that no network has needs no sign.
+    assert_eq!(parameters("model"), parameters("./resnet18"));
 }

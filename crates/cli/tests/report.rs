@@ -31,6 +31,22 @@ fn the_page_of_a_run_is_written_again() {
     let found = json(&p.done(&["report", "run", "-o", "other.html", "--json"]));
     assert_eq!((&found["report"], &found["steps"], &found["split"]), (&"other.html".into(), &4.into(), &"test".into()));
     assert!(page("other.html").contains("Inside the network"));
+    // A training that goes on and is not over: the page is of the checkpoint, not of the model of the end before.
+    let old = read(&p.path("run/model.onnx"));
+    p.done(&["train", "--resume", "run", "max_steps=40"]);
+    let events = page("run/metrics.jsonl");
+    let last = events.rfind("\"event\":\"run_started\"").unwrap();
+    let over = |line: &&str| {
+        !["evaluated", "stopped", "finished"].iter().any(|e| line.contains(&format!("\"event\":\"{e}\"")))
+    };
+    let begun: Vec<&str> = events[last..].lines().filter(over).collect();
+    common::write(&p.path("run/metrics.jsonl"), events[..last].to_string() + &begun.join("\n") + "\n");
+    common::write(&p.path("run/model.onnx"), &old);
+    assert!(p.done(&["report", "run", "-o", "on.html"]).contains("not over"));
+    std::fs::remove_file(p.path("run/model.onnx")).unwrap();
+    p.done(&["report", "run", "-o", "checkpoint.html"]);
+    assert_eq!(plain(page("on.html")), plain(page("checkpoint.html")));
+    common::write(&p.path("run/model.onnx"), &old);
     // Without the model's file the page is made from the checkpoint.
     std::fs::remove_file(p.path("run/model.onnx")).unwrap();
     p.done(&["report", "run", "-o", "third.html"]);

@@ -41,7 +41,9 @@ pub fn run_report(directory: &Path, backend: Arc<dyn Backend>, hear: &mut dyn Fn
     let events = read_events(directory)?;
     let (evaluation, stopped) = ending(&events);
     let file = directory.join("model.onnx");
-    let model = if file.is_file() {
+    // Where a run went on and is not over, the model is that of an end before.
+    let starts = events.iter().filter(|e| matches!(e, Event::RunStarted { .. })).count();
+    let model = if file.is_file() && (starts < 2 || evaluation.is_some()) {
         Model::open(&file)?
     } else {
         let classes = setup.splits.classes().to_vec();

@@ -122,7 +122,7 @@ pub use load::{
     hub_name, load, load_with, model_file, writer,
 };
 pub use model::{Bound, Model, Prediction};
-pub use page::page;
+pub use page::{explain_methods, page};
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};
 pub use runs::{EpochEnd, RunComparison, RunRecord, RunState, compare_runs, read_run};

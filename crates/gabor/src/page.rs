@@ -28,7 +28,7 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
         filters: first_filters(model),
         configuration: configuration(setup),
         provenance: provenance(setup, outcome),
-        commands: commands(setup, directory),
+        commands: commands(setup, model, directory),
         ..Default::default()
     };
     curves(&mut r, events);
@@ -202,7 +202,12 @@ fn provenance(setup: &Setup, outcome: &Outcome) -> Vec<(String, String)> {
     out
 }
 
-fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
+/// The methods by which `gabor explain` can explain a model: all, or those that need no feature map with places.
+pub fn explain_methods(model: &Model) -> &'static str {
+    if model.subject().is_ok_and(|s| s.last_map().is_ok()) { "all" } else { "saliency" }
+}
+
+fn commands(setup: &Setup, model: &Model, directory: &Path) -> Vec<(String, String)> {
     let run = directory.display();
     let data = if setup.config.data == "digits" { String::new() } else { format!(" --data {}", setup.config.data) };
     vec![
@@ -213,7 +218,10 @@ fn commands(setup: &Setup, directory: &Path) -> Vec<(String, String)> {
         ),
         (format!("gabor summary {run}/model.onnx"), "see its layers".into()),
         (format!("gabor filters {run}"), "see its filters".into()),
-        (format!("gabor explain {run} {run}/sample.png --method all"), "see why it answers so".into()),
+        (
+            format!("gabor explain {run} {run}/sample.png --method {}", explain_methods(model)),
+            "see why it answers so".into(),
+        ),
         (format!("gabor train --resume {run} epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)), "train on".into()),
     ]
 }

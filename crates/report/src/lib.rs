@@ -62,4 +62,4 @@ pub use sheet::{Panel, Sheet};
 pub use strips::{Cell, Strip, Strips};
 pub use style::{Look, dressed};
 pub use text::{bytes, count, duration, percent, table};
-pub use words::class_name;
+pub use words::{class_name, class_name_among};

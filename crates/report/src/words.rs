@@ -18,6 +18,19 @@ pub fn class_name(name: &str) -> &str {
     if synset && !rest.is_empty() { rest } else { name }
 }
 
+/// The same where several classes stand beside each other: the whole name where another class has the same short one.
+///
+/// ```
+/// let all = ["n02012849 crane", "n03126707 crane", "n02106030 collie"];
+/// assert_eq!(gabor_report::class_name_among(all[0], &all), "n02012849 crane");
+/// assert_eq!(gabor_report::class_name_among(all[2], &all), "collie");
+/// ```
+pub fn class_name_among<'a, S: AsRef<str>>(name: &'a str, all: &[S]) -> &'a str {
+    let short = class_name(name);
+    let alike = all.iter().map(S::as_ref).any(|other| other != name && class_name(other) == short);
+    if alike { name } else { short }
+}
+
 /// Average width of a letter of 1 px, where the number of letters says enough.
 pub(crate) const LETTER: f64 = 0.54;
 

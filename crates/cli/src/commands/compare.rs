@@ -3,6 +3,7 @@
 use crate::arguments::Format;
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::written;
 use clap::Args;
 use gabor::report::TitledTable;
 use gabor::{RunState, compare_runs};
@@ -34,6 +35,9 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
+    if let Some(path) = &a.report {
+        written::check(&[("--report", path)], None, &[])?;
+    }
     let comparison = compare_runs(&a.runs)?;
     if comparison.runs.iter().all(|r| matches!(r.state, RunState::Damaged(_))) {
         let why: Vec<String> = comparison.runs.iter().map(|r| format!("{}: {}", r.path, r.state.text())).collect();

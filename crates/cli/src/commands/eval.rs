@@ -5,9 +5,10 @@ use crate::ensemble::{Averaged, Opened};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written;
 use clap::{Args, ValueEnum};
 use gabor::data::{Dataset, Newcomers, OnBad, Splits, Views, WrittenSplit};
-use gabor::report::{class_name, count, percent, table};
+use gabor::report::{class_name_among, count, percent, table};
 use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data, open_undivided};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
 use serde_json::{Value, json};
@@ -94,6 +95,10 @@ impl Split {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
+    let files = [("--output", &a.output), ("--report", &a.report), ("--predictions", &a.predictions)];
+    let files: Vec<(&str, &Path)> = files.into_iter().filter_map(|(flag, p)| Some((flag, p.as_deref()?))).collect();
+    let others = a.model.iter().chain(&a.averaged.ensemble).chain(&a.data).map(Path::new);
+    written::check(&files, None, &written::read(&a.given, Some(&a.prepared), others))?;
     let mut opened = a.averaged.open(&a.given, a.model.as_deref(), &a.compute, &a.prepared)?;
     let name = opened.name();
     if let Some(path) = a.output.as_ref().filter(|_| opened.names.len() > 1 || a.averaged.tta != Views::One) {
@@ -383,10 +388,11 @@ pub fn describe(e: &Evaluation) -> String {
         order.sort_unstable();
     }
     order.truncate(LISTED);
+    let names: Vec<&str> = e.classes.iter().map(|c| c.class.as_str()).collect();
     let cells = |&i: &usize| {
         let c = &e.classes[i];
         let f1 = format!("{:.4}", c.f1);
-        vec![class_name(&c.class).into(), count(c.count), percent(c.precision), percent(c.recall), f1]
+        vec![class_name_among(&c.class, &names).into(), count(c.count), percent(c.precision), percent(c.recall), f1]
     };
     let rows: Vec<Vec<String>> = order.iter().map(cells).collect();
     let head = ["class", "images", "precision", "recall", "F1"];

@@ -86,7 +86,7 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("explain.svg")?;
-    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    let read = a.looking.read(a.files.iter().map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let methods = methods(&a.method)?;
     options_have_a_part(a, &methods)?;

@@ -57,7 +57,7 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("features.svg")?;
-    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    let read = a.looking.read(a.files.iter().map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (mut model, name, image) = a.looking.open_one(&a.files, "features", "IMAGE")?;
     let layers = match a.layers.as_slice() {

@@ -134,7 +134,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     let mut files = vec![("--output", a.output.as_path())];
     files.extend(a.show.as_deref().map(|s| ("--show", s)));
-    written::check(&files, a.npy.as_deref(), &[image])?;
+    written::check(&files, a.npy.as_deref(), std::slice::from_ref(image))?;
     if let Some(gain) = a.gain.filter(|g| !g.is_finite() || *g <= 0.0) {
         return Err(Failure::Usage(format!("--gain {gain}: right would be: a positive number")));
     }

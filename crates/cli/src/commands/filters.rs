@@ -86,7 +86,7 @@ enum Scale {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("filters.svg")?;
-    let read: Vec<&Path> = a.model.iter().map(Path::new).collect();
+    let read = written::read(&a.given, None, a.model.iter().map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (model, name) = a.given.open(a.model.as_deref())?;
     let order = match a.sort {

@@ -5,6 +5,7 @@ use crate::commands::train::{Prepared, STOP, Settings, configuration, prepare, s
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written;
 use clap::Args;
 use gabor::picture::Look;
 use gabor::report::RangePicture;
@@ -53,6 +54,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let wanted = a.picture.as_os_str() != "none";
     if wanted {
         gabor::picture::kind(&a.picture).map_err(|e| Failure::Usage(format!("--picture {e}")))?;
+        written::check(&[("--picture", &a.picture)], None, &[])?;
     }
     let config = configuration(&a.settings, None, None)?;
     stop_on_signals("stopping after this step")?;

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use clap::Args;
 use gabor::Prediction;
 use gabor::data::{Limits, decode_file};
-use gabor::report::class_name;
+use gabor::report::class_name_among;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         if a.format.json {
             entries.push(json!({ "file": path.display().to_string(), "top": to_json(&top) }));
         } else {
-            output::text(&table(path, &top, i > 0))?;
+            output::text(&table(path, &top, opened.ensemble.models()[0].classes(), i > 0))?;
         }
     }
     line.clear();
@@ -113,14 +113,31 @@ fn to_json(top: &[Prediction]) -> Vec<Value> {
     top.iter().map(|p| json!({ "class": p.class, "index": p.index, "probability": p.probability })).collect()
 }
 
-fn table(path: &Path, top: &[Prediction], gap: bool) -> String {
-    let width = top.iter().map(|p| class_name(&p.class).chars().count()).max().unwrap_or(0);
+fn table(path: &Path, top: &[Prediction], classes: &[String], gap: bool) -> String {
+    let names: Vec<&str> = top.iter().map(|p| class_name_among(&p.class, classes)).collect();
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let mut out = if gap { "\n".to_string() } else { String::new() };
     out += &format!("{}\n", output::bold(&path.display().to_string()));
-    for p in top {
+    for (p, name) in top.iter().zip(names) {
         let bar = "█".repeat((p.probability * 24.0).round() as usize);
-        out += format!("  {:6.2} %  {:width$}  {bar}", p.probability * 100.0, class_name(&p.class)).trim_end();
+        out += format!("  {:6.2} %  {:width$}  {bar}", p.probability * 100.0, name).trim_end();
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_one_short_name_are_told_apart() {
+        let classes = ["n02012849 crane", "n03126707 crane", "n02106030 collie"].map(String::from);
+        let found = |index: usize| Prediction { class: classes[index].clone(), index, probability: 0.25 };
+        let text = table(Path::new("a.png"), &[found(0), found(2)], &classes, false);
+        assert!(
+            text.contains("  n02012849 crane") && text.contains("  collie ") && !text.contains("n02106030"),
+            "{text}"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use crate::arguments::{Compute, Format};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written;
 use clap::Args;
 use gabor::report::percent;
 use serde_json::json;
@@ -41,6 +42,10 @@ pub fn run(a: &Arguments) -> Result<()> {
     if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("html")) {
         let text = format!("--output {}: right would be: a name in .html", path.display());
         return Err(Failure::Usage(text));
+    }
+    // A run that is not there is told of as such.
+    if a.output.is_some() || a.run.is_dir() {
+        written::check(&[("--output", &path)], None, &[])?;
     }
     let mut line: Option<Progress> = None;
     let found = gabor::run_report(&a.run, a.compute.backend()?, &mut |done, total| {

@@ -3,6 +3,7 @@
 use crate::arguments::{Compute, Extents, Format, Network, extents, is_file, network, network_of};
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::written;
 use clap::Args;
 use gabor::cpu::{Isa, Peak};
 use gabor::graph::Graph;
@@ -39,7 +40,8 @@ with --no-time), `layers` (`name`, `kind`, `output`, `values`, `parameters`, `fl
 `aliases`, `title`, `paper`, `year`, `parameters`, `input`, `classes`, `preprocessing` in the form that model files carry,
 `licence`; null for a network that is not of the zoo). With --list: an array of cards.")]
 pub struct Arguments {
-    /// A network's name or description, a .toml file that describes it, or an .onnx file
+    /// A network's name or description, a .toml file that describes it, an .onnx file or a run's directory (./NAME where a
+    /// network of the zoo has that name)
     #[arg(required_unless_present = "list")]
     net: Option<String>,
     /// Extents of the input, channels first: 3x64x96; 64: height and width alike; 1x64: one channel, 64 high and wide
@@ -76,6 +78,12 @@ pub struct Arguments {
 
 pub fn run(a: &Arguments) -> Result<()> {
     let Some(net) = &a.net else { return list(a.format.json) };
+    let files = [("--svg", &a.svg), ("--dot", &a.dot)];
+    let files = files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)));
+    // `-` is standard output; nothing is made beside what is open already.
+    let open = |path: &Path| path == Path::new("-") || path.starts_with("/dev");
+    let files: Vec<(&str, &Path)> = files.filter(|f| !open(f.1)).collect();
+    written::check(&files, None, &[PathBuf::from(net), PathBuf::from(&*gabor::model_file(net))])?;
     let mut notes = Vec::new();
     let (card, graph) = if is_file(net) {
         if a.input.is_some() || a.classes.is_some() {

@@ -171,7 +171,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         no_part(&options, "--optimizers none", "names of optimizers, or without it")?;
     }
     let path = a.drawn.path("surface.svg")?;
-    let read: Vec<&Path> = a.model.iter().chain(&a.data).map(Path::new).collect();
+    let read = written::read(&a.given, None, a.model.iter().chain(&a.data).map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let all = walkers(a, if perceptron { "sgd" } else { "sgd,momentum,nesterov,adam" })?;
     let backend = a.compute.backend()?;

@@ -82,7 +82,7 @@ const MOST: usize = 4096;
 
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("top.svg")?;
-    let read: Vec<&Path> = a.files.iter().map(Path::new).collect();
+    let read = a.looking.read(a.files.iter().map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let (model, name, data) = a.looking.open_one(&a.files, "top", "DATA")?;
     let splits = open_data(data)?;

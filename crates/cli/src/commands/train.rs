@@ -444,10 +444,10 @@ fn farewell(setup: &Setup, finished: &Finished, directory: &Path) -> String {
         Some(Stop::MaxTime) => "max_time=none".to_string(),
         _ => format!("epochs={}", 2 * setup.config.epochs.0.unwrap_or(1)),
     };
-    let gabor = own_name();
+    let (gabor, methods) = (own_name(), gabor::explain_methods(&finished.model));
     out + &format!(
         "\nnext:\n  {gabor} predict {run}/model.onnx {run}/sample.png\n  {gabor} eval {run}/model.onnx{data}\n  \
-         {gabor} filters {run}\n  {gabor} explain {run} {run}/sample.png --method all\n  \
+         {gabor} filters {run}\n  {gabor} explain {run} {run}/sample.png --method {methods}\n  \
          {gabor} train --resume {run} {settings}\n"
     )
 }

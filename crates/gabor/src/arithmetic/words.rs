@@ -20,6 +20,9 @@ pub fn exact(sum: f64, terms: &[Term]) -> String {
     on_paper(terms).unwrap_or_else(|| number(sum))
 }
 
+/// Letters of a sum on paper, more than which nobody reads.
+const LETTERS: usize = 40;
+
 fn on_paper(terms: &[Term]) -> Option<String> {
     let decimals = |v: f64| format!("{v}").split_once('.').map_or(0, |(_, d)| d.len());
     let (of_x, of_w) = terms.iter().fold((0, 0), |(x, w), t| (x.max(decimals(t.x)), w.max(decimals(t.w))));
@@ -30,11 +33,15 @@ fn on_paper(terms: &[Term]) -> Option<String> {
         total = total.checked_add(whole(t.x, of_x)?.checked_mul(whole(t.w, of_w)?)?)?;
     }
     let digits = of_x + of_w;
+    if digits > LETTERS {
+        return None;
+    }
     let all = format!("{:0>1$}", total.unsigned_abs(), digits + 1);
     let (before, after) = all.split_at(all.len() - digits);
     let after = after.trim_end_matches('0');
     let sign = if total < 0 { "−" } else { "" };
-    Some(if after.is_empty() { format!("{sign}{before}") } else { format!("{sign}{before}.{after}") })
+    let text = if after.is_empty() { format!("{sign}{before}") } else { format!("{sign}{before}.{after}") };
+    (text.chars().count() <= LETTERS).then_some(text)
 }
 
 /// A number in the letters that a cell of the picture has room for: all its digits, or as many as fit, or a power of ten.

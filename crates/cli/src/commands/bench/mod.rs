@@ -5,6 +5,7 @@ mod scaling;
 use crate::arguments::{Compute, Format, recompute};
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::written;
 use clap::{Args, ValueEnum};
 use gabor::compile::Backend;
 use gabor::compile::Recompute;
@@ -59,9 +60,9 @@ pub struct Arguments {
     /// the first 5 steps)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["list", "profile", "repeats", "seconds", "recompute", "json"])]
     answers: Option<PathBuf>,
-    /// In which order layers and chains are given their feature maps
-    #[arg(long, value_enum, default_value_t = Ends::Both)]
-    ends: Ends,
+    /// In which order layers and chains are given their feature maps (default: both)
+    #[arg(long, value_enum, conflicts_with_all = ["list", "scaling", "answers"])]
+    ends: Option<Ends>,
     /// What training steps compute again instead of keeping it: none, cheap or segments
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
     recompute: Recompute,
@@ -93,6 +94,15 @@ pub fn run(a: &Arguments) -> Result<()> {
         patience: if a.scaling.is_some() { a.seconds } else { f64::INFINITY },
         recompute: a.recompute,
     };
+    if let Some(path) = &a.picture {
+        gabor::picture::kind(path).map_err(|e| Failure::Usage(format!("--picture {e}")))?;
+        written::check(&[("--picture", path)], None, &[])?;
+    }
+    for (flag, path) in [("--scaling", &a.scaling), ("--answers", &a.answers)] {
+        if let Some(path) = path {
+            written::folder(flag, path)?;
+        }
+    }
     if let Some(folder) = &a.scaling {
         return scaling::run(a, &only, how, folder);
     }
@@ -106,12 +116,21 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.list {
         return output::text(&chosen.iter().map(|w| w.name() + "\n").collect::<String>());
     }
+    let is_layer = |w: &Workload| matches!(w, Workload::Layer { .. });
+    if let Some(ends) = a.ends.filter(|_| !chosen.iter().any(is_layer)) {
+        let value = ends.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string());
+        return Err(Failure::Usage(format!(
+            "--ends {value}: --only {} finds no layer and no chain; right would be: without --ends, or layers such as --only \
+             '^layer/'",
+            a.only
+        )));
+    }
     let backend = a.compute.backend()?;
     let blocked = blocked_ends(&backend)?;
     // Networks have one order at their ends: the user's.
     let cases: Vec<(Workload, &CpuBackend)> = (chosen.into_iter())
         .flat_map(|w| {
-            let ends = if matches!(w, Workload::Layer { .. }) { a.ends } else { Ends::Plain };
+            let ends = if is_layer(&w) { a.ends.unwrap_or(Ends::Both) } else { Ends::Plain };
             let plain = (ends != Ends::Blocked).then(|| (w.clone(), &*backend));
             plain.into_iter().chain((ends != Ends::Plain).then_some((w, &blocked)))
         })

@@ -4,11 +4,12 @@ use crate::arguments::Format;
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::Progress;
+use crate::written;
 use clap::Args;
 use gabor::data::{CheckOptions, CheckReport, Depth, Example, Finding, Near, PartReport, Severity, check};
 use gabor::report::{bytes, count, duration, table};
 use gabor::train::open_data;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Find what is wrong with a data set before a training does
@@ -86,6 +87,9 @@ fn sides(text: &str) -> Result<[usize; 2], String> {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
+    let files = [("--fix-list", a.fix_list.as_deref()), ("--report", a.report.as_deref())];
+    let files: Vec<(&str, &Path)> = files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect();
+    written::check(&files, None, &[PathBuf::from(&a.data)])?;
     let splits = open_data(&a.data)?;
     let defaults = CheckOptions::default();
     let options = CheckOptions {

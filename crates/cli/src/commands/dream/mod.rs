@@ -28,7 +28,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let mode = a.mode()?;
     let path = a.drawn.path("dream.png")?;
     let pictures = [&a.image, &a.content, &a.style].into_iter().flatten().map(PathBuf::as_path);
-    let read: Vec<&Path> = a.model.iter().map(Path::new).chain(pictures).collect();
+    let read = a.looking.read(a.model.iter().map(Path::new).chain(pictures));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let size = a.size.unwrap_or(if mode == Mode::Style { STYLE_SIZE } else { SIZE });
     if !(8..=4096).contains(&size) {

@@ -166,6 +166,12 @@ impl Arguments {
             }
         }
     }
+    /// The files that are read, over which nothing may be written.
+    fn read(&self) -> Vec<PathBuf> {
+        let named = self.files.iter().chain(&self.test).chain(&self.data).chain(&self.model);
+        let others = named.map(Path::new).chain(self.query.iter().map(PathBuf::as_path));
+        written::read(&self.given, Some(&self.prepared), others)
+    }
     fn batches(&self) -> IndexOptions {
         IndexOptions { batch: self.batch() as usize, ..Default::default() }
     }
@@ -223,11 +229,14 @@ pub fn run(a: &Arguments) -> Result<()> {
     let sheet = a.asks().then_some(sheet);
     let files = [("--output", kept), ("--output", sheet), ("--map", a.map.map.as_deref())];
     let files: Vec<(&str, &Path)> = files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect();
-    let read: Vec<&Path> = a.files.iter().map(Path::new).chain(a.query.iter().map(PathBuf::as_path)).collect();
-    written::check(&files, a.npy.as_deref(), &read)?;
+    written::check(&files, a.npy.as_deref(), &a.read())?;
     let mut work = Work::open(a)?;
     if let Some(text) = work.index.dead_words() {
         output::note(&text);
+    }
+    // The index may go into the arrays' directory.
+    if let Some(directory) = &a.npy {
+        Arrays::new(directory)?;
     }
     // What took long is on the disk before anything else can fail.
     if let Some(path) = kept {

@@ -30,6 +30,10 @@ impl Looking {
             (beside, Some(_)) => (None, beside),
             ([model, beside @ ..], None) if !beside.is_empty() => (Some(model.as_str()), beside),
             _ => {
+                if let Some(net) = &self.given.net {
+                    let text = format!("--net {net} alone holds no weights; right would be: --weights FILE with it");
+                    return Err(Failure::Usage(text));
+                }
                 let what = if thing == "IMAGE" { "picture" } else { "data" };
                 return Err(Failure::Usage(format!("no {what}; right would be: gabor {command} MODEL {thing}")));
             }

@@ -225,6 +225,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         Output::None if !a.wants() && a.index().is_none() => Some(Path::new(INDEX)),
         _ => None,
     };
+    let unnamed = matches!(target, Output::None);
     let sheet = if let Output::Sheet(path) = target { path } else { Path::new(SHEET) };
     let sheet = a.asks().then_some(sheet);
     let files = [("--output", kept), ("--output", sheet), ("--map", a.map.map.as_deref())];
@@ -240,6 +241,9 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     // What took long is on the disk before anything else can fail.
     if let Some(path) = kept {
+        if unnamed && path.exists() {
+            output::note(&format!("{INDEX} was there and is replaced; --output names another file"));
+        }
         work.save(path)?;
     }
     work.tell(sheet).inspect_err(|_| work.rescue())

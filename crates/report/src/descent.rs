@@ -50,9 +50,9 @@ const ROWS: usize = 40;
 impl DescentCurve {
     /// Widths of the table's columns: as wide as what stands in them.
     fn columns(&self) -> Vec<f64> {
-        let cells = |c: usize| self.steps.iter().take(ROWS).filter_map(move |s| s.row.get(c));
         let wide = |(c, head): (usize, &String)| {
-            cells(c).chain([head]).map(|t| width_of(t, 12.0) + 16.0).fold(COLUMN, f64::max)
+            let cells = self.steps.iter().take(ROWS).filter_map(|s| s.row.get(c));
+            cells.chain([head]).map(|t| width_of(t, 12.0) + 16.0).fold(COLUMN, f64::max)
         };
         self.head.iter().enumerate().map(wide).collect()
     }

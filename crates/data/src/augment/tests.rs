@@ -44,7 +44,7 @@ fn mirror_and_shift_move_whole_pixels() {
     assert_eq!(corners.len(), 4);
     let centre = |text: &str| of(text).apply(&image, [7, 7], 0, 0, 1).unwrap().data().to_vec();
     assert_eq!(centre("center_crop"), centre("none"));
-    assert_eq!(of("photos,center_crop").to_string(), "center_crop,mirror");
+    assert_eq!(of("photos,center_crop"), of("center_crop,mirror"));
     let e = of("center_crop").check([9, 9], 1, false).unwrap_err().to_string();
     assert!(e.contains("center_crop without a crop"), "{e}");
 }

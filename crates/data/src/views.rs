@@ -183,6 +183,9 @@ impl Dataset for ViewDataset {
         // A set of known extents holds grey or RGB images.
         (self.preprocessing.color != Color::Bgr).then(|| self.preprocessing.input())
     }
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
 }
 
 #[cfg(test)]

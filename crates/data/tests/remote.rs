@@ -65,6 +65,10 @@ fn shards_of_a_web_server_are_found_by_their_index_and_read_by_ranges() {
     assert!(s.train().unwrap().len() > 100);
     let s = read(&server.url("columns/train-00000-of-00001.parquet")).unwrap();
     assert_eq!(contents(&s), contents(&digits()));
+    assert!(s.train().unwrap().is_remote() && s.train().unwrap().stored_bytes().is_none());
+    let drawn = open(server.url("columns/train-00000-of-00001.parquet"), &OpenOptions::default()).unwrap();
+    let neither = "; neither equal pictures nor near duplicates were looked for (the files are not on this machine)";
+    assert!(drawn.notes[0].ends_with(neither), "{:?}", drawn.notes);
     let e = read(&server.url("absent.tar")).unwrap_err();
     assert!(e.contains("/absent.tar: cannot be read; given: ") && e.contains("404"), "{e}");
     let e = read(&server.url("columns")).unwrap_err();

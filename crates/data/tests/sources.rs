@@ -356,6 +356,44 @@ fn pictures_that_look_alike_are_not_divided() {
 }
 
 #[test]
+#[cfg(feature = "parquet")]
+fn a_copy_in_parquet_is_drawn_like_its_folder() {
+    use gabor_data::{ConvertOptions, Target, convert};
+    let d = dir("alike in columns");
+    let folder = d.join("folder");
+    for (k, class) in ["ant", "bee"].iter().enumerate() {
+        std::fs::create_dir_all(folder.join(class)).unwrap();
+        for i in 0..15 {
+            // Twice the same, and once in other light.
+            for (j, light) in [118.0, 118.0, 137.0].into_iter().enumerate() {
+                std::fs::write(folder.join(format!("{class}/{i:02}-{j}.bmp")), waves(1 + i + 100 * k, light)).unwrap();
+            }
+        }
+    }
+    let whole = open(&folder, &OpenOptions { test_fraction: 0.0, ..Default::default() }).unwrap();
+    let columns = d.join("columns");
+    convert(&whole, &columns, &ConvertOptions::new(Target::Parquet), &mut |_, _| {}).unwrap();
+    let copy = open(&columns, &OpenOptions { test_fraction: 0.0, ..Default::default() }).unwrap();
+    let same = copy.train().unwrap().twins().unwrap();
+    assert_eq!((same.len(), Some(same)), (30, whole.train().unwrap().twins()));
+    assert!(copy.train().unwrap().stored_bytes().is_some_and(|b| b >= 60 * 4854) && !copy.train().unwrap().is_remote());
+    let (folder, columns) = (read(&folder).unwrap(), read(&columns).unwrap());
+    assert!(
+        columns.notes[0].ends_with("; 30 groups of pictures that are equal or look alike stay together"),
+        "{:?}",
+        columns.notes
+    );
+    assert_eq!(folder.notes, columns.notes);
+    let pictures = |s: &Splits| {
+        let all = |set: &Arc<dyn Dataset>| -> Vec<(u32, Vec<u8>)> {
+            (0..set.len()).map(|i| (set.labels()[i], set.image(i).unwrap().into_data())).collect()
+        };
+        [&s.train, &s.test].map(|part| all(part.as_ref().unwrap()))
+    };
+    assert!(pictures(&folder) == pictures(&columns), "other pictures are held out");
+}
+
+#[test]
 fn an_address_of_a_file_is_its_path() {
     let d = dir("file url #1");
     std::fs::create_dir_all(d.join("set/a")).unwrap();

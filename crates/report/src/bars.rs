@@ -2,6 +2,7 @@
 
 use crate::chart::escape;
 use crate::style;
+use crate::words::{paragraph, shorten, title};
 use std::fmt::Write;
 
 /// A bar.
@@ -32,11 +33,13 @@ pub struct Bars {
 
 const MARGIN: f64 = 24.0;
 const HEAD: f64 = 72.0;
-const NAMES: f64 = 190.0;
+const NAMES: f64 = 250.0;
 const WIDTH: f64 = 420.0;
 const NOTES: f64 = 250.0;
 const ROW: f64 = 26.0;
 const THICK: f64 = 14.0;
+/// Height of a line below the title.
+const LINE: f64 = 18.0;
 /// Longest bar, in parts of the mark.
 const LONGEST: f64 = 1.25;
 
@@ -46,19 +49,19 @@ impl Bars {
         let left = MARGIN + NAMES;
         let longest = self.bars.iter().map(|b| b.part).filter(|p| p.is_finite()).fold(1.0, f64::max).min(LONGEST);
         let px = |part: f64| left + part.clamp(0.0, longest) / longest * WIDTH;
-        let top = MARGIN + HEAD;
+        let width = left + WIDTH + NOTES + MARGIN;
+        let inner = width - 2.0 * MARGIN;
+        let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
+        let top = MARGIN + HEAD + (lines.len().max(1) - 1) as f64 * LINE;
         let base = top + ROW * self.bars.len() as f64;
         let css = ".g { stroke: var(--line); } .w { stroke: var(--text); stroke-dasharray: 3 3; }\n\
                    .t { font-size: 11.5px; fill: var(--muted); } .r { font-size: 13px; }\n";
-        let mut out = style::open(left + WIDTH + NOTES + MARGIN, base + 34.0 + MARGIN, &self.title, css);
-        let _ = writeln!(
-            out,
-            "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>\n<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
-            MARGIN + 14.0,
-            escape(&self.title),
-            MARGIN + 36.0,
-            escape(&self.subtitle)
-        );
+        let mut out = style::open(width, base + 34.0 + MARGIN, &self.title, css);
+        title(&mut out, [MARGIN, MARGIN + 14.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
+            let y = MARGIN + 36.0 + i as f64 * LINE;
+            let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
+        }
         for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let _ = writeln!(
                 out,
@@ -77,7 +80,7 @@ impl Bars {
                     "<text class=\"r\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                     left - 12.0,
                     y + ROW / 2.0 + 4.5,
-                    escape(&bar.name)
+                    escape(&shorten(&bar.name, NAMES - 12.0, 13.0))
                 );
             }
             let part = if bar.part.is_finite() { bar.part } else { 0.0 };
@@ -109,6 +112,23 @@ impl Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_words_stay_inside() {
+        let machine = "Some Maker(R) Long Processor Name(R) Platinum 8481C CPU @ 2.70GHz, ".repeat(3);
+        let bars = vec![Bar { name: "a layer with a name that is much too long, batch 16".into(), ..Bar::default() }];
+        let picture = Bars { title: "t".repeat(200), subtitle: machine.trim().into(), mark: "m".into(), bars };
+        let svg = picture.to_svg();
+        let lines = svg.matches("<text class=\"m\"").count();
+        assert!((2..=6).contains(&lines) && !svg.contains(&machine.trim()[..150]), "{lines} lines");
+        assert!(svg.lines().any(|l| l.starts_with("<text class=\"h\"") && l.contains('…')), "{svg}");
+        // The rest moves down by the lines that came.
+        let short = Bars { subtitle: "s".into(), ..picture }.to_svg();
+        let height =
+            |svg: &str| -> f64 { svg.split("height=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap() };
+        assert_eq!(height(&svg) - height(&short), (lines - 1) as f64 * LINE);
+        assert!(svg.contains("batch 16</text>") && svg.contains('…'));
+    }
 
     #[test]
     fn bars_end_where_their_part_is() {

@@ -258,6 +258,15 @@ pub fn short(v: f64) -> String {
     text.replace('-', "−")
 }
 
+/// [`short`] of a number in three digits, which is what a measurement of time is worth.
+///
+/// ```
+/// assert_eq!(gabor_report::rounded(13.456), "13.5");
+/// ```
+pub fn rounded(v: f64) -> String {
+    short(format!("{v:.2e}").parse().unwrap_or(v))
+}
+
 /// Finite points, averaged in bins where there are too many.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let finite: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();

@@ -39,7 +39,7 @@ mod words;
 pub use arithmetic::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 pub use atlas::{Atlas, AtlasPoint};
 pub use bars::{Bar, Bars};
-pub use chart::short;
+pub use chart::{rounded, short};
 pub use comparison::{Comparison, CurvePanel, PanelScale, TitledTable};
 pub use confusion::{ClassScore, Confusion};
 pub use contour::{Contour, ContourPath};

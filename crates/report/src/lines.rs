@@ -1,6 +1,7 @@
 //! Several small line charts beside each other, over an axis of doublings, as an SVG file of its own.
 
-use crate::chart::{escape, linear_ticks, short};
+use crate::chart::{escape, linear_ticks, rounded, short};
+use crate::words::{self, paragraph, shorten, title};
 use crate::{Curve, style};
 use std::fmt::Write;
 
@@ -38,41 +39,47 @@ const RIGHT: f64 = 30.0;
 const BOTTOM: f64 = 40.0;
 /// Labels that are nearer than this would touch.
 const APART: f64 = 26.0;
+/// Height of a line below the title, and of a row of names.
+const LINE: f64 = 18.0;
+/// Size of the letters of names, and room beside a name for its stroke and the gap to the next.
+const NAME: f64 = 11.5;
+const STROKE: f64 = 24.0;
+const GAP: f64 = 24.0;
 
 impl LinePanels {
     /// The drawing as an SVG file of its own.
     pub fn to_svg(&self) -> String {
         let width = 2.0 * MARGIN + self.panels.len().max(1) as f64 * (LEFT + WIDTH + RIGHT) - RIGHT + 12.0;
-        let height = MARGIN + HEAD + HEIGHT + BOTTOM + MARGIN;
+        let inner = width - 2.0 * MARGIN;
+        let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
+        let names = self.names();
+        let (places, rows) = places(&names, inner);
+        let below = (lines.len().max(1) - 1) as f64 * LINE;
+        let top = MARGIN + HEAD + below + (rows.max(1) - 1) as f64 * LINE;
+        let height = top + HEIGHT + BOTTOM + MARGIN;
         let css = ".g { stroke: var(--line); } .a { stroke: var(--muted); } .l { fill: none; stroke-width: 2.2; }\n\
                    .t { font-size: 11.5px; fill: var(--muted); } .v { font-size: 11.5px; font-weight: 600; }\n";
         let mut out = style::open(width, height, &self.title, css);
-        let _ = writeln!(
-            out,
-            "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>\n<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
-            MARGIN + 14.0,
-            escape(&self.title),
-            MARGIN + 36.0,
-            escape(&self.subtitle)
-        );
-        let names = self.names();
-        let (mut x, y) = (MARGIN, MARGIN + 60.0);
-        for (i, name) in names.iter().enumerate() {
+        title(&mut out, [MARGIN, MARGIN + 14.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
+            let y = MARGIN + 36.0 + i as f64 * LINE;
+            let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
+        }
+        for (i, (name, [x, y])) in names.iter().zip(places).enumerate() {
+            let (x, y) = (MARGIN + x, MARGIN + 60.0 + below + y);
             let _ = writeln!(
                 out,
                 "<path d=\"M{x:.0} {:.0}h18\" style=\"stroke: {}; stroke-width: 3\"/>\
                  <text class=\"t\" x=\"{:.0}\" y=\"{y:.0}\">{}</text>",
                 y - 4.0,
                 colour(i),
-                x + 24.0,
-                escape(name)
+                x + STROKE,
+                escape(&shorten(name, inner - STROKE, NAME))
             );
-            // Letters of this size are about seven units wide.
-            x += 48.0 + 7.0 * name.chars().count() as f64;
         }
         for (i, panel) in self.panels.iter().enumerate() {
             let left = MARGIN + LEFT + i as f64 * (LEFT + WIDTH + RIGHT);
-            panel.draw(&mut out, left, &self.axis, &names);
+            panel.draw(&mut out, [left, top], &self.axis, &names);
         }
         out + "</svg>\n"
     }
@@ -89,13 +96,27 @@ impl LinePanels {
     }
 }
 
+/// Where names stand from the first on, in rows of a width, and how many rows they take.
+fn places(names: &[&str], room: f64) -> (Vec<[f64; 2]>, usize) {
+    let (mut x, mut row) = (0.0, 0);
+    let mut out = Vec::new();
+    for name in names {
+        let own = STROKE + words::width(name, NAME);
+        if x > 0.0 && x + own > room {
+            (x, row) = (0.0, row + 1);
+        }
+        out.push([x, row as f64 * LINE]);
+        x += own + GAP;
+    }
+    (out, row + 1)
+}
+
 fn colour(i: usize) -> String {
     format!("var(--{})", style::SERIES[i % style::SERIES.len()])
 }
 
 impl LinePanel {
-    fn draw(&self, out: &mut String, left: f64, axis: &str, names: &[&str]) {
-        let top = MARGIN + HEAD;
+    fn draw(&self, out: &mut String, [left, top]: [f64; 2], axis: &str, names: &[&str]) {
         let base = top + HEIGHT;
         let good = |p: &&(f64, f64)| p.0 > 0.0 && p.0.is_finite() && p.1 >= 0.0 && p.1.is_finite();
         let _ = writeln!(
@@ -103,7 +124,7 @@ impl LinePanel {
             "<text class=\"c\" x=\"{:.0}\" y=\"{:.0}\">{}</text>\n<text class=\"n\" x=\"{:.0}\" y=\"{:.0}\">{}</text>",
             left - LEFT,
             top - 30.0,
-            escape(&self.title),
+            escape(&shorten(&self.title, LEFT + WIDTH, 13.0)),
             left - LEFT,
             top - 14.0,
             escape(&self.unit)
@@ -197,14 +218,34 @@ impl LinePanel {
     }
 }
 
-/// Three digits, which is what a measurement of time is worth.
-fn rounded(v: f64) -> String {
-    short(format!("{v:.2e}").parse().unwrap_or(v))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_stay_inside_their_picture() {
+        let machine =
+            "gabor 0.1.0, avx512, Some Maker(R) Long Processor Name(R) Platinum 8481C CPU @ 2.70GHz, 224 threads";
+        let names: Vec<String> = (0..8).map(|k| format!("{} threads", 1 << k)).collect();
+        let curves = names.iter().map(|n| Curve::new(n, vec![(1.0, 2.0), (2.0, 3.0)])).collect();
+        let picture = LinePanels {
+            title: "Batch: how many pictures in a second".into(),
+            subtitle: machine.into(),
+            axis: "batch size".into(),
+            panels: vec![LinePanel { title: "t".into(), unit: "u".into(), curves }],
+        };
+        let svg = picture.to_svg();
+        let room = LEFT + WIDTH + 12.0;
+        let small = |line: &&str| line.starts_with("<text class=\"m\"");
+        let words = |line: &str| line.split(['>', '<']).nth(2).unwrap_or("").to_string();
+        let below: Vec<String> = svg.lines().filter(small).map(words).collect();
+        assert!(below.len() > 1 && below.join(" ") == machine, "{below:?}");
+        assert!(below.iter().all(|l| words::width(l, 13.0) <= room), "{below:?}");
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (at, rows) = places(&names, room);
+        assert!(rows > 1 && at.iter().zip(&names).all(|(p, n)| p[0] + STROKE + words::width(n, NAME) <= room));
+        assert_eq!(at.last().unwrap()[1], (rows - 1) as f64 * LINE);
+    }
 
     #[test]
     fn curves_stay_inside_their_charts() {

@@ -269,12 +269,13 @@ pub fn check(
     Ok(judge::judge(splits, &parts, facts, options))
 }
 
-/// Groups of samples that [`check`] finds the same or alike, by its own measure, each of two and more.
+/// Groups of samples that [`check`] finds the same or alike, by its own measure, each of two and more; by so many threads,
+/// each of which holds one decoded picture at a time.
 ///
 /// # Errors
 /// As [`check`]; samples that cannot be read are like no others.
-pub(crate) fn alike(set: &Arc<dyn Dataset>, limits: Limits) -> Result<Vec<Vec<usize>>, Error> {
-    let options = CheckOptions { limits, ..Default::default() };
+pub(crate) fn alike(set: &Arc<dyn Dataset>, threads: usize, limits: Limits) -> Result<Vec<Vec<usize>>, Error> {
+    let options = CheckOptions { threads, limits, ..Default::default() };
     let facts = collect::collect(&[("all", set.clone())], &options, &mut |_, _| {})?;
     let likes: Vec<_> = facts.into_iter().map(|f| f.likeness).collect();
     let found = duplicates::find(&likes, &vec![0; likes.len()], options.near.bits());

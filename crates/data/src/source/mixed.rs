@@ -51,4 +51,7 @@ impl Dataset for Mixed {
         let first = self.sets.first()?.shape()?;
         self.sets.iter().all(|s| s.shape() == Some(first)).then_some(first)
     }
+    fn is_remote(&self) -> bool {
+        self.sets.iter().any(|s| s.is_remote())
+    }
 }

@@ -94,9 +94,10 @@ pub trait Dataset: Send + Sync {
         None
     }
     /// Groups of samples that are the same picture, as far as that is seen without reading all of them: files of one size with
-    /// the same ends, pixels that are in memory. Parts that are drawn on opening keep a group together.
-    fn twins(&self) -> Vec<Vec<usize>> {
-        Vec::new()
+    /// the same ends, pixels that are in memory. Parts that are drawn on opening keep a group together. `None` where too much
+    /// would have to be read for it, or over a network.
+    fn twins(&self) -> Option<Vec<Vec<usize>>> {
+        Some(Vec::new())
     }
     /// Groups of samples that are known to look alike; parts that are drawn keep them together, too. Nothing is read for it.
     fn alike(&self) -> Vec<Vec<usize>> {

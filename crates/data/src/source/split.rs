@@ -143,9 +143,9 @@ impl Splits {
             return Err(Error::new("data set", Rule::new("a validation part is there already").right("no hold-out")));
         }
         let train = self.train()?.clone();
-        let same = train.twins();
+        let same = train.twins().unwrap_or_default();
         let alike = joined(train.len(), &[groups, &same, &train.alike()]);
-        let drawn = split(train, fraction, seed, &Together { same, alike, left_out: None })?;
+        let drawn = split(train, fraction, seed, &Together { same, alike, ..Together::default() })?;
         (self.train, self.validation) = (Some(drawn.kept), Some(drawn.held));
         Ok((self, drawn.kept_to == 0))
     }
@@ -347,8 +347,8 @@ impl Dataset for Subset {
     fn is_remote(&self) -> bool {
         self.base.is_remote()
     }
-    fn twins(&self) -> Vec<Vec<usize>> {
-        self.same.clone()
+    fn twins(&self) -> Option<Vec<Vec<usize>>> {
+        Some(self.same.clone())
     }
     fn alike(&self) -> Vec<Vec<usize>> {
         self.alike.clone()

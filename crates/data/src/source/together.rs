@@ -3,14 +3,20 @@
 
 use super::Dataset;
 use crate::check::{Sets, alike};
-use crate::{Error, Limits, common_shape};
+use crate::{Error, Header, Limits, common_shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Pictures, and bytes of their files, up to which near duplicates are looked for on opening: some seconds' work, which a
 /// command that only opens the data has to wait for.
 const PICTURES: usize = 10_000;
-const BYTES: u64 = 256 << 20;
+pub(super) const BYTES: u64 = 256 << 20;
+/// Pixels of all of them, which flat pictures pack into few bytes.
+const PIXELS: u64 = 1 << 30;
+/// Bytes that decoded pictures may take, all threads together, and bytes of a pixel while it is decoded: four channels of
+/// 16 bits, and what is made of them.
+const DECODED: u64 = 1 << 30;
+const OF_PIXEL: u64 = 12;
 
 /// Groups of samples, each of two or more indices.
 pub(super) type Groups = Vec<Vec<usize>>;
@@ -22,6 +28,8 @@ pub(super) struct Together {
     pub same: Groups,
     /// These, and pictures that look alike.
     pub alike: Groups,
+    /// Whether the same pictures were not looked for either.
+    pub blind: bool,
     /// Why pictures that look alike were not looked for.
     pub left_out: Option<&'static str>,
 }
@@ -29,8 +37,10 @@ pub(super) struct Together {
 impl Together {
     /// Looks for what belongs together.
     pub fn find(set: &Arc<dyn Dataset>, limits: Limits) -> Result<Self, Error> {
-        let same = set.twins();
-        let without = |left_out| Ok(Together { alike: same.clone(), same: same.clone(), left_out });
+        let twins = set.twins();
+        let blind = twins.is_none();
+        let same = twins.unwrap_or_default();
+        let without = |left_out| Ok(Together { alike: same.clone(), same: same.clone(), blind, left_out });
         if set.len() > PICTURES {
             return without(Some("more than 10,000 pictures"));
         }
@@ -44,8 +54,14 @@ impl Together {
         if common_shape(&**set).is_some_and(|[c, h, w]| c == 1 && h.max(w) <= crate::check::WRITING) {
             return without(None);
         }
-        let alike = joined(set.len(), &[&same, &alike(set, limits)?]);
-        Ok(Together { same, alike, left_out: None })
+        let Some(largest) = largest(&**set) else {
+            return without(Some("more than 1,073 million pixels"));
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = DECODED / largest.saturating_mul(OF_PIXEL).max(1);
+        let threads = cores.min(usize::try_from(at_once).unwrap_or(cores)).max(1);
+        let alike = joined(set.len(), &[&same, &alike(set, threads, limits)?]);
+        Ok(Together { same, alike, blind, left_out: None })
     }
     /// What the note on a part says of it, where the first, the second or no grouping (0, 1, 2) was kept to.
     pub fn note(&self, kept: usize) -> String {
@@ -65,10 +81,32 @@ impl Together {
             _ => "; equal pictures could not be kept together".into(),
         };
         if let Some(why) = self.left_out {
-            out += &format!("; near duplicates were not looked for ({why})");
+            let what =
+                if self.blind { "neither equal pictures nor near duplicates were" } else { "near duplicates were not" };
+            out += &format!("; {what} looked for ({why})");
         }
         out
     }
+}
+
+/// The pixels of the largest picture, by the headers; `None` where all together have more than [`PIXELS`]. What has no
+/// header that is understood has none.
+fn largest(set: &dyn Dataset) -> Option<u64> {
+    if let Some([_, h, w]) = set.shape() {
+        let one = h as u64 * w as u64;
+        return (one.saturating_mul(set.len() as u64) <= PIXELS).then_some(one);
+    }
+    let (mut all, mut largest) = (0u64, 0);
+    for i in 0..set.len() {
+        let header = set.encoded(i).ok().flatten().and_then(|bytes| Header::read(&bytes).ok());
+        let pixels = header.map_or(0, |h| u64::from(h.width) * u64::from(h.height));
+        largest = largest.max(pixels);
+        all = all.saturating_add(pixels);
+        if all > PIXELS {
+            return None;
+        }
+    }
+    Some(largest)
 }
 
 /// Groups of several lists over samples 0..`n` as one list: those that share a sample are one.
@@ -91,6 +129,55 @@ pub(super) fn joined(n: usize, lists: &[&[Vec<usize>]]) -> Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// So many PNG files that say 8000 × 8000 and hold nothing.
+    struct Screens(Vec<u32>, bool);
+
+    impl Dataset for Screens {
+        fn labels(&self) -> &[u32] {
+            &self.0
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn id(&self, i: usize) -> String {
+            i.to_string()
+        }
+        fn image(&self, i: usize) -> Result<crate::Image<'_>, Error> {
+            Err(super::super::out_of_range(i, 0))
+        }
+        fn encoded(&self, _: usize) -> Result<Option<std::borrow::Cow<'_, [u8]>>, Error> {
+            let side = 8000u32.to_be_bytes();
+            let head = [&b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"[..], &side, &side, &[8, 2, 0, 0, 0, 0, 0, 0, 0]];
+            Ok(Some(head.concat().into()))
+        }
+        fn is_remote(&self) -> bool {
+            self.1
+        }
+        fn stored_bytes(&self) -> Option<u64> {
+            (!self.1).then_some(33 * self.0.len() as u64)
+        }
+        fn twins(&self) -> Option<Groups> {
+            (!self.1).then(Vec::new)
+        }
+    }
+
+    #[test]
+    fn pixels_are_bounded_not_only_bytes() {
+        assert_eq!(largest(&Screens(vec![0; 16], false)), Some(64_000_000));
+        assert_eq!(largest(&Screens(vec![0; 17], false)), None);
+        let of = |n, remote| {
+            let set: Arc<dyn Dataset> = Arc::new(Screens(vec![0; n], remote));
+            Together::find(&set, Limits::default()).unwrap().note(0)
+        };
+        assert_eq!(of(16, false), "");
+        assert_eq!(of(2000, false), "; near duplicates were not looked for (more than 1,073 million pixels)");
+        let neither =
+            "; neither equal pictures nor near duplicates were looked for (the files are not on this machine)";
+        assert_eq!(of(20, true), neither);
+        let mixed = super::super::mixed::Mixed::new(vec![Arc::new(Screens(vec![0], true))], vec![(0, 0)]).unwrap();
+        assert!(mixed.is_remote());
+    }
 
     #[test]
     fn groups_that_share_a_sample_are_one() {

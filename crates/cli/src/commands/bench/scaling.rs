@@ -5,7 +5,7 @@ use crate::arguments::machine;
 use crate::failure::{Failure, Result};
 use crate::output;
 use gabor::picture::Look;
-use gabor::report::{Bar, Bars, Curve, LinePanel, LinePanels, short};
+use gabor::report::{Bar, Bars, Curve, LinePanel, LinePanels, rounded};
 use gabor_bench::{Measure, Row, Threaded, Workload, measure_in_turn, scaling};
 use regex_lite::Regex;
 use std::path::Path;
@@ -72,11 +72,6 @@ fn subject(workload: &Workload) -> String {
     }
 }
 
-/// Three digits, which is what a measurement of time is worth.
-fn three(v: f64) -> String {
-    short(format!("{v:.2e}").parse().unwrap_or(v))
-}
-
 fn several(n: usize) -> String {
     if n == 1 { "1 thread".into() } else { format!("{n} threads") }
 }
@@ -94,7 +89,7 @@ fn threads(all: &[(Workload, Vec<Row>)], place: &str) -> Option<String> {
             Bar {
                 name: format!("{}, batch {}", subject(workload), workload.batch()),
                 part: gain / row.threads as f64,
-                note: format!("{gain:.2} × as fast with {}, {} ms", several(row.threads), three(row.ms_median)),
+                note: format!("{gain:.2} × as fast with {}, {} ms", several(row.threads), rounded(row.ms_median)),
                 color: i,
             }
         }));

@@ -10,8 +10,8 @@ use self::columns::{ClassNames, Columns};
 use super::labels::{Labels, Meaning};
 use super::read::{Entry, class_names, list};
 use super::split::{Part, Parts};
-use super::store::File;
-use super::{Blocks, Dataset, OpenOptions, Splits, out_of_range, shards};
+use super::store::{File, is_url};
+use super::{Blocks, Dataset, OpenOptions, Splits, out_of_range, shards, together, twins};
 use crate::{Error, Image, Limits, decode};
 use ::parquet::basic::Compression;
 use ::parquet::column::reader::{ColumnReader, get_column_reader};
@@ -301,6 +301,10 @@ impl ParquetDataset {
         let file = &self.files[f as usize];
         file.metadata.row_group(g as usize).column(file.columns.image).uncompressed_size().max(0) as u64
     }
+    /// Bytes of all images, unpacked: about those of the files that they were.
+    fn bytes(&self) -> u64 {
+        (0..self.groups.len()).map(|g| self.bytes_of(g)).fold(0, u64::saturating_add)
+    }
     /// The images of a row group, read once while it is kept; who comes second waits for the first.
     fn images(&self, group: usize) -> Result<Images, Error> {
         let slot = {
@@ -359,13 +363,24 @@ impl Dataset for ParquetDataset {
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         self.read(i, |bytes| Ok(Some(bytes.to_vec().into())))
     }
+    fn twins(&self) -> Option<Vec<Vec<usize>>> {
+        // Pictures' sizes stand beside their bytes, so there is no telling them apart without reading all.
+        let few = self.stored_bytes().is_some_and(|bytes| bytes <= together::BYTES);
+        let whole = |i: usize| self.read(i, |bytes| Ok(twins::digest(&[bytes]))).ok();
+        few.then(|| twins::groups(self.labels.len(), &[&whole]))
+    }
+    fn is_remote(&self) -> bool {
+        self.files.iter().any(|f| is_url(f.path()))
+    }
+    fn stored_bytes(&self) -> Option<u64> {
+        (!self.is_remote()).then(|| self.bytes())
+    }
     fn blocks(&self) -> Option<Blocks> {
         let mut of = Vec::with_capacity(self.labels.len());
         for g in 0..self.groups.len() {
             let end = self.starts.get(g + 1).copied().unwrap_or(self.labels.len());
             of.resize(end, g as u32);
         }
-        let bytes = (0..self.groups.len()).map(|g| self.bytes_of(g)).sum();
-        Some(Blocks { of, count: self.groups.len() as u32, bytes })
+        Some(Blocks { of, count: self.groups.len() as u32, bytes: self.bytes() })
     }
 }

@@ -46,6 +46,7 @@ fn the_page_of_a_run_is_written_again() {
     std::fs::remove_file(p.path("run/model.onnx")).unwrap();
     p.done(&["report", "run", "-o", "checkpoint.html"]);
     assert_eq!(plain(page("on.html")), plain(page("checkpoint.html")));
+    common::write(&p.path("run/metrics.jsonl"), &events);
     common::write(&p.path("run/model.onnx"), &old);
     // Without the model's file the page is made from the checkpoint.
     std::fs::remove_file(p.path("run/model.onnx")).unwrap();

@@ -347,7 +347,9 @@ impl Sums<'_> {
             match (S::WIDE, C) {
                 (true, 4) => choose!(1 2 3 4 5 6),
                 (true, _) => choose!(1 2 3 4 5 6 7 8),
-                (false, _) => choose!(1 2 3),
+                (false, 1) => choose!(1 2 3),
+                (false, 2) => choose!(1 2),
+                (false, _) => choose!(1),
             }
         }
     }

@@ -73,7 +73,9 @@ def torch_to_layer(net, name, x):
 def gabor(args, weights, name, picture, method, repeats, layer=None):
     with tempfile.TemporaryDirectory() as out:
         command = [args.gabor, "explain", *[str(picture)] * (repeats + 1), "--net", name, "--weights", str(weights), "--method", method, "--class", "0",
-                   "--preprocessing", "imagenet", "--threads", str(args.threads), "--window", "28", "--stride", "14", "--json", "-o", f"{out}/a.svg"]
+                   "--preprocessing", "imagenet", "--threads", str(args.threads), "--json", "-o", f"{out}/a.svg"]
+        if method == "occlusion":
+            command += ["--window", "28", "--stride", "14"]
         if layer:
             command += ["--layer", layer]
         done = subprocess.run(command, check=True, capture_output=True, text=True)

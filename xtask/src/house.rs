@@ -46,7 +46,13 @@ pub const CRATES: &[Crate] = &[
         may: &[Unsafe, Threads],
     },
     Crate { folder: "nets", may_use: &["tensor", "graph"], tests_may_use: &["compile", "cpu"], may: &[] },
-    Crate { folder: "formats", may_use: &["tensor", "graph"], tests_may_use: &["nets", "testkit", "cpu"], may: &[] },
+    Crate {
+        folder: "formats",
+        may_use: &["tensor", "graph"],
+        tests_may_use: &["nets", "testkit", "cpu"],
+        // Large arrays are decoded on all cores.
+        may: &[Threads],
+    },
     Crate { folder: "resize", may_use: &[], tests_may_use: &[], may: &[] },
     Crate {
         folder: "data",
@@ -72,8 +78,8 @@ pub const CRATES: &[Crate] = &[
     Crate { folder: "testkit", may_use: &["tensor", "graph", "compile", "cpu"], tests_may_use: &[], may: &[] },
     Crate {
         folder: "bench",
-        may_use: &["tensor", "graph", "compile", "nets", "train"],
-        tests_may_use: &["cpu"],
+        may_use: &["tensor", "graph", "compile", "cpu", "nets", "train"],
+        tests_may_use: &[],
         may: &[],
     },
     Crate {

@@ -3,6 +3,7 @@
 // A chore talks to the person at the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod fuzz;
 mod gallery;
 mod goldens;
 mod house;
@@ -31,6 +32,9 @@ cargo xtask CHORE
                     objdump; with `neon` that of the Arm target, whatever this machine)
   isa SET           test the kernels and the backend of an instruction set that this machine lacks, under an emulator, and
                     compare networks with this machine's answers; SET: neon or wasm128
+  fuzz [WORD [SECONDS]]
+                    search the readers of files for crashes with libFuzzer, each target of fuzz/ whose name holds WORD for
+                    SECONDS (default 30), from the files of the tests (needs a nightly compiler, cargo-fuzz and C++)
   new-op NAME       write the skeleton of an operation and its rows; NAME like hard_tanh";
 
 fn main() -> ExitCode {
@@ -47,6 +51,9 @@ fn main() -> ExitCode {
         ["spills"] => spills::chore(&r, false),
         ["spills", "neon"] => spills::chore(&r, true),
         ["isa", set] => isa::chore(&r, set),
+        ["fuzz"] => fuzz::chore(&r, "", None),
+        ["fuzz", word] => fuzz::chore(&r, word, None),
+        ["fuzz", word, seconds] => fuzz::chore(&r, word, Some(seconds)),
         ["new-op", name] => new_op::chore(&r, name),
         ["help" | "--help" | "-h"] => Ok(HELP.to_string()),
         _ => Err(HELP.to_string()),

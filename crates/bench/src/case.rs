@@ -35,23 +35,62 @@ impl Case {
 
 /// Compiles a workload on each of the backends.
 pub(crate) fn build(workload: &Workload, backends: &[&dyn Backend], recompute: Recompute) -> Result<Case> {
+    let sketch = sketch(workload)?;
     let n = workload.batch();
-    let outputs = |graph: &Graph| graph.outputs().iter().map(|(name, _)| name.clone()).collect();
+    let mut inputs = given(&sketch.graph, n, sketch.classes);
+    for (name, t) in sketch.scalars {
+        if let Some(at) = inputs.iter_mut().find(|i| i.0 == name) {
+            at.1 = t;
+        }
+    }
+    let outputs = sketch.graph.outputs().iter().map(|(name, _)| name.clone()).collect();
+    let runs = start(backends, sketch.graph, recompute)?;
+    Ok(Case { runs, inputs, outputs, n, divide: sketch.divide, flops: sketch.flops, bytes: sketch.bytes })
+}
+
+/// Bytes that a workload takes on all of the backends at once, by their plans. Nothing is run or filled.
+///
+/// # Errors
+/// As [`measure`](crate::measure).
+pub fn memory(workload: &Workload, backends: &[&dyn Backend], recompute: Recompute) -> Result<u64> {
+    let graph = sketch(workload)?.graph.validate()?;
+    let n = workload.batch();
+    let options = CompileOptions { recompute, ..Default::default() };
+    let program = Program::single("bench", graph.clone());
+    let inputs = graph.inputs().map(|v| (graph.shape(v).at(n), graph.ty(v).dtype));
+    let mut bytes = inputs.map(|(shape, dtype)| shape.iter().product::<usize>() * dtype.size()).sum::<usize>();
+    for backend in backends {
+        let plan = backend.compile(&program, &options)?.report(0, n)?;
+        bytes += plan.parameter_bytes + plan.arena_bytes + plan.scratch_bytes;
+        bytes += plan.kept.iter().map(|h| h.bytes).sum::<usize>();
+    }
+    Ok(bytes as u64)
+}
+
+/// What a workload computes.
+struct Sketch {
+    graph: Graph,
+    /// Labels are below this.
+    classes: usize,
+    /// Inputs that are no random numbers.
+    scalars: Vec<(String, Tensor)>,
+    divide: f64,
+    flops: Option<u64>,
+    bytes: Option<u64>,
+}
+
+fn sketch(workload: &Workload) -> Result<Sketch> {
+    let n = workload.batch();
     match *workload {
         Workload::Layer { layer, backward, copies, .. } => {
             let (flops, bytes) = layer.cost(n, backward);
-            let (graph, inputs) = layer_graph(&layer, n, backward, copies)?;
-            let outputs = outputs(&graph);
-            let runs = start(backends, graph, recompute)?;
-            Ok(Case { runs, inputs, outputs, n, divide: copies as f64, flops, bytes: Some(bytes) })
+            let graph = layer_graph(&layer, backward, copies)?;
+            Ok(Sketch { graph, classes: 10, scalars: Vec::new(), divide: copies as f64, flops, bytes: Some(bytes) })
         }
         Workload::Infer { .. } | Workload::Sized { .. } => {
             let graph = network(workload)?.graph(Mode::Infer)?;
             let flops = Some(forward_flops(&graph, n).0);
-            let inputs = given(&graph, n, 1000);
-            let outputs = outputs(&graph);
-            let runs = start(backends, graph, recompute)?;
-            Ok(Case { runs, inputs, outputs, n, divide: 1.0, flops, bytes: None })
+            Ok(Sketch { graph, classes: 1000, scalars: Vec::new(), divide: 1.0, flops, bytes: None })
         }
         Workload::Train { model, .. } => {
             let net = network(workload)?;
@@ -62,19 +101,13 @@ pub(crate) fn build(workload: &Workload, backends: &[&dyn Backend], recompute: R
             let sgd = Sgd { momentum: 0.9, ..Default::default() };
             let mut scalars = Scalars::new(&sgd);
             scalars.set(&sgd, 1, 1e-3);
+            let scalars = scalars.inputs().map(|(name, t)| (name.to_string(), t.clone())).collect();
             let failed = |e: gabor_train::Error| Error::new(model, Rule::new(e.to_string()));
             let options = StepOptions::new(Box::new(sgd));
             let graph = step(Forward { graph, logits, auxiliary: Vec::new() }, &options).map_err(failed)?;
-            let mut inputs = given(&graph, n, net.classes());
-            for (name, t) in scalars.inputs() {
-                if let Some(at) = inputs.iter_mut().find(|i| i.0 == name) {
-                    at.1 = t.clone();
-                }
-            }
-            let outputs = outputs(&graph);
-            let runs = start(backends, graph, recompute)?;
             // A training step needs no gradient of the input image.
-            Ok(Case { runs, inputs, outputs, n, divide: 1.0, flops: Some(3 * forward - first), bytes: None })
+            let flops = Some(3 * forward - first);
+            Ok(Sketch { graph, classes: net.classes(), scalars, divide: 1.0, flops, bytes: None })
         }
     }
 }
@@ -82,7 +115,7 @@ pub(crate) fn build(workload: &Workload, backends: &[&dyn Backend], recompute: R
 /// The graph whose parameters are a workload's weights: that of inference, since an optimiser adds parameters of its own.
 pub(crate) fn weighted(workload: &Workload) -> Result<Graph> {
     match *workload {
-        Workload::Layer { layer, n, backward, copies } => Ok(layer_graph(&layer, n, backward, copies)?.0),
+        Workload::Layer { layer, backward, copies, .. } => layer_graph(&layer, backward, copies),
         _ => Ok(network(workload)?.graph(Mode::Infer)?),
     }
 }
@@ -145,7 +178,7 @@ fn start(backends: &[&dyn Backend], graph: Graph, recompute: Recompute) -> Resul
 }
 
 /// Random numbers for every input: normal floats, labels below `classes`.
-fn given(graph: &Graph, n: usize, classes: usize) -> Vec<(String, Tensor)> {
+pub(crate) fn given(graph: &Graph, n: usize, classes: usize) -> Vec<(String, Tensor)> {
     (graph.inputs())
         .map(|v| {
             let value = graph.value(v);
@@ -164,7 +197,9 @@ fn random(shape: &[usize], dtype: DType, key: u32, classes: usize) -> Tensor {
     made.unwrap_or_else(|_| Tensor::zeros(shape, dtype))
 }
 
-fn layer_graph(l: &Layer, n: usize, backward: bool, copies: usize) -> Result<(Graph, Vec<(String, Tensor)>)> {
+/// A layer `x → y`, or copies of it in a row; `backward` also takes `dy` and gives the gradients `d0` of `x` and `d1`, … of
+/// the parameters.
+pub(crate) fn layer_graph(l: &Layer, backward: bool, copies: usize) -> Result<Graph> {
     let mut g = Graph::new(l.name);
     let x = g.input("x", Shape::batch(&[l.ci, l.hw, l.hw]), DType::F32)?;
     let window = WindowOptions::new(&[l.kernel, l.kernel]).stride(&[l.stride, l.stride]).padding(Padding::all(l.pad));
@@ -211,6 +246,26 @@ fn layer_graph(l: &Layer, n: usize, backward: bool, copies: usize) -> Result<(Gr
         }
     }
     g.output("y", y);
-    let inputs = given(&g, n, 10);
-    Ok((g, inputs))
+    Ok(g)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gabor_cpu::CpuBackend;
+
+    #[test]
+    fn memory_grows_with_batch_backends_and_training() {
+        let backend = CpuBackend::default();
+        let of = |w: &Workload, backends: &[&dyn Backend]| memory(w, backends, Recompute::None).unwrap();
+        let infer = |n| Workload::Infer { model: "lenet5", n };
+        let one = of(&infer(1), &[&backend]);
+        // 61,706 parameters at least.
+        assert!(one > 4 * 61_706 && one < 4 << 20, "{one}");
+        assert!(of(&infer(64), &[&backend]) > one + 64 * 4 * 28 * 28);
+        let two = of(&infer(1), &[&backend, &backend]);
+        // The picture is there once.
+        assert_eq!(two, 2 * one - 4 * 28 * 28);
+        assert!(of(&Workload::Train { model: "lenet5", n: 64 }, &[&backend]) > of(&infer(64), &[&backend]));
+    }
 }

@@ -55,6 +55,33 @@ pub struct Row {
     pub build_s: f64,
 }
 
+impl Row {
+    /// The row of samples in milliseconds, of which there is one at least, for a batch of one; without what is not known from
+    /// them.
+    pub fn new(workload: String, variant: &str, threads: usize, mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let middle = samples.len().saturating_sub(1) / 2;
+        let at = |i: usize| samples.get(i).copied().unwrap_or(f64::NAN);
+        Row {
+            workload,
+            peer: "gabor",
+            version: env!("CARGO_PKG_VERSION"),
+            variant: variant.to_string(),
+            threads,
+            batch: 1,
+            ms_min: at(0),
+            ms_median: (at(middle) + at(samples.len() / 2)) / 2.0,
+            ms_max: at(samples.len().saturating_sub(1)),
+            gflops: None,
+            peak_rss_mb: None,
+            gb_s: None,
+            flops: None,
+            samples: samples.len(),
+            build_s: 0.0,
+        }
+    }
+}
+
 /// A backend and how many threads it computes with.
 pub type Threaded<'a> = (&'a dyn Backend, usize);
 
@@ -120,25 +147,16 @@ pub fn measure_in_turn(workload: &Workload, backends: &[Threaded<'_>], how: Meas
             break;
         }
     }
-    let row = |(mut samples, &(backend, threads)): (Vec<f64>, &Threaded<'_>)| {
-        samples.sort_by(f64::total_cmp);
-        let median = (samples[(samples.len() - 1) / 2] + samples[samples.len() / 2]) / 2.0;
+    let row = |(samples, &(backend, threads)): (Vec<f64>, &Threaded<'_>)| {
+        let row = Row::new(workload.name(), backend.name(), threads, samples);
+        let median = row.ms_median;
         Row {
-            workload: workload.name(),
-            peer: "gabor",
-            version: env!("CARGO_PKG_VERSION"),
-            variant: backend.name().to_string(),
-            threads,
             batch: case.n,
-            ms_min: samples[0],
-            ms_median: median,
-            ms_max: samples[samples.len() - 1],
             gflops: case.flops.map(|f| f as f64 / median / 1e6),
-            peak_rss_mb: None,
             gb_s: case.bytes.map(|b| b as f64 / median / 1e6),
             flops: case.flops,
-            samples: samples.len(),
             build_s,
+            ..row
         }
     };
     Ok(samples.into_iter().zip(backends).map(row).collect())

@@ -141,6 +141,10 @@ impl Drawn {
         gabor::picture::kind(&path).map_err(|e| Failure::Usage(format!("--output {e}")))?;
         Ok(path)
     }
+    /// Whether a look was asked for.
+    pub fn has_look(&self) -> bool {
+        self.look != Look::Auto
+    }
     /// Writes the picture.
     pub fn write(&self, path: &Path, svg: &str) -> Result<()> {
         Ok(gabor::picture::write(path, svg, self.look)?)

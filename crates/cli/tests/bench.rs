@@ -40,6 +40,39 @@ fn scaling_is_rows_and_pictures() {
 }
 
 #[test]
+fn accuracy_is_a_row_for_each_algorithm_and_kind_of_numbers() {
+    let p = Place::new("bench-accuracy");
+    let out = rows(&p.done(&["bench", "--accuracy", "--only", "1x1|4x4, 3x3", "--json"]));
+    let of = |algorithm: &str, numbers: &str| {
+        out.iter().find(|r| r["algorithm"] == algorithm && r["numbers"] == numbers).unwrap()
+    };
+    let (direct, winograd) = (of("direct 1x1", "usual"), of("Winograd F(4x4, 3x3)", "usual"));
+    for (row, kernel, bound) in [(direct, "conv.direct", 1.5e-6), (winograd, "conv.winograd", 5e-6)] {
+        assert!(row["kernels"].to_string().contains(kernel), "{row}");
+        assert_eq!(row["bound"], bound);
+        for pass in ["forward", "input_gradient", "filter_gradient"] {
+            let rms = row[pass]["rms"].as_f64().unwrap();
+            assert!(rms > 0.0 && rms < bound, "{pass}: {row}");
+        }
+    }
+    // A NaN is in one output of a 1x1 filter, and spreads over a tile of Winograd's.
+    let forward = |algorithm: &str| of(algorithm, "nan")["forward"].clone();
+    assert_eq!(forward("direct 1x1")["not_finite"], forward("direct 1x1")["not_finite_in_64_bits"]);
+    let spread = forward("Winograd F(4x4, 3x3)");
+    assert!(spread["not_finite"].as_u64() > spread["not_finite_in_64_bits"].as_u64() && spread["hidden"] == 0);
+
+    let text = p.done(&["bench", "--accuracy", "--only", "1x1", "--isa", "portable"]);
+    assert!(text.contains("direct 1x1") && text.contains("portable") && text.contains("1.5e-6"), "{text}");
+    assert!(text.contains("×1.0") && !text.contains("Winograd"), "{text}");
+    assert!(p.fails(1, &["bench", "--accuracy", "--only", "lenet5"]).contains("one of direct 3x3; "));
+    for more in
+        [&["--seconds", "3"][..], &["--numerics", "strict"], &["--tune", "x"], &["--list"], &["--ends", "plain"]]
+    {
+        assert!(p.fails(2, &[&["bench", "--accuracy"], more].concat()).contains("--accuracy"), "{more:?}");
+    }
+}
+
+#[test]
 fn answers_are_the_same_for_any_threads() {
     let p = Place::new("bench-answers");
     for threads in ["1", "2"] {
@@ -67,4 +100,20 @@ fn answers_are_the_same_for_any_threads() {
     assert!(said.contains("--ends blocked: --only ^infer/lenet5/n1$ finds no layer and no chain"), "{said}");
     assert!(p.fails(2, &["bench", "--answers", "x", "--profile"]).contains("--profile"));
     assert!(p.fails(2, &["bench", "--answers", "x", "--seconds", "3"]).contains("--seconds"));
+}
+
+#[test]
+fn a_cold_start_is_a_process_of_its_own() {
+    let p = Place::new("bench-cold");
+    let out = rows(&p.done(&["bench", "--only", "^coldstart/", "--repeats", "2", "--threads", "2", "--json"]));
+    assert_eq!(out.len(), 1);
+    let row = &out[0];
+    assert_eq!(
+        (&row["workload"], &row["samples"], &row["threads"]),
+        (&"coldstart/resnet18".into(), &2.into(), &2.into())
+    );
+    let ms = |key: &str| row[key].as_f64().unwrap();
+    assert!(0.0 < ms("ms_min") && ms("ms_min") <= ms("ms_median") && ms("ms_median") <= ms("ms_max"), "{row}");
+    assert!(p.done(&["bench", "--list", "--only", "start"]).lines().eq(["coldstart/resnet18"]));
+    assert!(p.fails(1, &["bench", "--profile", "--only", "coldstart"]).contains("no workload has such a name"));
 }

@@ -25,11 +25,24 @@ fn filters_of_any_layer_with_what_they_are_nearest_to() {
         let w = &weights[i * 25..(i + 1) * 25];
         let norm: f64 = w.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
         assert!((norm.sqrt() - f["norm"].as_f64().unwrap()).abs() < 1e-6);
-        if f["fit"]["kind"] != "none" {
-            let rest: f64 = w.iter().zip(&fits[i * 25..]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-            assert!((1.0 - rest / norm - f["fit"]["r2"].as_f64().unwrap()).abs() < 1e-5, "{f}");
-        }
+        // Every living filter has its nearest shape, however little that explains, and a word for it.
+        let rest: f64 = w.iter().zip(&fits[i * 25..]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let r2 = f["fit"]["r2"].as_f64().unwrap();
+        assert!((1.0 - rest / norm - r2).abs() < 1e-5 && r2 > 0.0, "{f}");
+        assert!(f["fit"]["shape"]["sigma"].as_f64().unwrap() > 0.0, "{f}");
+        assert_eq!(
+            f["fit"]["word"],
+            if r2 < 0.5 {
+                "weak"
+            } else if r2 < 0.8 {
+                "fair"
+            } else {
+                "good"
+            }
+        );
     }
+    let told = p.done(&["filters", model, "-o", "again.svg"]);
+    assert!(told.contains("explained") && told.lines().filter(|l| l.contains(" %")).count() == 6, "{told}");
     let svg = String::from_utf8(read(&p.path("filters.svg"))).unwrap();
     assert!(svg.contains("R² ") && svg.contains("each filter by its own largest weight"));
     // Other layers are planes by input channel, the largest filters first; 1 × 1 ones are a matrix.
@@ -46,7 +59,18 @@ fn filters_of_any_layer_with_what_they_are_nearest_to() {
     let told = p.done(&["filters", model, "--layer", "conv3", "-o", "three.svg"]);
     assert!(told.contains("no shapes: they are fitted to filters of the first layer and of one channel"), "{told}");
     let svg = String::from_utf8(read(&p.path("three.svg"))).unwrap();
-    assert!(svg.matches("<image").count() == 1 && svg.contains("a row per filter, a column per input channel"));
+    // The scale and the matrix, with the numbers of its rows and columns.
+    assert!(
+        svg.matches("<image").count() == 2 && svg.contains(">a row per filter, a column per input channel<"),
+        "{svg}"
+    );
+    assert!(svg.matches("<text class=\"y\"").count() == 4 && svg.contains(">input channel →<"), "{svg}");
+    let sorted = ["filters", model, "--layer", "conv3", "--top", "2", "--sort", "norm", "-o", "sorted.svg", "--json"];
+    let sorted = json(&p.done(&sorted));
+    let order: Vec<String> = sorted["filters"].as_array().unwrap().iter().map(|f| f["index"].to_string()).collect();
+    let svg = String::from_utf8(read(&p.path("sorted.svg"))).unwrap();
+    let rows: Vec<&str> = svg.split("<text class=\"y\"").skip(1).map(|t| t.split(['>', '<']).nth(1).unwrap()).collect();
+    assert_eq!(rows, order, "a matrix shows the rows that were asked for");
     let e = p.fails(1, &["filters", model, "--layer", "convv2"]);
     assert!(e.contains("there is no layer `convv2`; right would be: conv2"), "{e}");
     let e = p.fails(1, &["filters", model, "--layer", "relu1"]);
@@ -95,7 +119,16 @@ fn classic_filters_on_a_picture() {
     assert_eq!(read(&p.path("own.png")), read(&p.path("named.png")));
     p.done(&["filter", "step.bmp", "--kernel", "gaussian", "--sigma", "1", "--border", "wrap"]);
     assert!(p.done(&["filter", "--kernel", "list"]).contains("gabor"));
+    // Far from the step there is nothing for a filter that is blind to light.
+    let far = |more: &[&str]| {
+        p.done(&[&["filter", "step.bmp", "--kernel", "gabor", "--sigma", "1", "--npy", "g"], more].concat());
+        npy::read(&read(&p.path("g/filtered.npy"))).unwrap().as_f32().unwrap()[60]
+    };
+    let (usual, blind) = (far(&[]), far(&["--zero-mean"]));
+    assert!(usual.abs() > 1.0 && blind.abs() < 1e-3, "{usual} {blind}");
     let e = |code, more: &[&str]| p.fails(code, &[&["filter", "step.bmp"], more].concat());
+    assert!(e(2, &["--kernel", "box", "--zero-mean"]).contains("the filter box takes no zero-mean"));
+    assert!(e(2, &["--kernel", "list"]).contains("a picture has no part in --kernel list"));
     assert!(
         e(2, &["--kernel", "sobel", "--sigma", "2"])
             .contains("the filter sobel takes no sigma; right would be: size, theta")

@@ -40,7 +40,9 @@ fn a_dead_network_is_dead_for_every_command() {
     let text = p.done(&["top", "dead.onnx", "digits", "--layer", "relu2"]);
     assert!(text.contains("8 of 8 units dead: never above 0 on these 360 pictures"), "{text}");
     let sheet = svg(&p, "top.svg");
-    assert!(!sheet.contains("class=\"e\"") && sheet.contains("dead: never above 0 on these 360"), "{sheet}");
+    assert!(!sheet.contains("class=\"e\"") && sheet.contains(">dead: never above 0 on these<"), "{sheet}");
+    // Each dead unit has its place, and nothing is said of pictures that are not there.
+    assert!(sheet.matches("class=\"z\"").count() == 16 && !sheet.contains("Left what excites"), "{sheet}");
     let text = p.done(&["filters", "dead.onnx", "--layer", "conv2"]);
     assert!(text.contains("dead: all 8 filters, whose weights are 0"), "{text}");
     assert!(svg(&p, "filters.svg").contains("dead: all 8 filters"));

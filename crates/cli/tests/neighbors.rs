@@ -99,6 +99,19 @@ fn what_does_not_fit_is_said() {
     assert!(e(1, &[index, "--query-index", "100000"]).contains("right would be: a number from 0 to"));
     assert!(e(1, &["model/model.onnx", "digits", "--layer", "reluu1"]).contains("there is no layer `reluu1`"));
     assert!(e(1, &[index, "--query", "none.png"]).contains("none.png"));
+    assert!(e(2, &[index, "--offline"]).contains("--offline has no part in what is asked: the index has its features"));
+    // What is asked beyond what there is gives all there is, and that is said.
+    let said = |words: &[&str]| {
+        let out = p.gabor(&[&["neighbors", index], words].concat());
+        assert!(out.status.success(), "{}", common::stderr(&out));
+        common::stderr(&out)
+    };
+    let text = said(&["--map", "m.svg", "--map-method", "pca", "--map-points", "40000"]);
+    assert!(text.contains("--map-points 40000: the index has 360 pictures, and the map shows them all"), "{text}");
+    let text = said(&["--most", "30000", "--k", "400"]);
+    assert!(text.contains("--most 30000: the index has 360 pictures, and all of them ask"), "{text}");
+    assert!(text.contains("--k 400: the index has 359 neighbours of a picture, and all of them count"), "{text}");
+    assert!(!said(&["--most", "20", "--k", "3"]).contains("the index has"));
     assert!(e(1, &[index, "--query-index", "0", "--data", "nowhere"]).contains("nowhere"));
     // Another model in the place of the first.
     write(&p.path("a.bmp"), bmp(8, 8, |_, _| [200; 3]));
@@ -121,11 +134,14 @@ fn browsed(p: &Place, page: &str, script: &str) -> Option<serde_json::Value> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = names.iter().find(|n| std::process::Command::new(n).arg("--version").output().is_ok())?;
     let html = String::from_utf8(read(&p.path(page))).unwrap();
+    // A busy machine may draw no frame before the browser ends.
+    let frames = "<head><script>window.requestAnimationFrame = (draw) => setTimeout(draw, 0);</script>";
+    assert!(html.contains("<head>"));
     let acting = format!(
-        "<script>window.addEventListener('load', () => setTimeout(() => {{ const out = {{}}; {script}; \
+        "<script>window.addEventListener('load', () => setTimeout(async () => {{ const out = {{}}; {script}; \
          document.body.innerHTML = '<pre id=result>' + btoa(JSON.stringify(out)) + '</pre>'; }}, 300));</script></body>"
     );
-    write(&p.path("acting.html"), html.replace("</body>", &acting));
+    write(&p.path("acting.html"), html.replace("<head>", frames).replace("</body>", &acting));
     let flags = [
         "--headless",
         "--no-sandbox",
@@ -192,6 +208,7 @@ fn the_page_works_in_a_browser() {
         out.alone = [...buttons].filter((b) => b.getAttribute('aria-pressed') === 'true').length; \
         q('#every').click(); out.every = [...buttons].filter((b) => b.getAttribute('aria-pressed') === 'true').length; \
         key('p'); out.pictures = q('#pictures').getAttribute('aria-pressed'); key('+'); key('0'); \
+        await new Promise((drawn) => setTimeout(drawn, 100)); \
         const g = canvas.getContext('2d'), d = g.getImageData(0, 0, canvas.width, canvas.height).data; \
         let ink = 0; for (let i = 3; i < d.length; i += 4) if (d[i] > 0) ink++; out.ink = ink";
     let Some(told) = browsed(&p, "map.html", script) else {

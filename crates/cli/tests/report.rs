@@ -27,6 +27,8 @@ fn the_page_of_a_run_is_written_again() {
     let plain = |text: String| -> String { text.lines().filter(|l| !l.contains(" UTC")).collect() };
     let after = page("run/report.html");
     assert!(after.contains("Inside the network") && after.contains("Grad-CAM at <code>relu2</code>"));
+    // The first filters are the drawing of `gabor filters`.
+    assert!(after.contains("<img class=\"drawing\" src=\"data:image/svg+xml;base64,"));
     assert_eq!(plain(before), plain(after));
     let found = json(&p.done(&["report", "run", "-o", "other.html", "--json"]));
     assert_eq!((&found["report"], &found["steps"], &found["split"]), (&"other.html".into(), &4.into(), &"test".into()));

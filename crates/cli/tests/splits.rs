@@ -149,3 +149,52 @@ fn bad_files_end_a_training_before_it_begins() {
     assert!(out.status.success(), "{}{}", stdout(&out), stderr(&out));
     assert!(stderr(&out).contains("test samples are in the train part, too, in the same pixels"), "{}", stderr(&out));
 }
+
+#[test]
+fn a_division_that_is_given_is_the_one_that_is_judged() {
+    let p = Place::new("splits-judged");
+    photos(&p, "photos", 12);
+    // A copy of a picture on either side of a division made by hand.
+    write(&p.path("photos/big bees/00 copy.bmp"), waves(100, 128.0));
+    let mut split = String::from("# gabor split 1: sample, class, part\n");
+    for class in ["grüne Äpfel", "big bees"] {
+        for i in 0..12 {
+            let part = if i < 8 { "train" } else { "test" };
+            split += &format!("{class}/{i:02}.bmp\t{class}\t{part}\n");
+        }
+    }
+    write(&p.path("leaky.tsv"), format!("{split}big bees/00 copy.bmp\tbig bees\ttest\n"));
+    write(&p.path("clean.tsv"), format!("{split}big bees/00 copy.bmp\tbig bees\ttrain\n"));
+    let words = ["train", "--data", "photos", "--net", "mlp", "augment=none", "max_steps=1", "--out"];
+    let notes = |name: &str, split: &str| {
+        let out = p.gabor(&[&words[..], &[name, split]].concat());
+        assert!(out.status.success(), "{}", stderr(&out));
+        stderr(&out)
+    };
+    let told = "1 of 9 test samples is in the train part, too, in the same pixels";
+    let leaky = notes("a", "split=leaky.tsv");
+    assert!(leaky.contains(told), "{leaky}");
+    // Nothing is drawn, so nothing is told of a drawing.
+    assert!(!leaky.contains("held out") && !leaky.contains("stays together"), "{leaky}");
+    let clean = notes("b", "split=clean.tsv");
+    assert!(!clean.contains("test samples are in the train part"), "{clean}");
+
+    // The same by `data check`, by file and by run; without it the parts are drawn around copies.
+    let check = |more: &[&str]| stdout(&p.gabor(&[&["data", "check", "photos"][..], more].concat()));
+    for split in ["leaky.tsv", "a"] {
+        assert!(check(&["--split", split]).contains(told), "{}", check(&["--split", split]));
+    }
+    assert!(!check(&["--split", "clean.tsv"]).contains("in the train part, too"));
+    assert!(!check(&[]).contains("in the train part, too"));
+    write(&p.path("photos/big bees/new.bmp"), waves(777, 128.0));
+    let text = check(&["--split", "leaky.tsv"]);
+    assert!(text.contains("not as leaky.tsv has them: 1 added (big bees/new.bmp)"), "{text}");
+    assert!(p.fails(1, &["data", "check", "photos", "--split", "nowhere"]).contains("nowhere: cannot be read"));
+
+    // A run is shown with its own parts.
+    let shown =
+        |words: &[&str]| json(&p.done(&[&["data", "show", "a", "--part", "test", "--json"][..], words].concat()));
+    let ids: Vec<String> =
+        shown(&["--samples", "20"])["samples"].as_array().unwrap().iter().map(|s| s["id"].to_string()).collect();
+    assert!(ids.len() == 9 && ids.iter().any(|id| id.contains("00 copy")), "{ids:?}");
+}

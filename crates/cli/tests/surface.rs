@@ -69,6 +69,11 @@ fn what_does_not_fit_is_said() {
     assert!(e(2, &["--example", "saddle", "--together"]).contains("it is of --example perceptron"));
     assert!(e(2, &["--example", "saddle", "--data", "digits"]).contains("--data"));
     assert!(e(2, &["--example", "saddle", "--momentum", "1.5"]).contains("a momentum of 1.5"));
+    let text = e(2, &["--example", "saddle", "--momentum", "0.5", "--optimizers", "sgd,adam"]);
+    assert!(
+        text.contains("--momentum has no part in the ways of sgd, adam; right would be: one of momentum"),
+        "{text}"
+    );
     assert!(e(2, &["--example", "perceptron", "--optimizers", "sgd,adam"]).contains("trained by one"));
     assert!(e(2, &["--example", "saddle", "-o", "x.jpg"]).contains("a name in .svg or .png"));
     assert!(e(2, &["model.onnx"]).contains("right would be: gabor surface MODEL --data DATA"));

@@ -13,7 +13,7 @@ use std::process::Command;
 /// Whether TensorBoard was there to be asked.
 fn agrees(run: &Path, files: usize) -> bool {
     let python = std::env::var("GABOR_PYTHON").unwrap_or("python3".into());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/read_events.py");
     let out = match Command::new(&python).arg(script).arg(run).arg(files.to_string()).output() {
         Ok(out) if out.status.code() != Some(77) => out,
         _ => {

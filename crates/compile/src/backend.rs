@@ -92,11 +92,13 @@ pub struct CompileOptions {
     pub fuse: bool,
     /// Which values of the forward pass are made again for the backward pass instead of kept.
     pub recompute: Recompute,
+    /// Whether it runs once or seldom: what is made of weights for all runs then counts as work of that run.
+    pub once: bool,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        CompileOptions { strict: false, fuse: true, recompute: Recompute::None }
+        CompileOptions { strict: false, fuse: true, recompute: Recompute::None, once: false }
     }
 }
 

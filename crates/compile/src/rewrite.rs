@@ -195,10 +195,10 @@ fn sweep(graph: &Graph, n: usize, supports: &dyn Fn(&dyn Operation) -> bool, rul
 
 /// Copies the graph with patches applied, without nodes that nothing needs, in an order close to the given one.
 fn rebuild(old: &Graph, patches: &[(NodeId, Patch)], order: &[usize]) -> Result<Graph> {
-    let mut replaced = HashMap::new();
+    let mut replaced = vec![None; old.values().len()];
     for (p, (_, patch)) in patches.iter().enumerate() {
         for &(from, to) in &patch.replace {
-            replaced.insert(from, (p, to));
+            replaced[from.0 as usize] = Some((p, to));
         }
     }
     let mut copy = Copy {
@@ -206,7 +206,7 @@ fn rebuild(old: &Graph, patches: &[(NodeId, Patch)], order: &[usize]) -> Result<
         patches,
         replaced,
         new: Graph::new(old.name.clone()),
-        values: HashMap::new(),
+        values: vec![None; old.values().len()],
         made: vec![HashMap::new(); patches.len()],
         constants: vec![HashMap::new(); patches.len()],
     };
@@ -219,15 +219,15 @@ fn rebuild(old: &Graph, patches: &[(NodeId, Patch)], order: &[usize]) -> Result<
             }
             Source::Constant(_) | Source::Node(..) => continue,
         };
-        copy.values.insert(v, id);
+        copy.values[v.0 as usize] = Some(id);
     }
     // Emit in this order, so that execution order and names stay what they were.
     let live = copy.live();
     for &i in order {
         for &o in &old.nodes()[i].outputs {
             // A replaced value is made where the patch was found, or earlier if something needs it.
-            let here = copy.replaced.get(&o).is_none_or(|&(p, _)| patches[p].0.0 as usize == i);
-            if here && live.contains(&o) {
+            let here = copy.replaced[o.0 as usize].is_none_or(|(p, _)| patches[p].0.0 as usize == i);
+            if here && live[o.0 as usize] {
                 copy.value(o)?;
             }
         }
@@ -248,9 +248,11 @@ fn rebuild(old: &Graph, patches: &[(NodeId, Patch)], order: &[usize]) -> Result<
 struct Copy<'a> {
     old: &'a Graph,
     patches: &'a [(NodeId, Patch)],
-    replaced: HashMap<ValueId, (usize, Operand)>,
+    /// Per value of the old graph the patch that replaces it, and by what.
+    replaced: Vec<Option<(usize, Operand)>>,
     new: Graph,
-    values: HashMap<ValueId, ValueId>,
+    /// Per value of the old graph that of the new one.
+    values: Vec<Option<ValueId>>,
     made: Vec<HashMap<usize, Vec<ValueId>>>,
     constants: Vec<HashMap<usize, ValueId>>,
 }
@@ -258,16 +260,16 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Old values that outputs and updates need, replacements followed; a replaced value counts as needed where it is
     /// read.
-    fn live(&self) -> std::collections::HashSet<ValueId> {
-        let mut live = std::collections::HashSet::new();
+    fn live(&self) -> Vec<bool> {
+        let mut live = vec![false; self.old.values().len()];
         let mut stack: Vec<ValueId> =
             self.old.outputs().iter().map(|o| o.1).chain(self.old.updates().iter().map(|u| u.1)).collect();
         while let Some(v) = stack.pop() {
-            if !live.insert(v) {
+            if std::mem::replace(&mut live[v.0 as usize], true) {
                 continue;
             }
-            match self.replaced.get(&v) {
-                Some(&(p, operand)) => self.reads(p, operand, &mut stack),
+            match self.replaced[v.0 as usize] {
+                Some((p, operand)) => self.reads(p, operand, &mut stack),
                 None => {
                     if let Some(node) = self.old.producer(v) {
                         stack.extend(&node.inputs);
@@ -290,10 +292,10 @@ impl Copy<'_> {
     }
 
     fn value(&mut self, v: ValueId) -> Result<ValueId> {
-        if let Some(&done) = self.values.get(&v) {
+        if let Some(done) = self.values[v.0 as usize] {
             return Ok(done);
         }
-        let id = if let Some(&(p, operand)) = self.replaced.get(&v) {
+        let id = if let Some((p, operand)) = self.replaced[v.0 as usize] {
             self.operand(p, operand)?
         } else {
             match &self.old.value(v).source {
@@ -306,16 +308,17 @@ impl Copy<'_> {
                     self.new.set_phase(node.phase);
                     let outputs = self.new.add_shared(node.operation.clone(), &inputs)?;
                     for (&o, &new) in node.outputs.iter().zip(&outputs) {
-                        if !self.replaced.contains_key(&o) {
-                            self.values.insert(o, new);
+                        if self.replaced[o.0 as usize].is_none() {
+                            self.values[o.0 as usize] = Some(new);
                         }
                     }
-                    return Ok(self.values[&v]);
+                    // `v` is one of the outputs and is not replaced.
+                    return Ok(self.values[v.0 as usize].unwrap_or(v));
                 }
                 Source::Input | Source::Parameter(_) => v,
             }
         };
-        self.values.insert(v, id);
+        self.values[v.0 as usize] = Some(id);
         Ok(id)
     }
 

@@ -5,6 +5,7 @@ use crate::kernel::Candidate;
 use crate::tune::Tuning;
 use gabor_compile::{Backend, CompileOptions, Error, Executable, Program, Result};
 use gabor_kernels::Isa;
+use gabor_kernels::blocked::winograd::WinogradTile;
 use gabor_tensor::Rule;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ pub struct CpuOptions {
     /// taken in blocked order (NCHW16c), as they lie inside a network: neither end is reordered. Shapes stay the plain
     /// ones.
     pub blocked_ends: bool,
+    /// Winograd's algorithm with these tiles wherever it can compute a convolution or a gradient, for tests and
+    /// measurements of its errors; `None`: with the tiles, and where, it is expected to be fastest.
+    pub winograd: Option<WinogradTile>,
     /// Candidates whose name begins with one of these are refused, for tests.
     pub refuse: Vec<String>,
 }

@@ -1,16 +1,16 @@
 //! Running plans.
 
 use crate::backend::CpuBackend;
-use crate::buffer::{Buffer, start_of};
+use crate::buffer::{Buffer, out_of_memory, start_of, zeros_f32};
 use crate::forms::FormId;
 use crate::kernel::{Io, Kernel, Slot};
 use crate::plan::{Location, Plan, Step};
-use crate::pool::Pool;
+use crate::pool::{Address, Pool};
 use gabor_compile::{CompileOptions, Error, Executable, Program, Report, Result, View};
-use gabor_graph::{Source, ValueId, ValueType};
+use gabor_graph::{Graph, Source, ValueId, ValueType};
 use gabor_kernels::SharedMut;
 use gabor_tensor::{DType, Rule, Tensor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 /// A compiled program on the CPU.
@@ -20,6 +20,8 @@ pub struct CpuExecutable {
     program: Program,
     pool: Pool,
     parameters: Vec<Parameter>,
+    /// Parameters of their own place, one after the other: few pages of the large kind, not many small ones.
+    values: Buffer,
     by_name: HashMap<String, usize>,
     plans: Vec<Ready>,
     /// Which plan serves an entry at a batch size.
@@ -33,15 +35,28 @@ pub struct CpuExecutable {
 struct Parameter {
     ty: ValueType,
     shape: Vec<usize>,
-    memory: Buffer,
+    place: Place,
     /// Grows with every change.
     version: u64,
 }
 
+/// Where a parameter lies.
+enum Place {
+    /// From this byte on among the values.
+    Own(usize),
+    /// In a tensor whose elements whoever wrote it may keep, too: no graph of the program changes it.
+    Shared(Tensor),
+}
+
+/// Parameters of at least so many bytes are shared: small ones are better together.
+const SHARED: usize = 1 << 16;
+
 /// A plan with its own memory and the addresses of its values.
 struct Ready {
     plan: Plan,
+    /// What is its own; empty until it is reserved.
     kept: Buffer,
+    reserved: bool,
     /// Address of every value; inputs are filled in by each run.
     slots: Vec<Slot>,
     /// Per step the slots of its inputs and outputs, in the order of the steps.
@@ -58,16 +73,20 @@ struct Ready {
     prepared: bool,
     /// Base of the arena when the addresses were computed.
     arena_base: *mut u8,
+    /// Whether a shared parameter has moved since.
+    moved: bool,
 }
 
-// SAFETY: the addresses point into buffers that the executable owns, or into inputs during a run; they are used by the
-// thread that runs the executable and by the pool's threads while it waits for them.
+// SAFETY: the addresses point into buffers and tensors that the executable owns, or into inputs during a run; they are
+// used by the thread that runs the executable and by the pool's threads while it waits for them.
 unsafe impl Send for CpuExecutable {}
 
 impl CpuExecutable {
     pub fn new(backend: CpuBackend, program: &Program, options: CompileOptions) -> Result<Self> {
         let mut parameters: Vec<Parameter> = Vec::new();
-        let mut by_name = HashMap::new();
+        let (mut by_name, mut bytes) = (HashMap::new(), 0usize);
+        let updates = |g: &Graph| g.updates().iter().map(|&(p, _)| g.value(p).name.clone()).collect::<Vec<_>>();
+        let updated: HashSet<String> = program.entries().iter().flat_map(|(_, g)| updates(g)).collect();
         for (_, graph) in program.entries() {
             for (v, _) in graph.parameters() {
                 let value = graph.value(v);
@@ -75,12 +94,21 @@ impl CpuExecutable {
                     continue;
                 }
                 let shape = value.ty.shape.at(0);
-                let bytes = shape.iter().product::<usize>() * value.ty.dtype.size();
-                let memory = Buffer::new(bytes).map_err(|r| Error::new(&value.name, r))?;
+                let len = shape.iter().fold(value.ty.dtype.size(), |a, &b| a.saturating_mul(b));
+                let place = if len >= SHARED && value.ty.dtype == DType::F32 && !updated.contains(&value.name) {
+                    let zeros =
+                        zeros_f32(len / 4).ok_or_else(|| out_of_memory(len)).and_then(|v| Tensor::f32(&shape, v));
+                    Place::Shared(zeros.map_err(|r| Error::new(&value.name, r))?)
+                } else {
+                    let at = bytes;
+                    bytes = bytes.saturating_add(len).checked_next_multiple_of(64).unwrap_or(usize::MAX);
+                    Place::Own(at)
+                };
                 by_name.insert(value.name.clone(), parameters.len());
-                parameters.push(Parameter { ty: value.ty.clone(), shape, memory, version: 1 });
+                parameters.push(Parameter { ty: value.ty.clone(), shape, place, version: 1 });
             }
         }
+        let values = Buffer::new(bytes).map_err(|r| Error::new("parameters", r))?;
         let pool = Pool::new(backend.threads());
         Ok(CpuExecutable {
             backend,
@@ -88,6 +116,7 @@ impl CpuExecutable {
             program: program.clone(),
             pool,
             parameters,
+            values,
             by_name,
             plans: Vec::new(),
             plan_of: HashMap::new(),
@@ -97,12 +126,10 @@ impl CpuExecutable {
         })
     }
 
-    /// The plan for an entry and batch size, made at its first use.
+    /// The plan for an entry and batch size, made at its first use; without its memory, so that it can be looked at where
+    /// there is not enough.
     fn plan(&mut self, entry: usize, n: usize) -> Result<usize> {
         if let Some(&at) = self.plan_of.get(&(entry, n)) {
-            // A larger plan that did not get its memory has left none.
-            let grown = grow_arena(&mut self.arena, &mut self.last, self.plans[at].plan.arena);
-            grown.map_err(|r| Error::new(&self.program.entries()[entry].0, r))?;
             return Ok(at);
         }
         let Some((name, graph)) = self.program.entries().get(entry) else {
@@ -114,22 +141,6 @@ impl CpuExecutable {
             return Err(Error::new(name, Rule::new("a batch of 0").right("at least 1")));
         }
         let plan = Plan::new(&self.backend, graph, n, &self.options)?;
-        let out_of_memory = |r: Rule| Error::new(name, r);
-        grow_arena(&mut self.arena, &mut self.last, plan.arena).map_err(out_of_memory)?;
-        let scratch = (plan.scratch * 4).next_multiple_of(64) * self.pool.threads();
-        if scratch > self.scratch.len() {
-            self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
-        }
-        let mut kept = Buffer::new(plan.kept).map_err(out_of_memory)?;
-        for v in plan.graph.value_ids() {
-            if let Source::Constant(t) = &plan.graph.value(v).source
-                && let Location::Kept(at) = plan.places[plan.ends[&v].at()]
-            {
-                let bytes = t.len() * t.dtype().size();
-                // SAFETY: the plan reserved that many bytes there for this constant.
-                unsafe { std::ptr::copy_nonoverlapping(start_of(t), kept.at(at), bytes) };
-            }
-        }
         let inputs: Vec<_> = plan.graph.inputs().map(|v| (plan.graph.value(v).name.clone(), v)).collect();
         let parameters: Vec<usize> = plan.parameters.iter().map(|name| self.by_name[name]).collect();
         let seen = vec![0; plan.prepared_from.len()];
@@ -143,7 +154,8 @@ impl CpuExecutable {
         }
         let ready = Ready {
             plan,
-            kept,
+            kept: Buffer::default(),
+            reserved: false,
             slots: Vec::new(),
             step_slots: Vec::new(),
             prepared_slots: Vec::new(),
@@ -153,17 +165,46 @@ impl CpuExecutable {
             seen,
             prepared: false,
             arena_base: std::ptr::null_mut(),
+            moved: true,
         };
         self.plans.push(ready);
         self.plan_of.insert((entry, n), self.plans.len() - 1);
         Ok(self.plans.len() - 1)
     }
 
-    /// Computes the addresses of a plan's values anew if the arena has moved.
+    /// Gives a plan its memory: the arena and the working memory that all share, and what is its own, with the constants.
+    fn reserve(&mut self, entry: usize, at: usize) -> Result<()> {
+        let ready = &mut self.plans[at];
+        let plan = &ready.plan;
+        let out_of_memory = |r: Rule| Error::new(&self.program.entries()[entry].0, r);
+        // Each time: a larger plan that did not get its memory has left none.
+        grow_arena(&mut self.arena, &mut self.last, plan.arena, &mut self.pool).map_err(out_of_memory)?;
+        let scratch = (plan.scratch * 4).next_multiple_of(64) * self.pool.threads();
+        if scratch > self.scratch.len() {
+            self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
+        }
+        if ready.reserved {
+            return Ok(());
+        }
+        let mut kept = Buffer::touched(plan.kept, &mut self.pool).map_err(out_of_memory)?;
+        for v in plan.graph.value_ids() {
+            if let Source::Constant(t) = &plan.graph.value(v).source
+                && let Location::Kept(at) = plan.places[plan.ends[&v].at()]
+            {
+                let bytes = t.len() * t.dtype().size();
+                // SAFETY: the plan reserved that many bytes there for this constant.
+                unsafe { std::ptr::copy_nonoverlapping(start_of(t), kept.at(at), bytes) };
+            }
+        }
+        (ready.kept, ready.reserved) = (kept, true);
+        Ok(())
+    }
+
+    /// Computes the addresses of a plan's values anew if the arena or a parameter has moved.
     fn resolve(&mut self, at: usize) {
         let base = self.arena.at(0);
         let ready = &mut self.plans[at];
-        if ready.arena_base == base && !ready.slots.is_empty() {
+        if ready.arena_base == base && !ready.moved {
             return;
         }
         let plan = &ready.plan;
@@ -171,7 +212,11 @@ impl CpuExecutable {
             .map(|(form, place)| {
                 let start = match *place {
                     Location::Input(_) | Location::Unplaced => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
-                    Location::Parameter(p) => self.parameters[ready.parameters[p]].memory.at(0),
+                    Location::Parameter(p) => match &self.parameters[ready.parameters[p]].place {
+                        Place::Own(at) => self.values.at(*at),
+                        // Never written to: no graph of the program updates it.
+                        Place::Shared(t) => start_of(t).cast_mut(),
+                    },
                     Location::Kept(offset) => ready.kept.at(offset),
                     Location::Arena(offset) => self.arena.at(offset),
                 };
@@ -182,8 +227,10 @@ impl CpuExecutable {
         let of = |ids: &[FormId]| ids.iter().map(|f| slots[f.at()]).collect::<Vec<_>>();
         ready.step_slots = plan.steps.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
         ready.prepared_slots = plan.prepared.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
-        ready.arena_base = base;
-        ready.seen.fill(0);
+        if ready.arena_base != base {
+            ready.seen.fill(0);
+        }
+        (ready.arena_base, ready.moved) = (base, false);
     }
 
     /// Checks the inputs and puts their addresses into the slots of the steps that read them.
@@ -219,12 +266,12 @@ impl CpuExecutable {
 }
 
 /// Makes the arena large enough for a plan.
-fn grow_arena(arena: &mut Buffer, last: &mut Option<usize>, bytes: usize) -> Result<(), Rule> {
+fn grow_arena(arena: &mut Buffer, last: &mut Option<usize>, bytes: usize, pool: &mut Pool) -> Result<(), Rule> {
     if bytes > arena.len() {
         // Freed first: the old and the new arena need not fit side by side. Outputs of the last run go with it.
         *arena = Buffer::default();
         *last = None;
-        *arena = Buffer::new(bytes)?;
+        *arena = Buffer::touched(bytes, pool)?;
     }
     Ok(())
 }
@@ -291,17 +338,6 @@ pub(crate) unsafe fn run_kernel(
     }
 }
 
-/// An address that threads may share; what they do with it is said where it is used.
-#[derive(Clone, Copy)]
-struct Address(*mut u8);
-// SAFETY: an address alone does nothing.
-unsafe impl Sync for Address {}
-impl Address {
-    fn get(&self) -> *mut u8 {
-        self.0
-    }
-}
-
 impl CpuExecutable {
     /// A run that tells of each step when it is done.
     fn run_watched(
@@ -312,6 +348,7 @@ impl CpuExecutable {
         done: &mut dyn FnMut(usize),
     ) -> Result<usize> {
         let at = self.plan(entry, n)?;
+        self.reserve(entry, at)?;
         self.resolve(at);
         self.bind(at, inputs)?;
         let ready = &mut self.plans[at];
@@ -336,10 +373,11 @@ impl CpuExecutable {
             let from = ready.slots[f.at()];
             // An old value of a parameter that an earlier copy has overwritten.
             let start = plan.echo(f).map_or(from.start.cast_const(), |at| ready.kept.read_at(at));
-            let to = &mut self.parameters[ready.parameters[p]].memory;
+            let Place::Own(to) = self.parameters[ready.parameters[p]].place else { continue };
+            let to = self.values.at(to);
             // SAFETY: equal types were checked when the update was added; the value and the parameter do not overlap,
             // or are the same place (a parameter that is updated to itself), which `copy` allows.
-            unsafe { std::ptr::copy(start, to.at(0), from.len * from.dtype.size()) };
+            unsafe { std::ptr::copy(start, to, from.len * from.dtype.size()) };
         }
         for &p in &plan.updated {
             self.parameters[ready.parameters[p]].version += 1;
@@ -380,8 +418,13 @@ impl Executable for CpuExecutable {
 
     fn read(&self, parameter: &str) -> Result<Tensor> {
         let p = &self.parameters[self.find(parameter)?];
-        let len = p.shape.iter().product();
-        Tensor::f32(&p.shape, p.memory.as_f32(len).to_vec()).map_err(|r| Error::new(parameter, r))
+        match &p.place {
+            Place::Shared(t) => Ok(t.clone()),
+            Place::Own(at) => {
+                let v = self.values.as_f32(*at, p.shape.iter().product()).to_vec();
+                Tensor::f32(&p.shape, v).map_err(|r| Error::new(parameter, r))
+            }
+        }
     }
 
     fn write(&mut self, parameter: &str, tensor: &Tensor) -> Result<()> {
@@ -392,7 +435,22 @@ impl Executable for CpuExecutable {
             return Err(Error::new(parameter, rule.right(format!("{}", p.ty))));
         }
         check_len(parameter, tensor)?;
-        p.memory.write(tensor);
+        match &mut p.place {
+            Place::Own(at) => self.values.write(*at, tensor, &mut self.pool),
+            Place::Shared(old) => {
+                *old = tensor.clone();
+                let start = start_of(old).cast_mut();
+                for ready in &mut self.plans {
+                    ready.moved = true;
+                    // At once: the parameter may be an output of the last run.
+                    for (slot, place) in ready.slots.iter_mut().zip(&ready.plan.places) {
+                        if matches!(*place, Location::Parameter(p) if ready.parameters[p] == at) {
+                            slot.start = start;
+                        }
+                    }
+                }
+            }
+        }
         p.version += 1;
         Ok(())
     }

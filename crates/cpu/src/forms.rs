@@ -298,9 +298,10 @@ impl Chooser<'_> {
             inputs: extents(&node.inputs),
             outputs: extents(&node.outputs),
             stored: node.inputs.iter().map(|&v| self.stored(v)).collect(),
-            fixed: fixed.clone(),
+            fixed: fixed.iter().map(|&f| f && !self.options.once).collect(),
             read: node.outputs.iter().map(|o| self.read[o.0 as usize]).collect(),
             strict: self.options.strict || self.backend.options().strict,
+            winograd: self.backend.options().winograd,
             isa: self.isa,
         };
         let mut refused = Vec::new();

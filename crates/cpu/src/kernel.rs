@@ -2,6 +2,7 @@
 
 use gabor_graph::{Node, Operation};
 use gabor_kernels::blocked::Packing;
+use gabor_kernels::blocked::winograd::WinogradTile;
 use gabor_kernels::{Isa, SharedMut, Work};
 use gabor_tensor::DType;
 use std::marker::PhantomData;
@@ -40,12 +41,14 @@ pub struct Problem<'a> {
     /// In which order each input lies. A kernel may ask for another one; the plan then copies.
     pub stored: Vec<Stored>,
     /// Which inputs stay the same from run to run: constants, weights that the graph does not change, and what follows
-    /// from them. Their packed forms are made once.
+    /// from them. Their packed forms are made once; none where there is one run only.
     pub fixed: Vec<bool>,
     /// Which outputs something reads.
     pub read: Vec<bool>,
     /// Whether fast algorithms with larger rounding errors are forbidden.
     pub strict: bool,
+    /// Winograd's algorithm with these tiles, whether it is faster or not.
+    pub winograd: Option<WinogradTile>,
     /// Instructions to use.
     pub isa: Isa,
 }

@@ -21,7 +21,9 @@ pub mod reference;
 mod tune;
 
 pub use backend::{CpuBackend, CpuOptions};
+pub use buffer::{bytes_mut, take_memory, zeros, zeros_f32};
 pub use gabor_kernels::Isa;
+pub use gabor_kernels::blocked::winograd::WinogradTile;
 pub use kernel::{Candidate, Io, Kernel, Order, Prepared, Problem, Slot, Stored, floats, ordered, whole};
 pub use peak::Peak;
 pub use pool::Pool;

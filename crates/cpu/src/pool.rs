@@ -47,6 +47,17 @@ unsafe impl Sync for Shared {}
 // SAFETY: the job's pointer is used only while `Pool::run` keeps the job alive.
 unsafe impl Send for Shared {}
 
+/// An address that threads may share; what they do with it is said where it is used.
+#[derive(Clone, Copy)]
+pub(crate) struct Address(pub *mut u8);
+// SAFETY: an address alone does nothing.
+unsafe impl Sync for Address {}
+impl Address {
+    pub fn get(&self) -> *mut u8 {
+        self.0
+    }
+}
+
 /// A fixed set of threads, the calling one among them.
 pub struct Pool {
     shared: Arc<Shared>,

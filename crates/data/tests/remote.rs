@@ -116,6 +116,24 @@ fn folders_and_manifests_of_a_web_server_that_shows_its_folders() {
 }
 
 #[test]
+fn a_server_without_ranges_gives_what_is_small_and_says_so_of_the_rest() {
+    let d = dir("whole");
+    write(&digits(), &d.join("shards"), Target::Tar);
+    write(&digits(), &d.join("columns"), Target::Parquet);
+    write(&few(), &d.join("photos"), Target::Folder);
+    let one = first(&d.join("photos/train/3"));
+    std::fs::write(d.join("list.csv"), format!("path,label\nphotos/train/3/{one},three\n")).unwrap();
+    let server = Server::start(&d, Kind::Whole, 0);
+    assert_eq!(contents(&read(&server.url("shards")).unwrap()), contents(&digits()));
+    assert_eq!(contents(&read(&server.url("columns")).unwrap()), contents(&digits()));
+    assert_eq!(read(&server.url("list.csv")).unwrap().classes(), ["three"]);
+    std::fs::write(d.join("large.tar"), vec![0; 5 << 20]).unwrap();
+    let e = read(&server.url("large.tar")).unwrap_err();
+    let rule = "/large.tar: the server hands out whole files only, as Python's http.server does; given: 5242880 bytes; right would be: a server that answers requests for ranges";
+    assert!(e.contains(rule), "{e}");
+}
+
+#[test]
 fn an_s3_store_is_listed_and_asked_again_when_it_fails() {
     // The process's environment cannot be changed safely, so a child of this test reads it.
     if std::env::var_os("AWS_ENDPOINT").is_none() {

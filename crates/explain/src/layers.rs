@@ -4,6 +4,7 @@
 //! `conv16.binary`, the addition of its bias. The first node carries the name, the others the name and their operation.
 //! Only the name is shown, and the layer's value is what its last node makes.
 
+use crate::nearest::{Candidate, Kind, suggestion};
 use crate::{Error, Result, Subject};
 use gabor_graph::{Graph, Node, NodeId, ValueId};
 use gabor_tensor::{DType, Dim, Rule};
@@ -100,14 +101,13 @@ impl Subject {
         if let Some(l) = layers.iter().find(|l| l.name == name) {
             return Ok(l.clone());
         }
-        let mut near: Vec<(f64, &str)> =
-            layers.iter().map(|l| (strsim::jaro_winkler(name, &l.name), l.name.as_str())).collect();
-        near.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let near: Vec<&str> = near.iter().filter(|n| n.0 > 0.7).take(3).map(|n| n.1).collect();
-        let all: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
-        let rule = Rule::new(format!("there is no layer `{name}`"));
-        let right = if near.is_empty() { String::new() } else { format!("{}; ", near.join(" or ")) };
-        Err(Error::new(&self.graph().name, rule.right(format!("{right}all layers: {}", all.join(", ")))))
+        let graph = self.graph();
+        let candidate = |l| {
+            let Layer { name, nodes, .. }: &Layer = l;
+            Candidate { name, kind: nodes.first().and_then(|&n| Kind::of(graph.node(n))) }
+        };
+        let right = suggestion(name, &layers.iter().map(candidate).collect::<Vec<_>>(), "all layers");
+        Err(Error::new(&graph.name, Rule::new(format!("there is no layer `{name}`")).right(right)))
     }
     /// The pictures themselves, as a layer that nothing computes.
     pub(crate) fn pictures(&self) -> Layer {

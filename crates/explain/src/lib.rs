@@ -17,6 +17,7 @@ pub mod features;
 mod field;
 pub mod filters;
 mod layers;
+mod nearest;
 pub mod neighbors;
 mod patch;
 mod room;

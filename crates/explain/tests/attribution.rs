@@ -131,6 +131,12 @@ fn what_does_not_fit_is_said() {
     assert!(text.contains("there is no layer `conv4`; right would be: conv"), "{text}");
     assert!(text.contains("all layers: conv1") && text.contains("fc"), "{text}");
     assert!(e(layer("fc")).contains("which has no places"));
+    let wide = Options { window: Some([4, 4]), stride: Some([4, 5]), ..Default::default() };
+    let text = attribute(&s, image, CLASS, Method::Occlusion, &wide).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "stride: a stride of 4 × 5 leaves places out between windows of 4 × 4; right would be: at most the window"
+    );
     assert!(e(Options { steps: 0, ..Default::default() }).contains("1 to 10000"));
     assert!(e(Options { window: Some([21, 1]), ..Default::default() }).contains("21 × 1 on a picture of 20 × 28"));
     let text = attribute(&s, image, 5, Method::Saliency, &Options::default()).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 
 use crate::error::element_count;
 use crate::half::{bf16_to_f32, f16_to_f32};
+use crate::together::together;
 use gabor_tensor::{Data, Rule, Tensor};
 
 /// An element type that is read.
@@ -42,9 +43,6 @@ impl Element {
             let rule = Rule::new(format!("{} bytes for {self:?} {shape:?}", bytes.len()));
             return Err(rule.right(format!("{want} bytes")));
         }
-        fn each<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-            bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
-        }
         fn whole<const N: usize, V: TryInto<i32> + Copy + std::fmt::Display>(
             bytes: &[u8],
             f: impl Fn([u8; N]) -> V,
@@ -71,6 +69,23 @@ impl Element {
         };
         Tensor::new(shape, data)
     }
+}
+
+/// Elements that are decoded at a time.
+const PART: usize = 1 << 18;
+
+/// What `f` makes of every `N` bytes.
+pub(crate) fn each<const N: usize, T: Copy + Default + Send>(bytes: &[u8], f: impl Fn([u8; N]) -> T + Sync) -> Vec<T> {
+    let from = bytes.as_chunks::<N>().0;
+    if from.len() < 2 * PART {
+        return from.iter().map(|&c| f(c)).collect();
+    }
+    // Zeros of the system, which are touched by the thread that decodes.
+    let mut to = vec![T::default(); from.len()];
+    together(from.chunks(PART).zip(to.chunks_mut(PART)), |(from, to)| {
+        to.iter_mut().zip(from).for_each(|(to, &c)| *to = f(c));
+    });
+    to
 }
 
 /// A tensor's elements as little-endian bytes.

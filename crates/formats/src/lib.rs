@@ -17,8 +17,10 @@ pub mod npy;
 pub mod onnx;
 pub mod pytorch;
 pub mod safetensors;
+mod together;
 mod wire;
 
 pub use array::{Array, ElementType, Elements};
 pub use error::{Error, Refusal, Result};
 pub use model::{Imported, Metadata};
+pub use together::together;

@@ -84,6 +84,35 @@ fn field<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u32, Wire<'a>)>, Rule> {
     Ok(Some((number, wire)))
 }
 
+/// The head of a field whose body is not at hand.
+pub(crate) struct Head {
+    /// The field's number.
+    pub number: u32,
+    /// Whether it is a message, a text or bytes.
+    pub is_bytes: bool,
+    /// Bytes of the head.
+    pub len: usize,
+    /// Bytes after it.
+    pub body: u64,
+}
+
+impl Head {
+    /// The head that these bytes begin with; None where they do not begin with one.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Head> {
+        let mut rest = bytes;
+        let key = varint(&mut rest).ok()?;
+        let body = match key & 7 {
+            0 => varint(&mut rest).map(|_| 0).ok()?,
+            1 => 8,
+            2 => varint(&mut rest).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        let number = u32::try_from(key >> 3).ok()?;
+        Some(Head { number, is_bytes: key & 7 == 2, len: bytes.len() - rest.len(), body })
+    }
+}
+
 /// A message: known fields are kept, unknown ones skipped, as protocol buffers want it.
 pub(crate) trait Message<'a>: Default {
     /// Takes a field, if it is one of the message's.
@@ -120,14 +149,14 @@ fn put_varint(mut v: u64, out: &mut Vec<u8>) {
 fn put_key(number: u32, kind: u32, out: &mut Vec<u8>) {
     put_varint(u64::from(number << 3 | kind), out);
 }
-fn put_bytes(number: u32, v: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_bytes(number: u32, v: &[u8], out: &mut Vec<u8>) {
     put_key(number, 2, out);
     put_varint(v.len() as u64, out);
     out.extend_from_slice(v);
 }
 
 /// The length stands before a message and is known after it: the message moves up, so that weights need no second copy.
-fn put_message<'a>(number: u32, m: &impl Message<'a>, out: &mut Vec<u8>) {
+pub(crate) fn put_message<'a>(number: u32, m: &impl Message<'a>, out: &mut Vec<u8>) {
     let start = out.len();
     m.put(out);
     let mut head = Vec::new();

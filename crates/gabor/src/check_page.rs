@@ -1,7 +1,7 @@
 //! What a check of data found, as a page with pictures.
 
 use gabor_data::{CheckReport, Color, Example, Finding, FindingKind, Image, Place, Preprocessing, Severity, Splits};
-use gabor_report::{Figure, Gallery, Picture, Row, Section, Shown, bytes, count};
+use gabor_report::{Figure, Gallery, Picture, Row, Section, Shown, bytes, class_name, class_names, count};
 
 /// Longest side of a picture on the page.
 const SIDE: usize = 160;
@@ -60,8 +60,10 @@ fn tables(report: &CheckReport) -> Vec<Table> {
         let head = std::iter::once("class".to_string()).chain(report.parts.iter().map(|p| p.name.clone())).collect();
         let counts =
             |c: usize| report.parts.iter().map(move |p| count(p.per_class.get(c).copied().unwrap_or(0) as u64));
-        let rows =
-            report.classes.iter().enumerate().map(|(c, n)| std::iter::once(n.clone()).chain(counts(c)).collect());
+        let rows = class_names(&report.classes)
+            .into_iter()
+            .enumerate()
+            .map(|(c, n)| std::iter::once(n).chain(counts(c)).collect());
         out.push((head, rows.collect()));
     }
     out
@@ -87,7 +89,7 @@ fn row(splits: &Splits, e: &Example, pictures: bool) -> Row {
     let shown = e.samples.iter().take(if pictures { MEMBERS } else { 0 }).map(|p| Shown {
         picture: picture(splits, p),
         name: short(&p.id),
-        about: format!("{} · {}", p.part, p.class),
+        about: format!("{} · {}", p.part, class_name(&p.class)),
     });
     let more = e.samples.len().saturating_sub(MEMBERS);
     let text = if more > 0 { format!("{} · and {more} more", e.text) } else { e.text.clone() };

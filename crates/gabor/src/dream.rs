@@ -2,12 +2,15 @@
 
 use crate::{Error, Model, Result};
 use gabor_data::{Color, Filter, Image, Preprocessing, Resize};
+use gabor_explain::Room;
+use gabor_explain::dream::{Adam, Descent, Loss, deep_dream, maximise, transfer};
 pub use gabor_explain::dream::{
     Basis, Dead, Deep, DeepOptions, Dreamt, Hear, Lens, Moment, Options, Pixels, Place, StyleOptions, Styled, Targets,
 };
-use gabor_explain::dream::{deep_dream, maximise, transfer};
 use gabor_report::{Panel, Picture, Sheet, class_name, short};
 use gabor_tensor::Rule;
+use gabor_train::optimiser::lbfgs::{self, Ended, Minimiser};
+use std::cell::{Cell, RefCell};
 
 /// Pictures made for units.
 #[derive(Clone, Debug)]
@@ -85,19 +88,110 @@ impl Model {
     /// Gives a photograph, brought to `size` pixels along its longer side, the style of another.
     ///
     /// # Errors
-    /// Those of [`transfer`](gabor_explain::dream::transfer).
+    /// Those of [`transfer`](gabor_explain::dream::transfer), a rate out of bounds.
     pub fn style_transfer(
         &self,
-        content: &Image<'_>,
-        style: &Image<'_>,
+        [content, style]: [&Image<'_>; 2],
         size: usize,
         options: &StyleOptions,
+        optimiser: StyleOptimiser,
         hear: &mut Hear<'_>,
     ) -> Result<Changed<Styled>> {
         let (subject, lens) = (self.subject()?, self.lens()?);
         let of = |image| pixels(image, size, subject.input()[0], lens.bgr);
-        let how = transfer(&subject, &lens, &of(content)?, &of(style)?, options, hear)?;
+        let [content, style] = [&of(content)?, &of(style)?];
+        let mut descent = optimiser.descent(content.values.len())?;
+        let how = transfer(&subject, &lens, [content, style], options, &mut *descent, hear)?;
         changed(&lens, &how.picture.values.clone(), how.picture.size, how)
+    }
+}
+
+/// How style transfer goes down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StyleOptimiser {
+    /// Adam with a learning rate in parts of the range of brightness.
+    Adam {
+        /// 0 to 1000; 0.02 is usual.
+        rate: f64,
+    },
+    /// L-BFGS with a line search by the strong Wolfe conditions, as Gatys et al. took it.
+    Lbfgs,
+}
+
+impl StyleOptimiser {
+    /// The optimiser's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            StyleOptimiser::Adam { .. } => "adam",
+            StyleOptimiser::Lbfgs => "lbfgs",
+        }
+    }
+    /// The way down for so many numbers.
+    fn descent(self, count: usize) -> Result<Box<dyn Descent>> {
+        match self {
+            StyleOptimiser::Adam { rate } if (0.0..=1000.0).contains(&rate) => Ok(Box::new(Adam::new(rate))),
+            StyleOptimiser::Adam { rate } => {
+                Err(Error::new("rate", Rule::new(format!("a value of {rate}")).right("0 to 1000")))
+            }
+            StyleOptimiser::Lbfgs => {
+                // The pairs, and about as many vectors as a step works with.
+                let bytes = (8 * count * (2 * HISTORY + 10)) as u64;
+                let room = Room::new(gabor_train::memory_left);
+                room.check("style", "the memory of L-BFGS", bytes, "a smaller --size, or --optimiser adam")?;
+                Ok(Box::new(Quasi))
+            }
+        }
+    }
+}
+
+/// Pairs that L-BFGS remembers: more help little (Nocedal and Wright 2006, section 7.2), and a picture is long.
+const HISTORY: usize = 10;
+
+/// L-BFGS on what is left of a picture when values beyond 0 to 1 are cut off.
+struct Quasi;
+
+impl Descent for Quasi {
+    fn descend(&mut self, x: &mut [f32], evaluations: usize, loss: &mut Loss<'_>) -> gabor_explain::Result<()> {
+        let (left, failed) = (Cell::new(evaluations), RefCell::new(None));
+        let (mut inside, mut d) = (x.to_vec(), vec![0.0f32; x.len()]);
+        let mut f = |at: &[f64], g: &mut [f64]| {
+            if failed.borrow().is_some() {
+                return f64::NAN;
+            }
+            left.set(left.get().saturating_sub(1));
+            inside.iter_mut().zip(at).for_each(|(i, v)| *i = v.clamp(0.0, 1.0) as f32);
+            let value = loss(&inside, &mut d).unwrap_or_else(|e| {
+                *failed.borrow_mut() = Some(e);
+                f64::NAN
+            });
+            for ((g, &d), v) in g.iter_mut().zip(&d).zip(at) {
+                // Where a value is cut off, moving it changes nothing.
+                *g = if (0.0..=1.0).contains(v) { f64::from(d) } else { 0.0 };
+            }
+            value
+        };
+        let mut at: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        // Where rounding leads a line search astray, steepest descent begins anew, as long as that leads anywhere.
+        while left.get() > 0 {
+            let options = lbfgs::Options {
+                max_steps: usize::MAX,
+                max_evaluations: left.get(),
+                history: HISTORY,
+                ..Default::default()
+            };
+            let Ok(mut m) = Minimiser::new(&mut f, &at, options) else { break };
+            let ended = loop {
+                if let Some(ended) = m.step(&mut f) {
+                    break ended;
+                }
+            };
+            at.copy_from_slice(m.x());
+            if ended != Ended::LineSearch || m.outcome(ended).steps == 0 {
+                break;
+            }
+        }
+        x.iter_mut().zip(&at).for_each(|(x, v)| *x = v.clamp(0.0, 1.0) as f32);
+        failed.into_inner().map_or(Ok(()), Err)
     }
 }
 

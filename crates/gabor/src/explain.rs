@@ -162,7 +162,7 @@ impl Explanation {
                     .or_else(|| heat::heat(&a.map, size, heat::extent(&a.map, OUTLIERS), Scale::Sequential))
             }
             (Method::Saliency | Method::SmoothGrad, _) => {
-                heat::heat(&a.map, size, heat::extent(&a.map, OUTLIERS), Scale::Sequential)
+                heat::overlay(&self.picture, &a.map, heat::extent(&a.map, OUTLIERS), Scale::Sequential)
             }
             (m, _) if m.signed() => {
                 heat::overlay(&self.picture, &a.map, heat::extent(&a.map, OUTLIERS), Scale::Diverging)
@@ -226,10 +226,47 @@ fn keys(found: &[Attribution]) -> Vec<(Scale, String, String)> {
 fn note(a: &Attribution) -> String {
     match (&a.layer, a.gap, a.method) {
         (Some(layer), ..) => format!("at {layer}"),
-        (_, Some(gap), _) => format!("blue against, orange for; gap {}", number(gap as f32)),
+        // The axiom of completeness, and how far the steps of the way are off it.
+        (_, Some(gap), _) => format!(
+            "blue against, orange for; sums to the score's gain over a blank picture, but for a gap of {}",
+            number(gap as f32)
+        ),
         (_, _, Method::Occlusion) => "blue against, orange for".into(),
         (_, _, Method::Saliency | Method::SmoothGrad) => "size of the gradient".into(),
         (_, _, Method::Guided | Method::Deconvnet | Method::GuidedGradCam) => "grey is 0, by channel".into(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: Method, map: &[f32], gap: Option<f64>) -> Attribution {
+        let (map, layer) = (map.to_vec(), None);
+        Attribution { method, class: 0, score: 1.0, layer, map, height: 1, width: 2, values: None, gap }
+    }
+
+    /// Maps of gradients lie over the picture, as the others do.
+    #[test]
+    fn the_picture_is_seen_below_every_map() {
+        let picture = Picture::new(2, 1, 1, vec![0, 255]).unwrap();
+        let all = [Method::Saliency, Method::SmoothGrad, Method::GradCam, Method::LayerCam, Method::Integrated];
+        let found: Vec<Attribution> = all.map(|m| found(m, &[0.5, 0.5], None)).to_vec();
+        let class = "n02106030 collie".into();
+        let e = Explanation { picture, class, probability: 0.5, found, seconds: Vec::new() };
+        for a in &e.found {
+            let p = e.panel(a).unwrap();
+            assert!(p.data[3] > p.data[0] + 20, "{:?}: one value over black and white is two colours", a.method);
+        }
+    }
+
+    #[test]
+    fn a_gap_says_what_it_is_of() {
+        let words = note(&found(Method::Integrated, &[0.1, 0.2], Some(-0.0214)));
+        assert_eq!(
+            words,
+            "blue against, orange for; sums to the score's gain over a blank picture, but for a gap of −0.021"
+        );
     }
 }

@@ -97,12 +97,12 @@ impl Model {
 const LARGEST: usize = 224;
 
 impl FeatureMaps {
-    /// The poster, with the `top` strongest units of each layer.
-    pub fn poster(&self, title: &str, top: usize) -> Poster {
+    /// The poster of a picture of that name in a model of that name, with the `top` strongest units of each layer.
+    pub fn poster(&self, title: &str, model: &str, top: usize) -> Poster {
         let (rows, columns) = (self.picture.height, self.picture.width);
         let mut lines = vec![
             format!(
-                "{} with {}, from {columns} × {rows} pixels.",
+                "{model}: {} with {}, from {columns} × {rows} pixels.",
                 class_name(&self.class),
                 percent(f64::from(self.probability))
             ),

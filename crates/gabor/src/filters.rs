@@ -2,10 +2,10 @@
 
 use crate::{Error, Model, Result};
 use gabor_data::Color;
-pub use gabor_explain::filters::{BankKind, FilterBank, FilterFit, FilterKind, nearest};
+pub use gabor_explain::filters::{BankKind, FilterBank, FilterFit, FilterKind, ShapeNumbers, nearest};
 use gabor_explain::filters::{filter_layer, filter_layers};
 use gabor_report::heat::{self, Scale};
-use gabor_report::{FilterGrid, FilterTile, Picture};
+use gabor_report::{FilterGrid, FilterTile, Picture, WeightMatrix};
 use gabor_tensor::Rule;
 
 /// The order in which filters are shown.
@@ -92,11 +92,17 @@ impl Model {
 fn of_bank(bank: FilterBank, o: &FiltersOptions, bgr: bool) -> Filters {
     let norms: Vec<f64> = (0..bank.count).map(|i| bank.norm(i)).collect();
     let whole = is_whole(&bank);
-    let most = o.top.unwrap_or(if whole { MOST } else { MOST_OF_PLANES }).min(bank.count);
+    let most = match () {
+        // A matrix has room for all.
+        () if is_matrix(&bank) => bank.count,
+        () if whole => MOST,
+        () => MOST_OF_PLANES,
+    };
+    let most = o.top.unwrap_or(most).min(bank.count);
     let mut order: Vec<usize> = (0..bank.count).collect();
     // A NaN is the largest of all: it must be seen.
     order.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]).then(a.cmp(&b)));
-    order.truncate(if is_matrix(&bank) { bank.count } else { most });
+    order.truncate(most);
     if o.order == FilterOrder::Index {
         order.sort_unstable();
     }
@@ -138,7 +144,7 @@ fn is_whole(b: &FilterBank) -> bool {
 
 /// Whether all filters together are a matrix of filters by channels.
 fn is_matrix(b: &FilterBank) -> bool {
-    b.kernel.len() > 1 && b.places() == 1
+    b.places() == 1
 }
 
 fn is_colour(b: &FilterBank) -> bool {
@@ -205,6 +211,16 @@ impl Filters {
             n => Some(format!("dead: {n} of {all} filters, {why}")),
         }
     }
+    /// The kinds in words, and how many of their filters are weakly matched; `None` where nothing was fitted.
+    pub fn kinds_words(&self) -> Option<String> {
+        let kinds: Vec<String> = self.kinds().iter().map(|(k, n)| format!("{} {n}", k.name())).collect();
+        let weak = self.shown.iter().filter(|f| f.fit.as_ref().is_some_and(FilterFit::is_weak)).count();
+        let weak = match weak {
+            0 => String::new(),
+            n => format!("; {n} of them weak: the nearest shape explains less than half"),
+        };
+        (!kinds.is_empty()).then(|| kinds.join(" · ") + &weak)
+    }
     /// All fitted shapes in the layout of the weights; zero where there is none.
     pub fn fits(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.bank.values.len()];
@@ -235,23 +251,20 @@ impl Filters {
         };
         let colours = if is_colour(b) { "0 is middle grey" } else { "0 is white, blue below, orange above" };
         let mut lines = vec![first, format!("{colours}; {scale}")];
-        if is_matrix(b) {
-            lines[1] += "; a row per filter, a column per input channel";
-            let values: Vec<f32> = b.values.clone();
-            let picture = heat::heat(&values, [b.count, b.channels], common, Scale::Diverging);
-            let tile = FilterTile { pictures: picture.into_iter().collect(), ..Default::default() };
-            return FilterGrid { title: title.into(), lines, tiles: vec![tile] };
-        }
-        if b.kernel.len() == 1 {
+        if b.kernel.len() == 1 && !is_matrix(b) {
             lines[1] += "; a row per place, a column per input channel";
         }
-        let kinds: Vec<String> = self.kinds().iter().map(|(k, n)| format!("{} {n}", k.name())).collect();
-        if !kinds.is_empty() {
-            lines.push(format!("{}; beside each filter the nearest shape", kinds.join(" · ")));
+        if let Some(kinds) = self.kinds_words() {
+            lines.push(kinds);
+            lines.push("beside each filter the nearest shape; R² is the part of the filter that it explains".into());
         }
         lines.extend(self.dead_words());
         if self.left_out() > 0 {
             lines.push(format!("the {} largest; {} more are left out", self.shown.len(), self.left_out()));
+        }
+        if is_matrix(b) {
+            lines.push("a row per filter, a column per input channel".into());
+            return FilterGrid { title: title.into(), lines, matrix: Some(self.matrix(common)), ..Default::default() };
         }
         let planes = self.shown.first().map_or(0, |f| f.planes.len());
         let slices = if b.kernel.len() == 3 { b.kernel[0] } else { 1 };
@@ -262,7 +275,13 @@ impl Filters {
             ));
         }
         let tiles = self.shown.iter().map(|f| self.tile(f, common)).collect();
-        FilterGrid { title: title.into(), lines, tiles }
+        FilterGrid { title: title.into(), lines, tiles, matrix: None }
+    }
+    /// Weights of filters of one place, in the order in which filters are shown.
+    fn matrix(&self, extent: f32) -> WeightMatrix {
+        let filters: Vec<usize> = self.shown.iter().map(|f| f.index).collect();
+        let values = filters.iter().flat_map(|&i| self.bank.filter(i)).copied().collect();
+        WeightMatrix { filters, channels: self.bank.channels, values, extent }
     }
     fn tile(&self, f: &ShownFilter, common: f32) -> FilterTile {
         let b = &self.bank;
@@ -293,7 +312,8 @@ impl Filters {
         let dead = fit.is_some_and(|f| f.kind == FilterKind::Dead) || is_dead(f.norm, self.largest);
         let kind = if dead { "dead" } else { fit.map_or("", |f| f.kind.name()) };
         let score = match fit {
-            Some(fit) if !dead => format!("R² {:.2}", fit.r2),
+            Some(fit) if !dead && fit.is_weak() => format!("weak, R² {:.2}", hundredths(fit.r2)),
+            Some(fit) if !dead => format!("R² {:.2}", hundredths(fit.r2)),
             None if !dead => format!("size {:.3}", f.norm),
             _ => String::new(),
         };
@@ -303,7 +323,7 @@ impl Filters {
             fit: fit.and_then(|fit| self.whole(&fit.values, extent)),
             name: format!("{} {kind}", f.index).trim_end().into(),
             score,
-            lines: fit.filter(|_| self.kinds().iter().any(|k| k.1 > 0)).map_or(Vec::new(), words),
+            lines: fit.map_or(Vec::new(), fit_words),
             pale: dead,
         }
     }
@@ -333,16 +353,29 @@ impl Filters {
     }
 }
 
-/// The numbers of a fit in two short lines.
-fn words(f: &FilterFit) -> Vec<String> {
-    let mut first = Vec::new();
-    first.extend(f.orientation.map(|v| format!("θ {:.0}°", v.round() % 180.0)));
-    first.extend(f.wavelength.map(|v| format!("λ {v:.1}")));
-    first.extend(f.phase.map(|v| format!("ψ {v:.0}°")));
-    let mut second = Vec::new();
-    second.extend(f.sigma.map(|v| format!("σ {v:.1}")));
-    second.extend(f.aspect.map(|v| format!("γ {v:.2}")));
-    [first, second].iter().map(|l| l.join(" · ").replace('-', "−")).filter(|l| !l.is_empty()).collect()
+/// Whole hundredths, so that what is said to be less than half never reads as half.
+fn hundredths(part: f64) -> f64 {
+    (part * 100.0).floor() / 100.0
+}
+
+/// The numbers of a fit in two short lines; with `≈` those of the shape that the filter does not determine.
+pub fn fit_words(f: &FilterFit) -> Vec<String> {
+    let number = |letter: &str, known: Option<f64>, shape: Option<f64>, show: &dyn Fn(f64) -> String| {
+        let sure = known.map(|v| format!("{letter} {}", show(v)));
+        sure.or_else(|| shape.map(|v| format!("{letter} ≈ {}", show(v))))
+    };
+    let s = &f.shape;
+    let turn = |v: f64| format!("{:.0}°", v.round() % 180.0);
+    let angle = |v: f64| format!("{v:.0}°");
+    let (one, two) = (|v: f64| format!("{v:.1}"), |v: f64| format!("{v:.2}"));
+    let first = [
+        number("θ", f.orientation, s.orientation, &turn),
+        number("λ", f.wavelength, s.wavelength, &one),
+        number("ψ", f.phase, s.phase, &angle),
+    ];
+    let second = [number("σ", f.sigma, s.sigma, &one), number("γ", f.aspect, s.aspect, &two)];
+    let line = |l: Vec<Option<String>>| l.into_iter().flatten().collect::<Vec<_>>().join(" · ").replace('-', "−");
+    [line(first.to_vec()), line(second.to_vec())].into_iter().filter(|l| !l.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -361,7 +394,7 @@ mod tests {
                 let o = FiltersOptions { layer: Some(layer.clone()), top: Some(3), ..Default::default() };
                 let found = model.filters(&o).unwrap_or_else(|e| panic!("{} {layer}: {e}", card.name));
                 let grid = found.grid(card.name);
-                assert!(!grid.tiles.is_empty(), "{} {layer}", card.name);
+                assert!(grid.tiles.is_empty() == grid.matrix.is_some(), "{} {layer}", card.name);
                 for t in &grid.tiles {
                     assert!(!t.pictures.is_empty(), "{} {layer}: {:?}", card.name, found.bank.shape());
                     assert!(t.labels.is_empty() || t.labels.len() == t.pictures.len());

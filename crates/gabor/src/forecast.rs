@@ -42,6 +42,7 @@ const TRAINING: f64 = 3.5;
 const SHARES: &[(&str, f64)] = &[
     ("conv.winograd", 2.4),
     ("conv.direct", 0.93),
+    ("conv.cells", 1.3),
     ("conv.first", 0.9),
     ("conv.bands", 0.55),
     ("conv.depthwise", 0.5),

@@ -2,7 +2,9 @@
 
 use crate::{Evaluated, Result};
 use gabor_data::{Color, Dataset, Image, Preprocessing, Views};
-use gabor_report::{Confusion, Figure, Mistake, Picture, Reliability, ReliabilityBin, Report, Table, count, percent};
+use gabor_report::{
+    Confusion, Figure, Mistake, Picture, Reliability, ReliabilityBin, Report, Table, class_names, count, percent,
+};
 use gabor_train::{Calibration, Evaluation, SampleScore};
 
 /// Right predictions are shown where there are fewer mistakes than half of this, and so many of them.
@@ -102,8 +104,9 @@ pub(crate) fn judged(
         }
         None => vec![reliability("", &e.calibration)],
     };
+    let names = class_names(&e.classes.iter().map(|c| c.class.as_str()).collect::<Vec<_>>());
     let shown = |list: &[SampleScore]| -> Result<Vec<Mistake>> {
-        let all = list.iter().map(|s| picture(s, e, data, preprocessing));
+        let all = list.iter().map(|s| picture(s, &names, data, preprocessing));
         Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     r.mistakes = shown(&e.mistakes)?;
@@ -141,8 +144,8 @@ fn reliability(name: &str, c: &Calibration) -> Reliability {
 }
 
 /// A sample as the network saw it, and what it made of it.
-fn picture(s: &SampleScore, e: &Evaluation, data: &dyn Dataset, p: &Preprocessing) -> Result<Option<Mistake>> {
-    let class = |i: usize| e.classes.get(i).map_or_else(|| i.to_string(), |c| c.class.clone());
+fn picture(s: &SampleScore, names: &[String], data: &dyn Dataset, p: &Preprocessing) -> Result<Option<Mistake>> {
+    let class = |i: usize| names.get(i).cloned().unwrap_or_else(|| i.to_string());
     let seen = p.prepared(&data.image_at_least(s.index, &|whole| p.enough(whole))?)?;
     Ok(as_people_see_it(&seen).map(|picture| Mistake {
         picture,

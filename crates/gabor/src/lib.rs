@@ -98,7 +98,7 @@ pub mod top;
 
 pub use self::again::{RunReport, run_report};
 pub use self::arithmetic::{
-    Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic,
+    Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic, gif_scale,
 };
 pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
 pub use card::published_preprocessing;
@@ -112,7 +112,8 @@ pub use filtering::{
     Border, Classic, ClassicFilter, ClassicNumbers, Drawn, Filtered, FilteringOptions, classic, filtered,
 };
 pub use filters::{
-    BankKind, FilterBank, FilterFit, FilterKind, FilterOrder, Filters, FiltersOptions, ShownFilter, nearest,
+    BankKind, FilterBank, FilterFit, FilterKind, FilterOrder, Filters, FiltersOptions, ShapeNumbers, ShownFilter,
+    fit_words, nearest,
 };
 pub use forecast::{Forecast, forecast};
 pub use gabor_graph::operation;

@@ -74,9 +74,8 @@ impl Model {
     /// As [`open`](Model::open); an input that the model does not have, or of another kind or shape than it says.
     pub fn bind(path: impl AsRef<Path>, inputs: Vec<(String, Array)>) -> Result<Bound> {
         let path = path.as_ref();
-        let bytes = files::read_limited(path, load::LARGEST_FILE)?;
-        let beside = files::Beside::new(path);
-        let read = onnx::import_for(&bytes, inputs, Some(&|at| beside.bytes(at))).map_err(Error::from);
+        let (bytes, beside) = files::Beside::open(path, load::LARGEST_FILE)?;
+        let read = onnx::import_for(&bytes, inputs, Some(&beside)).map_err(Error::from);
         let bound =
             read.and_then(|b| Ok(Bound { model: Self::of_imported(b.model)?, inputs: b.inputs, outputs: b.outputs }));
         bound.map_err(|e| e.inside(path.display()))
@@ -372,7 +371,18 @@ impl Model {
     pub(crate) fn no_preprocessing(&self) -> Error {
         let rule = Rule::new("the model does not say how a picture becomes its input");
         let dims = |v| self.graph.shape(v).0.iter().skip(1).map(|d| d.fixed()).collect::<Option<Vec<usize>>>();
-        let input = self.image_input().ok().and_then(dims).and_then(|d| <[usize; 3]>::try_from(d).ok());
+        // What no preprocessing would help is told instead.
+        let input = match self.image_input() {
+            Err(e) => return e,
+            Ok(v) => dims(v).and_then(|d| <[usize; 3]>::try_from(d).ok()),
+        };
+        if let Some([c, ..]) = input.filter(|i| i[0] != 1 && i[0] != 3) {
+            let rule = Rule::new(format!("the model takes pictures of {c} channels, and picture files have 1 or 3"));
+            return Error::new(
+                &self.graph.name,
+                rule.right("a model of 1 or 3 channels; gabor filters and gabor dream draw without a picture"),
+            );
+        }
         let sample = input.and_then(|i| Preprocessing::exact(i).ok()).map_or_else(String::new, |p| {
             format!(", for this model such as {} with the divisor, mean and std that it was trained with", p.to_json())
         });

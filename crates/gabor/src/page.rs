@@ -2,12 +2,10 @@
 
 use crate::inside::inside;
 use crate::judged::{as_people_see_it, judged};
-use crate::{Model, Result};
+use crate::{FiltersOptions, Model, Result};
 use gabor_data::Image;
-use gabor_graph::Source;
-use gabor_graph::ops::Conv;
 use gabor_nets::summary;
-use gabor_report::{Curve, Figure, LayerRow, Picture, Report, Seen, bytes, count, duration, filters};
+use gabor_report::{Curve, Figure, LayerRow, Report, Seen, bytes, class_names, count, duration};
 use gabor_train::{Event, Outcome, Setup};
 use std::path::Path;
 
@@ -41,7 +39,9 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
     r.seen = seen(setup)?;
     let parameters = summary(model.graph()).parameters;
     r.figures.push(Figure::new("parameters", count(parameters), bytes(parameters * 4)));
-    let steps = format!("{} steps of {}", count(outcome.state.step), setup.config.batch_size());
+    let whole = setup.config.is_lbfgs();
+    let samples = if whole { setup.epoch_samples()? } else { setup.config.batch_size() };
+    let steps = format!("{} steps of {samples}", count(outcome.state.step));
     r.figures.push(Figure::new("epochs", outcome.state.epoch.to_string(), steps));
     let images = outcome.state.step as f64 * setup.config.batch_size() as f64;
     let rate = if outcome.state.seconds > 0.0 { images / outcome.state.seconds } else { 0.0 };
@@ -133,18 +133,11 @@ fn layers(r: &mut Report, model: &Model) {
     r.layer_notes.extend(s.notes);
 }
 
-/// The filters of the first convolution that reads a weight directly.
-fn first_filters(model: &Model) -> Option<(String, Vec<Picture>)> {
-    let g = model.graph();
-    let node = g.nodes().iter().find(|n| n.op::<Conv>().is_some())?;
-    let weight = g.value(*node.inputs.get(1)?);
-    if !matches!(weight.source, Source::Parameter(_)) {
-        return None;
-    }
-    let tensor = model.weights().get(&weight.name)?;
-    let shape: [usize; 4] = tensor.shape().try_into().ok()?;
-    let pictures = filters(tensor.as_f32().ok()?, shape);
-    Some((node.name.clone(), pictures)).filter(|f| !f.1.is_empty())
+/// The filters of the first layer that has any, as [`Model::filters`] draws them.
+fn first_filters(model: &Model) -> Option<(String, String)> {
+    let found = model.filters(&FiltersOptions::default()).ok()?;
+    // Other layers' filters are no picture of what the network looks for in pictures.
+    found.bank.first.then(|| (found.bank.layer.clone(), found.grid(&found.bank.layer).to_svg()))
 }
 
 /// Some training images of the first epoch after augmentation, taken back from what the network got.
@@ -154,6 +147,7 @@ fn seen(setup: &Setup) -> Result<Vec<Seen>> {
     let batch = batch?;
     let p = &setup.preprocessing;
     let [c, h, w] = p.input();
+    let names = class_names(data.classes());
     let mut out = Vec::new();
     for (floats, &index) in batch.images.as_f32()?.chunks_exact(c * h * w).zip(&batch.indices).take(SEEN) {
         let byte = |(i, &v): (usize, &f32)| {
@@ -164,7 +158,7 @@ fn seen(setup: &Setup) -> Result<Vec<Seen>> {
         let pixels: Vec<u8> =
             (0..h * w).flat_map(|i| (0..c).map(move |k| (i, k))).map(|(i, k)| planes[k * h * w + i]).collect();
         let index = index as usize;
-        let class = data.labels().get(index).and_then(|&l| data.classes().get(l as usize));
+        let class = data.labels().get(index).and_then(|&l| names.get(l as usize));
         let picture = Image::new(h, w, p.color, pixels).ok().and_then(|image| as_people_see_it(&image));
         out.extend(picture.map(|picture| Seen {
             picture,

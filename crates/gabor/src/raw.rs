@@ -64,7 +64,7 @@ impl Model {
             }
         }
         let program = Program::single("run", graph.validate()?);
-        let mut run = self.backend.compile(&program, &CompileOptions::default())?;
+        let mut run = self.backend.compile(&program, &CompileOptions { once: true, ..Default::default() })?;
         for (name, tensor) in self.weights.iter().filter(|(name, _)| self.graph.find(name).is_some()) {
             run.write(name, tensor)?;
         }

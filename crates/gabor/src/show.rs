@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use gabor_data::{Batch, Color, Dataset, Image, Loader, Part, Preprocessing};
-use gabor_report::{Cell, Picture, Strip, Strips};
+use gabor_report::{Cell, Picture, Strip, Strips, class_name_among, class_names};
 use gabor_tensor::Rule;
 use gabor_train::Setup;
 
@@ -125,7 +125,7 @@ pub fn show(setup: &Setup, options: &ShowOptions) -> Result<Show> {
         let short =
             id.strip_prefix(setup.config.data.trim_end_matches('/')).map_or(&*id, |r| r.trim_start_matches('/'));
         let note = format!("{short}, {} × {}", stored[1], stored[0]);
-        strips.push(Strip { caption: class.clone(), note, cells });
+        strips.push(Strip { caption: class_name_among(&class, data.classes()).into(), note, cells });
         samples.push(ShownSample { index: i, id, class, stored });
     }
     let mut batches = Vec::new();
@@ -193,7 +193,8 @@ fn batch_strip(
     }
     let floats = batch.images.as_f32()?;
     let size = floats.len() / batch.indices.len().max(1);
-    let class = |i: u32| data.classes()[data.labels()[i as usize] as usize].clone();
+    let names = class_names(data.classes());
+    let class = |i: u32| names[data.labels()[i as usize] as usize].clone();
     let (mut samples, mut cells) = (Vec::new(), Vec::new());
     for k in 0..count {
         let seen = picture(&preprocessing.picture(&floats[k * size..][..size])?)?;

@@ -305,17 +305,18 @@ impl TopPatches {
             Backpropagation::Guided => "the guided gradient of that one activation",
             Backpropagation::Plain => "the gradient of that one activation",
         };
-        let lines = vec![
-            format!(
-                "Layer {}, {}: a unit {sees}; {} pictures, {dead}.",
-                self.layer.name,
-                self.layer.extents(),
-                count(self.seen as u64)
-            ),
-            format!(
+        let mut lines = vec![format!(
+            "Layer {}, {}: a unit {sees}; {} pictures, {dead}.",
+            self.layer.name,
+            self.layer.extents(),
+            count(self.seen as u64)
+        )];
+        // Of dead units alone there is no left and right to speak of.
+        if self.units.iter().any(|u| !u.patches.is_empty()) {
+            lines.push(format!(
                 "Left what excites the unit most, one patch a picture; right {how} (grey is 0, each by its own size)."
-            ),
-        ];
+            ));
+        }
         let units = self.units.iter().map(|u| self.unit(u)).collect();
         let most = self.units.iter().map(|u| u.patches.len()).max().unwrap_or(1);
         PatchSheet { title: title.into(), lines, frame: [columns, rows], count: most, units }

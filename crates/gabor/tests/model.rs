@@ -35,6 +35,30 @@ fn a_file_predicts_what_the_network_predicts() {
 }
 
 #[test]
+fn large_weights_are_read_from_where_they_lie() {
+    // Read in two portions.
+    let net = Network::new("wide", &[1, 40, 40], 10, |net| {
+        net.flatten()?.linear("wide", 1200)?.relu()?.linear("fc", 10).map(|_| ())
+    });
+    let model = Model::new(net.graph(Mode::Infer).unwrap(), net.initialize(3).unwrap()).unwrap();
+    let bytes = model.to_onnx().unwrap();
+    let path = std::env::temp_dir().join(format!("gabor-where-they-lie-{}.onnx", std::process::id()));
+    let bind = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let x = gabor::formats::Array::floats(vec![1, 1, 40, 40], vec![0.5; 1600]);
+        let bound = Model::bind(&path, vec![("images".into(), x)]);
+        std::fs::remove_file(&path).unwrap();
+        bound
+    };
+    let bound = bind(&bytes).unwrap();
+    assert_eq!(bound.model.weights(), model.weights());
+    for cut in [100, 5 << 20, bytes.len() - 1] {
+        let e = bind(&bytes[..cut]).map(|_| ()).unwrap_err().to_string();
+        assert!(e.contains(&*path.display().to_string()) && e.contains("damaged or no ONNX file"), "{cut}: {e}");
+    }
+}
+
+#[test]
 fn a_softmax_at_the_end_is_not_applied_twice() {
     let (net, weights) = small();
     let plain = Model::new(net.graph(Mode::Infer).unwrap(), weights.clone()).unwrap();
@@ -55,6 +79,14 @@ fn what_a_model_lacks_is_said() {
     let mut bare = Model::new(net.graph(Mode::Infer).unwrap(), weights.clone()).unwrap();
     let e = bare.predict(&picture()).unwrap_err().to_string();
     assert!(e.contains(": the model does not say how a picture becomes its input; right would be: "), "{e}");
+    // Where no preprocessing would help, none is asked for.
+    let says = |extents: &[usize]| {
+        let net = Network::new("odd", extents, 10, |net| net.flatten()?.linear("fc", 10).map(|_| ()));
+        let mut model = Model::new(net.graph(Mode::Infer).unwrap(), net.initialize(3).unwrap()).unwrap();
+        model.predict(&picture()).unwrap_err().to_string()
+    };
+    assert!(says(&[4, 8, 8]).contains("takes pictures of 4 channels, and picture files have 1 or 3; right would be: "));
+    assert!(says(&[1, 64]).contains("the model does not take pictures"), "{}", says(&[1, 64]));
     let e = Model::new(net.graph(Mode::Infer).unwrap(), Weights::new()).unwrap_err().to_string();
     assert_eq!(e, "fc.weight: the weights do not hold this parameter; right would be: one of shape [10, 64]");
     let p = Preprocessing::exact([1, 8, 8]).unwrap();

@@ -37,7 +37,9 @@ pub use norm::{
     BatchNormGradInputs, BatchNormGradKernel, BatchNormGradOutputs, BatchNormInputs, BatchNormKernel, BatchNormOutputs,
     FusedBatchNormGradKernel, FusedBatchNormKernel, Rectified,
 };
-pub use pool::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
+pub use pool::{
+    AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxPoolValuesKernel, MaxUnpoolKernel,
+};
 pub use reduce::ReduceKernel;
 pub use shared::{SharedMut, Work};
 pub use shuffle::{CastKernel, ConcatKernel, OneHotKernel, PadKernel, RandomUniformKernel, StridedKernel};

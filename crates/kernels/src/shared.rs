@@ -4,8 +4,36 @@ use std::marker::PhantomData;
 
 /// Smallest task worth handing to another thread, in fused multiply-adds of 16 lanes.
 pub(crate) const TASK: usize = 1 << 16;
+/// The same where there are no more tasks than [`FEW`]: several microseconds, so that short layers use several threads.
+const SHORT: usize = 1 << 14;
+const FEW: usize = 4;
 /// Most tasks that a kernel is cut into; more would only cost repeated packing.
 pub(crate) const MOST_TASKS: usize = 32;
+
+/// The product of `factors`, counted in 64 bits, so that what is chosen by it, and with it the order of sums, is the same
+/// where addresses have 32.
+pub(crate) fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |all, &f| all.saturating_mul(f as u64))
+}
+
+/// How many tasks are worth while for the [`product`] of `factors` multiply-adds, `lanes` at a time: from 1 to `most`.
+pub(crate) fn worth(factors: &[usize], lanes: usize, most: usize) -> usize {
+    let work = product(factors) / lanes as u64;
+    let at_least = |task: usize, most: usize| (work / task as u64).clamp(1, most as u64) as usize;
+    // Few tasks are a power of two, so that two or four threads end at the same time.
+    let few = 1 << at_least(SHORT, FEW).ilog2();
+    at_least(TASK, most).max(few).min(most)
+}
+
+#[cfg(test)]
+#[test]
+fn the_number_of_tasks_does_not_wrap() {
+    assert_eq!(worth(&[1 << 16, 1 << 16], 1, usize::MAX), 1 << 16);
+    assert_eq!(worth(&[1 << 20; 4], 16, 32), 32);
+    assert_eq!(worth(&[3, 5], 16, 32), 1);
+    assert_eq!([1, 2, 3, 4, 16, 19, 20].map(|n| worth(&[n, SHORT], 1, 32)), [1, 2, 2, 4, 4, 4, 5]);
+    assert_eq!(worth(&[4, SHORT], 1, 3), 3);
+}
 
 /// What an executor must know to run a prepared kernel.
 ///

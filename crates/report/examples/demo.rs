@@ -1,13 +1,24 @@
 //! Writes a page of made-up numbers, for work on its looks: `cargo run -p gabor-report --example demo -- demo.html`.
 
 use gabor_report::{
-    Confusion, Curve, FeatureStrip, Figure, Inside, LayerRow, Mistake, Picture, Reason, Reliability, ReliabilityBin,
-    Report, Seen, Table, filters,
+    Confusion, Curve, FeatureStrip, Figure, FilterGrid, FilterTile, Inside, LayerRow, Mistake, Picture, Reason,
+    Reliability, ReliabilityBin, Report, Seen, Table, heat,
 };
 
 fn noise(i: u64) -> f64 {
     let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1u64 << 24) as f64
+}
+
+fn filters(weights: &[f32]) -> String {
+    let picture = |w: &[f32]| heat::heat(w, [5, 5], heat::extent(w, 0.0), heat::Scale::Diverging);
+    let tile = |(i, w): (usize, &[f32])| FilterTile {
+        pictures: picture(w).into_iter().collect(),
+        name: i.to_string(),
+        ..Default::default()
+    };
+    let tiles = weights.chunks_exact(25).enumerate().map(tile).collect();
+    FilterGrid { title: "conv1".into(), tiles, ..Default::default() }.to_svg()
 }
 
 fn reliability(name: &str, honest: f64) -> Reliability {
@@ -110,7 +121,7 @@ fn main() -> std::io::Result<()> {
             strips: vec![FeatureStrip { caption: "relu1, 6 × 8 × 8".into(), maps: (60..68).map(picture).collect() }],
             ..Default::default()
         }),
-        filters: Some(("conv1".into(), filters(&weights, [6, 1, 5, 5]))),
+        filters: Some(("conv1".into(), filters(&weights))),
         layer_columns: ["layer", "operation", "output", "parameters", "FLOPs", "field"].map(String::from).to_vec(),
         layers: vec![
             row(["conv1", "conv 5×5, pad 2", "6×28×28", "156", "235,200", "5×5"]),

@@ -1,6 +1,7 @@
 //! The confusion matrix and what follows from it.
 
 use crate::text::table;
+use crate::words::class_names;
 
 /// Counts of predictions: `counts[truth][predicted]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,10 @@ impl Confusion {
     pub fn new(classes: Vec<String>) -> Self {
         let n = classes.len();
         Confusion { classes, counts: vec![vec![0; n]; n] }
+    }
+    /// What the classes are called in tables: without the numbers of synsets, where that tells them apart.
+    pub fn names(&self) -> Vec<String> {
+        class_names(&self.classes)
     }
     /// Counts one prediction; classes that do not exist are not counted.
     pub fn add(&mut self, truth: usize, predicted: usize) {
@@ -77,21 +82,22 @@ impl Confusion {
     }
     /// The matrix for a terminal: up to 20 classes as a table, more as the list of the worst pairs.
     pub fn to_text(&self) -> String {
+        let names = self.names();
         if self.classes.len() > 20 {
             let rows: Vec<Vec<String>> = (self.worst_pairs(10).into_iter())
-                .map(|(t, p, c)| vec![self.classes[t].clone(), self.classes[p].clone(), c.to_string()])
+                .map(|(t, p, c)| vec![names[t].clone(), names[p].clone(), c.to_string()])
                 .collect();
             return table(&["truth", "taken for", "times"], &[false, false, true], &rows);
         }
         let short = |name: &String| name.chars().take(10).collect::<String>();
         let mut head = vec!["true \\ predicted".to_string()];
-        head.extend(self.classes.iter().map(short));
+        head.extend(names.iter().map(short));
         head.push("recall".into());
-        let rows: Vec<Vec<String>> = (self.scores().iter().zip(&self.counts))
-            .map(|(score, row)| {
+        let rows: Vec<Vec<String>> = (self.scores().iter().zip(&self.counts).zip(&names))
+            .map(|((score, row), name)| {
                 let cells = row.iter().map(|&c| if c == 0 { "·".to_string() } else { c.to_string() });
                 let recall = score.recall.map_or("–".into(), |r| format!("{:.1} %", r * 100.0));
-                std::iter::once(score.class.chars().take(16).collect()).chain(cells).chain([recall]).collect()
+                std::iter::once(name.chars().take(16).collect()).chain(cells).chain([recall]).collect()
             })
             .collect();
         let right: Vec<bool> = (0..head.len()).map(|c| c > 0).collect();

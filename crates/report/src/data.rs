@@ -133,8 +133,8 @@ pub struct Report {
     pub hardest: Vec<Mistake>,
     /// A look inside the network, or why there is none.
     pub inside: Option<Inside>,
-    /// The first layer's name and its filters.
-    pub filters: Option<(String, Vec<Picture>)>,
+    /// The first layer's name and the drawing of its filters.
+    pub filters: Option<(String, String)>,
     /// Heads of the table of layers.
     pub layer_columns: Vec<String>,
     /// The layers.

@@ -1,8 +1,8 @@
 //! Filters as a grid: each as one picture or as planes, the fitted shape beside it, its kind and numbers below.
 
 use crate::chart::escape;
-use crate::words::LETTER;
-use crate::{Picture, style};
+use crate::words::{LETTER, paragraph, title};
+use crate::{Picture, WeightMatrix, style};
 use std::fmt::Write;
 
 /// One filter.
@@ -33,16 +33,22 @@ pub struct FilterGrid {
     pub lines: Vec<String>,
     /// The filters.
     pub tiles: Vec<FilterTile>,
+    /// Filters of one place, all together instead of one by one.
+    pub matrix: Option<WeightMatrix>,
 }
 
 const MARGIN: f64 = 28.0;
 /// Width that rows are filled up to.
 const WIDTH: f64 = 1180.0;
+/// Width that words have where there are few pictures.
+const WORDS: f64 = 560.0;
 const LABEL: f64 = 13.0;
 const NAME: f64 = 17.0;
 const LINE: f64 = 14.5;
 const CSS: &str = ".k { font-size: 12px; font-weight: 600; } .r { font-size: 11px; fill: var(--muted); text-anchor: end; }\n\
-    .s { font-size: 11px; fill: var(--muted); } .l { font-size: 9.5px; fill: var(--muted); text-anchor: middle; }\n";
+    .s { font-size: 11px; fill: var(--muted); } .l { font-size: 9.5px; fill: var(--muted); text-anchor: middle; }\n\
+    .a { fill: none; stroke: var(--muted); stroke-opacity: 0.7; } .x { font-size: 11px; fill: var(--muted); text-anchor: middle; }\n\
+    .y { font-size: 11px; fill: var(--muted); text-anchor: end; }\n";
 
 /// Extents of a picture of so many pixels, one of `beside` in its tile: cells of whole pixels, small pictures larger.
 fn shown(p: &Picture, beside: usize) -> [f64; 2] {
@@ -92,17 +98,22 @@ impl FilterGrid {
         let (step_x, step_y) = (tile + 20.0, pictures + named + lines * LINE + 16.0);
         let columns = (((WIDTH + 20.0) / step_x) as usize).clamp(1, self.tiles.len().max(1));
         let rows = self.tiles.len().div_ceil(columns);
-        let words = self.lines.iter().map(|l| l.chars().count() as f64 * 13.0 * LETTER);
-        let words = words.fold(self.title.chars().count() as f64 * 20.0 * LETTER, f64::max);
-        let width = ((columns as f64 * step_x - 20.0).max(words) + 2.0 * MARGIN).ceil();
-        let head = MARGIN + 40.0 + 20.0 * self.lines.len() as f64;
-        let height = (head + rows as f64 * step_y + MARGIN - 16.0).ceil();
+        let matrix = self.matrix.as_ref().map_or([0.0; 2], WeightMatrix::size);
+        let across = if self.tiles.is_empty() { 0.0 } else { columns as f64 * step_x - 20.0 };
+        let inner = across.max(matrix[0]).max(WORDS);
+        let lines = paragraph(&self.lines, inner);
+        let width = (inner + 2.0 * MARGIN).ceil();
+        let head = MARGIN + 40.0 + 20.0 * lines.len() as f64;
+        let down = if self.tiles.is_empty() { 0.0 } else { rows as f64 * step_y - 16.0 };
+        let height = (head + down.max(matrix[1]) + MARGIN).ceil();
         let mut out = style::open(width, height, &self.title, CSS);
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16.0, escape(&self.title));
-        for (i, line) in self.lines.iter().enumerate() {
+        title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
+        for (i, line) in lines.iter().enumerate() {
             let y = MARGIN + 40.0 + 20.0 * i as f64;
             let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
+        }
+        if let Some(matrix) = &self.matrix {
+            matrix.draw(&mut out, [MARGIN, head]);
         }
         for (i, t) in self.tiles.iter().enumerate() {
             let at = [MARGIN + (i % columns) as f64 * step_x, head + (i / columns) as f64 * step_y];
@@ -166,7 +177,7 @@ mod tests {
             pale: planes == 0,
         };
         let tiles = vec![tile("0 gabor", 1), tile("1 & 2", 4), tile("dead", 0)];
-        let grid = FilterGrid { title: "T".into(), lines: vec!["per filter".into()], tiles };
+        let grid = FilterGrid { title: "T".into(), lines: vec!["per filter".into()], tiles, matrix: None };
         let svg = grid.to_svg();
         assert_eq!(svg.matches("<image").count(), 6);
         assert!(

@@ -4,6 +4,7 @@ use crate::chart::escape;
 use crate::heat::Scale;
 use crate::style;
 use crate::text::duration;
+use crate::words::{shorten, title};
 use std::fmt::Write;
 
 /// One measured piece, in the order of execution.
@@ -42,7 +43,8 @@ const ROW: f64 = 26.0;
 const TOP: f64 = 64.0;
 const MARGIN: f64 = 16.0;
 /// Narrower than this, a name cannot be read.
-const LEGIBLE: f64 = 26.0;
+const LEGIBLE: f64 = 34.0;
+const LETTERS: f64 = 12.0;
 
 impl Icicle {
     /// The picture as an SVG file of its own, for light and dark pages.
@@ -59,11 +61,10 @@ impl Icicle {
             "text { font-size: 12px; pointer-events: none; } .scope { fill: var(--line); }\n\
              .cell { stroke: var(--page); stroke-width: 1; } .cell:hover { stroke: var(--text); }\n",
         );
+        title(&mut out, [MARGIN, 28.0], WIDTH - 2.0 * MARGIN, &self.title);
         let _ = writeln!(
             out,
-            "<text class=\"h\" x=\"{MARGIN}\" y=\"28\">{}</text>\n\
-             <text class=\"m\" x=\"{MARGIN}\" y=\"48\">{} in {} kernel calls; width is time, in the order of execution; colour is the part of the machine's peak</text>",
-            escape(&self.title),
+            "<text class=\"m\" x=\"{MARGIN}\" y=\"48\">{} in {} kernel calls; width is time, in the order of execution; colour is the part of the machine's peak</text>",
             span(total),
             self.leaves.len()
         );
@@ -86,15 +87,14 @@ impl Icicle {
                 span(c.seconds),
                 escape(&note)
             );
-            let room = ((w - 8.0) / 6.6).max(0.0) as usize;
-            if w >= LEGIBLE && room >= 2 {
+            if w >= LEGIBLE {
                 let style = if ink.is_empty() { String::new() } else { format!(" style=\"fill:{ink}\"") };
                 let _ = writeln!(
                     out,
                     "<text x=\"{:.2}\" y=\"{:.1}\"{style}>{}</text>",
                     x + 4.0,
                     y + 17.5,
-                    escape(&shortened(&c.name, room))
+                    escape(&shorten(&c.name, w - 8.0, LETTERS))
                 );
             }
         }
@@ -159,14 +159,6 @@ fn legend(y: f64) -> String {
     )
 }
 
-/// At most `room` characters, the cut marked.
-fn shortened(name: &str, room: usize) -> String {
-    if name.chars().count() <= room {
-        return name.to_string();
-    }
-    name.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +176,8 @@ mod tests {
         assert_eq!(cells, want.map(|(l, s, n)| (l, s, n.to_string())));
         let svg = icicle.to_svg();
         assert!(svg.contains("t &lt;1&gt;") && svg.matches("<title>").count() == 6);
+        let long = Icicle { title: "a model of a very long name ".repeat(12), ..icicle }.to_svg();
+        assert!(long.contains("font-size: 13.0px") && long.contains('…'), "{long}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Several small line charts beside each other, over an axis of doublings, as an SVG file of its own.
+//! Several small line charts beside each other, over doublings or even steps, as an SVG file of its own.
 
 use crate::chart::{escape, linear_ticks, rounded, short};
 use crate::words::{self, paragraph, shorten, title};
@@ -12,8 +12,18 @@ pub struct LinePanel {
     pub title: String,
     /// What the values are: `pictures per second`.
     pub unit: String,
-    /// Curves with positive places and values from zero on; a name has the same colour in all charts.
+    /// Curves, over doublings with positive places and values from zero on; a name has the same colour in all charts.
     pub curves: Vec<Curve>,
+}
+
+/// How places lie along a chart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineAxis {
+    /// Every doubling takes the same room, and every point is marked.
+    #[default]
+    Doublings,
+    /// Even steps, as many that only the line shows; values may be negative.
+    Even,
 }
 
 /// Charts beside each other.
@@ -25,6 +35,8 @@ pub struct LinePanels {
     pub subtitle: String,
     /// What the places are: `batch size`.
     pub axis: String,
+    /// How they lie.
+    pub along: LineAxis,
     /// The charts.
     pub panels: Vec<LinePanel>,
 }
@@ -37,6 +49,9 @@ const HEIGHT: f64 = 180.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 30.0;
 const BOTTOM: f64 = 40.0;
+/// Charts in a row at most, and the height of a row but for the plot and what is below it: title, unit and a gap.
+const COLUMNS: usize = 4;
+const BETWEEN: f64 = 56.0;
 /// Labels that are nearer than this would touch.
 const APART: f64 = 26.0;
 /// Height of a line below the title, and of a row of names.
@@ -49,14 +64,16 @@ const GAP: f64 = 24.0;
 impl LinePanels {
     /// The drawing as an SVG file of its own.
     pub fn to_svg(&self) -> String {
-        let width = 2.0 * MARGIN + self.panels.len().max(1) as f64 * (LEFT + WIDTH + RIGHT) - RIGHT + 12.0;
+        let columns = self.panels.len().clamp(1, COLUMNS);
+        let width = 2.0 * MARGIN + columns as f64 * (LEFT + WIDTH + RIGHT) - RIGHT + 12.0;
         let inner = width - 2.0 * MARGIN;
         let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
         let names = self.names();
         let (places, rows) = places(&names, inner);
         let below = (lines.len().max(1) - 1) as f64 * LINE;
         let top = MARGIN + HEAD + below + (rows.max(1) - 1) as f64 * LINE;
-        let height = top + HEIGHT + BOTTOM + MARGIN;
+        let next = HEIGHT + BOTTOM + BETWEEN;
+        let height = top + (self.panels.len().div_ceil(COLUMNS).max(1) as f64) * next - BETWEEN + MARGIN;
         let css = ".g { stroke: var(--line); } .a { stroke: var(--muted); } .l { fill: none; stroke-width: 2.2; }\n\
                    .t { font-size: 11.5px; fill: var(--muted); } .v { font-size: 11.5px; font-weight: 600; }\n";
         let mut out = style::open(width, height, &self.title, css);
@@ -78,8 +95,9 @@ impl LinePanels {
             );
         }
         for (i, panel) in self.panels.iter().enumerate() {
-            let left = MARGIN + LEFT + i as f64 * (LEFT + WIDTH + RIGHT);
-            panel.draw(&mut out, [left, top], &self.axis, &names);
+            let left = MARGIN + LEFT + (i % COLUMNS) as f64 * (LEFT + WIDTH + RIGHT);
+            let top = top + (i / COLUMNS) as f64 * next;
+            panel.draw(&mut out, [left, top], (&self.axis, self.along), &names);
         }
         out + "</svg>\n"
     }
@@ -116,9 +134,10 @@ fn colour(i: usize) -> String {
 }
 
 impl LinePanel {
-    fn draw(&self, out: &mut String, [left, top]: [f64; 2], axis: &str, names: &[&str]) {
+    fn draw(&self, out: &mut String, [left, top]: [f64; 2], (axis, along): (&str, LineAxis), names: &[&str]) {
         let base = top + HEIGHT;
-        let good = |p: &&(f64, f64)| p.0 > 0.0 && p.0.is_finite() && p.1 >= 0.0 && p.1.is_finite();
+        let even = along == LineAxis::Even;
+        let good = |p: &&(f64, f64)| p.0.is_finite() && p.1.is_finite() && (even || (p.0 > 0.0 && p.1 >= 0.0));
         let _ = writeln!(
             out,
             "<text class=\"c\" x=\"{:.0}\" y=\"{:.0}\">{}</text>\n<text class=\"n\" x=\"{:.0}\" y=\"{:.0}\">{}</text>",
@@ -131,16 +150,18 @@ impl LinePanel {
         );
         let all = || self.curves.iter().flat_map(|c| c.points.iter().filter(good));
         let low = all().map(|p| p.0).fold(f64::INFINITY, f64::min);
-        let far = all().map(|p| p.0).fold(0.0, f64::max);
-        if far == 0.0 {
+        let far = all().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
+        if far < low {
             let _ = writeln!(out, "<text class=\"t\" x=\"{left:.0}\" y=\"{:.0}\">nothing measured</text>", top + 20.0);
             return;
         }
-        let octaves = (far / low).log2().max(f64::MIN_POSITIVE);
-        let px = |v: f64| if far > low { left + (v / low).log2() / octaves * WIDTH } else { left + WIDTH / 2.0 };
-        let high = all().map(|p| p.1).fold(f64::MIN_POSITIVE, f64::max) * 1.08;
-        let py = |v: f64| base - v / high * HEIGHT;
-        for tick in linear_ticks(0.0, high, 4, false) {
+        let part = |v: f64| if even { (v - low) / (far - low) } else { (v / low).log2() / (far / low).log2() };
+        let px = |v: f64| left + WIDTH * if far > low { part(v) } else { 0.5 };
+        let least = all().map(|p| p.1).fold(0.0, f64::min) * 1.08;
+        let high = all().map(|p| p.1).fold(0.0, f64::max) * 1.08;
+        let high = if high > least { high } else { 1.0 };
+        let py = |v: f64| base - (v - least) / (high - least) * HEIGHT;
+        for tick in linear_ticks(least, high, 4, false) {
             let at = py(tick);
             let class = if tick == 0.0 { "a" } else { "g" };
             let _ = writeln!(
@@ -152,7 +173,7 @@ impl LinePanel {
                 short(tick)
             );
         }
-        let mut places: Vec<f64> = all().map(|p| p.0).collect();
+        let mut places: Vec<f64> = if even { linear_ticks(low, far, 5, true) } else { all().map(|p| p.0).collect() };
         places.sort_by(f64::total_cmp);
         places.dedup();
         let mut written = f64::NEG_INFINITY;
@@ -184,7 +205,7 @@ impl LinePanel {
                 let _ = write!(path, "{}{:.1} {:.1}", if k == 0 { 'M' } else { 'L' }, px(x), py(y));
             }
             let _ = writeln!(out, "<path class=\"l\" d=\"{path}\" style=\"stroke: {colour}\"/>");
-            for &(x, y) in &points {
+            for &(x, y) in points.iter().filter(|_| !even || points.len() == 1) {
                 let _ = writeln!(
                     out,
                     "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.2\" style=\"fill: {colour}; stroke: var(--page)\">\
@@ -206,11 +227,14 @@ impl LinePanel {
         ends.sort_by(|a, b| b.1.total_cmp(&a.1));
         let lowest = if ends.len() > 1 { ends.last().map(|end| (*end, 18.0)) } else { None };
         for ((x, y, i), down) in ends.first().map(|end| (*end, -8.0)).into_iter().chain(lowest) {
+            // A line of many steps may still jump below the words: above all that is there.
+            let near = |p: &&(f64, f64)| even && px(p.0) > px(x) - APART;
+            let tall = self.curves[i].points.iter().filter(good).filter(near).map(|p| p.1).fold(y, f64::max);
             let _ = writeln!(
                 out,
                 "<text class=\"v\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" style=\"fill: {}\">{}</text>",
                 px(x) + 4.0,
-                py(y) + down,
+                py(if down < 0.0 { tall } else { y }) + down,
                 colour(names.iter().position(|n| *n == self.curves[i].name).unwrap_or(0)),
                 rounded(y)
             );
@@ -232,6 +256,7 @@ mod tests {
             title: "Batch: how many pictures in a second".into(),
             subtitle: machine.into(),
             axis: "batch size".into(),
+            along: LineAxis::Doublings,
             panels: vec![LinePanel { title: "t".into(), unit: "u".into(), curves }],
         };
         let svg = picture.to_svg();
@@ -255,6 +280,7 @@ mod tests {
             title: "Speed & batch".into(),
             subtitle: "two threads".into(),
             axis: "batch size".into(),
+            along: LineAxis::Doublings,
             panels: vec![
                 panel(vec![curve("1 thread", &[(1.0, 10.0), (2.0, 12.0), (64.0, 13.456)]), curve("2", &[(1.0, 20.0)])]),
                 panel(vec![curve("2", &[(1.0, f64::NAN), (0.0, 3.0), (-1.0, 2.0)])]),
@@ -275,5 +301,34 @@ mod tests {
             2,
             "the chart without numbers has no curve"
         );
+    }
+
+    /// A curve of steps lies evenly, may fall below zero, and charts go on in the next row.
+    #[test]
+    fn steps_are_even_and_values_may_be_negative() {
+        let curve = Curve::new("objective", (0..9).map(|i| (f64::from(i), f64::from(i) - 4.0)).collect());
+        let panel =
+            |i: usize| LinePanel { title: format!("unit {i}"), unit: "score".into(), curves: vec![curve.clone()] };
+        let picture = LinePanels {
+            title: "Steps".into(),
+            axis: "step".into(),
+            along: LineAxis::Even,
+            panels: (0..6).map(panel).collect(),
+            ..Default::default()
+        };
+        let svg = picture.to_svg();
+        let left = MARGIN + LEFT;
+        let path = svg.lines().find(|l| l.starts_with("<path class=\"l\"")).unwrap();
+        assert!(
+            path.contains(&format!("M{left:.1} ")) && path.contains(&format!("L{:.1} ", left + WIDTH / 2.0)),
+            "{path}"
+        );
+        assert!(svg.matches("2.5</text>").count() == 12 && !svg.contains("<circle"), "{svg}");
+        // The fifth chart begins the second row, below the first one.
+        let title = |i: usize| svg.lines().find(|l| l.contains(&format!(">unit {i}<"))).unwrap().to_string();
+        let x = |i: usize| title(i).split("x=\"").nth(1).unwrap().split('"').next().unwrap().to_string();
+        assert_eq!((x(0), x(1)), (x(4), x(5)));
+        assert_ne!(title(0).split("y=").nth(1), title(4).split("y=").nth(1));
+        assert_eq!(LinePanels { panels: vec![panel(0)], ..picture }.to_svg().matches("class=\"l\"").count(), 1);
     }
 }

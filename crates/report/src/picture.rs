@@ -1,4 +1,4 @@
-//! Small pictures: bytes, PNG, and filters made visible.
+//! Small pictures: bytes, PNG, and addresses for pages.
 
 /// A picture of bytes, row-major, channels interleaved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,35 +58,9 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// The filters of a layer as pictures: weights `[co, ci, kh, kw]`. Zero is middle grey; each filter is scaled by its own
-/// largest magnitude. Three input channels give colour; otherwise the channels of a filter stand side by side (at most
-/// eight of them), one pixel apart. Empty if the sizes contradict each other.
-pub fn filters(weight: &[f32], shape: [usize; 4]) -> Vec<Picture> {
-    let [co, ci, kh, kw] = shape;
-    let plane = kh * kw;
-    if weight.len() != co * ci * plane || weight.is_empty() {
-        return Vec::new();
-    }
-    let picture = |filter: &[f32]| {
-        let most = filter.iter().filter(|v| v.is_finite()).fold(0f32, |m, v| m.max(v.abs()));
-        let byte = |v: f32| if most > 0.0 { (127.5 + 127.5 * v / most).round().clamp(0.0, 255.0) as u8 } else { 128 };
-        if ci == 3 {
-            let data = (0..plane).flat_map(|i| (0..3).map(move |c| byte(filter[c * plane + i]))).collect();
-            return Picture { width: kw, height: kh, channels: 3, data };
-        }
-        let shown = ci.min(8);
-        let width = shown * (kw + 1) - 1;
-        let mut data = vec![128; kh * width];
-        for c in 0..shown {
-            for y in 0..kh {
-                for x in 0..kw {
-                    data[y * width + c * (kw + 1) + x] = byte(filter[c * plane + y * kw + x]);
-                }
-            }
-        }
-        Picture { width, height: kh, channels: 1, data }
-    };
-    weight.chunks_exact(ci * plane).map(picture).collect()
+/// A drawing as a data URI, light or dark as whoever sees it likes.
+pub(crate) fn svg_uri(svg: &str) -> String {
+    format!("data:image/svg+xml;base64,{}", base64(svg.as_bytes()))
 }
 
 #[cfg(test)]
@@ -100,12 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_scaled_about_grey() {
-        let p = filters(&[0.0, -2.0, 1.0, 2.0], [1, 1, 2, 2]);
-        assert_eq!(p, [Picture { width: 2, height: 2, channels: 1, data: vec![128, 0, 191, 255] }]);
-        assert_eq!(filters(&[0.0; 12], [1, 3, 2, 2])[0].channels, 3);
-        assert_eq!(filters(&[1.0; 8], [1, 2, 2, 2])[0].width, 5);
-        assert!(filters(&[1.0; 7], [1, 2, 2, 2]).is_empty());
-        assert!(p[0].to_uri().starts_with("data:image/png;base64,iVBORw0KGgo"));
+    fn pictures_are_addresses_of_their_own() {
+        let p = Picture::new(1, 1, 1, vec![7]).unwrap();
+        assert!(p.to_uri().starts_with("data:image/png;base64,iVBORw0KGgo"));
+        assert_eq!(svg_uri("<svg/>"), "data:image/svg+xml;base64,PHN2Zy8+");
     }
 }

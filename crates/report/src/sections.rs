@@ -1,13 +1,12 @@
 //! The sections of the page, top to bottom. Each is empty where the report has nothing for it.
 
 use crate::chart::{Chart, Scale, escape};
-use crate::{Confusion, Figure, Picture, Report};
+use crate::picture::svg_uri;
+use crate::{ClassScore, Confusion, Figure, Picture, Report};
 use std::fmt::Write;
 
 /// More classes than this are drawn as a picture instead of a table.
 const MOST_CELLS: usize = 24;
-/// More filters than this are left out.
-const MOST_FILTERS: usize = 128;
 
 /// Title, a sentence, and the numbers that matter.
 pub(crate) fn head(r: &Report) -> String {
@@ -96,20 +95,21 @@ fn most_wrong(c: &Confusion) -> u64 {
 }
 
 fn cells(c: &Confusion) -> String {
+    let names = c.names();
     // Long names stand upright, so that columns stay narrow and of one width.
-    let longest = c.classes.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let upright = if c.classes.len() > 4 && longest > 5 { " upright" } else { "" };
     let mut out = format!(
         "<div class=\"scroll\"><table class=\"matrix{upright}\">\n<thead><tr><th class=\"corner\" scope=\"col\">true \u{2193}<br>predicted \u{2192}</th>"
     );
-    for name in &c.classes {
+    for name in &names {
         let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(name));
     }
     out += "</tr></thead>\n<tbody>\n";
     let most = most_wrong(c);
     for (t, row) in c.counts.iter().enumerate() {
         let sum: u64 = row.iter().sum();
-        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&c.classes[t]));
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&names[t]));
         for (p, &count) in row.iter().enumerate() {
             let kind = if t == p { "right" } else { "wrong" };
             let v = if t == p { right(count, sum) } else { wrong(count, sum, most) };
@@ -122,8 +122,8 @@ fn cells(c: &Confusion) -> String {
                 out,
                 "<td class=\"{kind}{strong}\" style=\"--v:{:.0}%\" title=\"{count} of {sum} images of {} taken for {}\">{count}</td>",
                 v * 100.0,
-                escape(&c.classes[t]),
-                escape(&c.classes[p])
+                escape(&names[t]),
+                escape(&names[p])
             );
         }
         out += "</tr>\n";
@@ -156,8 +156,9 @@ fn heat_map(c: &Confusion) -> String {
         );
     }
     out += "<table><thead><tr><th>true</th><th>taken for</th><th class=\"num\">times</th></tr></thead><tbody>\n";
+    let names = c.names();
     for (t, p, count) in c.worst_pairs(16) {
-        let (t, p) = (escape(&c.classes[t]), escape(&c.classes[p]));
+        let (t, p) = (escape(&names[t]), escape(&names[p]));
         let _ = writeln!(out, "<tr><td>{t}</td><td>{p}</td><td class=\"num\">{count}</td></tr>");
     }
     out + "</tbody></table>\n"
@@ -174,17 +175,17 @@ fn scores(c: &Confusion) -> String {
         Some(v) => format!("<td class=\"bar\" style=\"--v:{:.1}%\"><span>{:.1} %</span></td>", v * 100.0, v * 100.0),
         None => "<td class=\"bar\" style=\"--v:0%\"><span>\u{2013}</span></td>".to_string(),
     };
-    let mut all = c.scores();
+    let mut all: Vec<(ClassScore, String)> = c.scores().into_iter().zip(c.names()).collect();
     let sorted = all.len() > MOST_UNSORTED;
     if sorted {
         // Classes of which nothing is known come last.
-        all.sort_by(|a, b| a.f1.unwrap_or(2.0).total_cmp(&b.f1.unwrap_or(2.0)).then(b.count.cmp(&a.count)));
+        all.sort_by(|(a, _), (b, _)| a.f1.unwrap_or(2.0).total_cmp(&b.f1.unwrap_or(2.0)).then(b.count.cmp(&a.count)));
     }
-    for s in all {
+    for (s, name) in all {
         let _ = writeln!(
             out,
             "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td>{}{}<td class=\"num\">{}</td></tr>",
-            escape(&s.class),
+            escape(&name),
             s.count,
             bar(s.precision),
             bar(s.recall),
@@ -311,23 +312,14 @@ fn image(p: &Picture, alt: &str) -> String {
     format!("<img{class} src=\"{}\" alt=\"{}\">", p.to_uri(), escape(alt))
 }
 
-/// The first layer's filters.
+/// The first layer's filters, as `gabor filters` draws them.
 pub(crate) fn filters(r: &Report) -> String {
-    let Some((layer, pictures)) = r.filters.as_ref().filter(|f| !f.1.is_empty()) else { return String::new() };
-    let mut out = format!(
-        "<section>\n<h2>First-layer filters</h2>\n<p class=\"note\">The {} filters of <code>{}</code>: grey is zero, bright \
-         counts for and dark against.</p>\n<ul class=\"filters\">\n",
-        pictures.len(),
+    let Some((layer, svg)) = &r.filters else { return String::new() };
+    format!(
+        "<section>\n<h2>First-layer filters</h2>\n<img class=\"drawing\" src=\"{}\" alt=\"Filters of {}\">\n</section>\n",
+        svg_uri(svg),
         escape(layer)
-    );
-    for (i, p) in pictures.iter().take(MOST_FILTERS).enumerate() {
-        let _ = writeln!(out, "<li>{}</li>", image(p, &format!("filter {i}")));
-    }
-    out += "</ul>\n";
-    if pictures.len() > MOST_FILTERS {
-        let _ = writeln!(out, "<p class=\"note\">The first {MOST_FILTERS} of them.</p>");
-    }
-    out + "</section>\n"
+    )
 }
 
 /// The table of layers.
@@ -417,7 +409,7 @@ mod tests {
             seen: vec![Seen { picture: picture.clone(), class: nasty.clone(), id: nasty.clone() }],
             models: Table { head: vec![nasty.clone(); 2], rows: vec![vec![nasty.clone()]] },
             scores: vec![(nasty.clone(), nasty.clone())],
-            filters: Some((nasty.clone(), vec![picture])),
+            filters: Some((nasty.clone(), "<svg></svg>".into())),
             layer_columns: vec![nasty.clone()],
             layers: vec![LayerRow { cells: vec![nasty.clone()] }],
             layer_notes: vec![nasty.clone()],
@@ -446,6 +438,14 @@ mod tests {
             Report { confusion: Some(c), ..Default::default() }.to_html().contains("class=\"matrix upright\"")
         };
         assert!(wide(["automobile", "b", "c", "d", "e"]) && !wide(["a", "b", "c", "d", "e"]));
+        // Tables of few and of many classes say what classes are called, and not which synset they are.
+        for n in [3, 30] {
+            let mut named = Confusion::new((0..n).map(|i| format!("n{i:08} c{i}")).collect());
+            named.add(0, 1);
+            let text = named.to_text();
+            let page = Report { confusion: Some(named), ..Default::default() }.to_html();
+            assert!(page.contains("c1") && !page.contains("n0000") && !text.contains("n0000"), "{text}");
+        }
         let page = Report { confusion: Some(c), ..Default::default() }.to_html();
         assert!(page.contains("class=\"heat pixels\"") && page.contains("<td>c3</td><td>c4</td>"));
         let at = |class: &str| page.find(&format!("<th scope=\"row\">{class}</th>")).unwrap();

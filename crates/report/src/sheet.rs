@@ -62,10 +62,8 @@ impl Sheet {
             .collect();
         let below = |[c, n]: &[Vec<String>; 2]| 6.0 + c.len() as f64 * CAPTION + n.len() as f64 * NOTE;
         let words = under.iter().map(below).fold(0.0, f64::max);
-        let even = ((count as f64 * (h + words) / w).sqrt().ceil() as usize).clamp(1, count);
-        // As few pictures as possible alone in the last row.
-        let even = count.div_ceil(count.div_ceil(even));
-        let columns = if self.columns == 0 { even } else { self.columns.min(count) };
+        let columns =
+            if self.columns == 0 { columns(count, (w + GAP) / (h + words + GAP)) } else { self.columns.min(count) };
         let rows = count.div_ceil(columns);
         let inner = (columns as f64 * (w + GAP) - GAP).max(LEAST);
         let lines = paragraph(std::slice::from_ref(&self.subtitle), inner);
@@ -74,7 +72,9 @@ impl Sheet {
         let head = 34.0 + lines.len() as f64 * LINE + key_rows * LINE + 13.0;
         let width = (inner + 2.0 * MARGIN).ceil();
         let height = (head + rows as f64 * (h + words + GAP) - GAP + 2.0 * MARGIN).ceil();
-        let mut out = style::open(width, height, &self.title, "");
+        // The scale's ends are as dark and as light as paper may be.
+        let css = ".k { fill: none; stroke: var(--muted); stroke-width: 0.8; }\n";
+        let mut out = style::open(width, height, &self.title, css);
         title(&mut out, [MARGIN, MARGIN + 16.0], inner, &self.title);
         for (i, line) in lines.iter().enumerate() {
             text(&mut out, "m", MARGIN, MARGIN + 39.0 + i as f64 * LINE, line);
@@ -86,7 +86,8 @@ impl Sheet {
             x += words::width(low, SMALL) + 6.0;
             let _ = writeln!(
                 out,
-                "<image x=\"{x:.1}\" y=\"{:.1}\" width=\"{KEY}\" height=\"10\" preserveAspectRatio=\"none\" href=\"{}\"/>",
+                "<image x=\"{x:.1}\" y=\"{0:.1}\" width=\"{KEY}\" height=\"10\" preserveAspectRatio=\"none\" href=\"{1}\"/>\
+                 <rect class=\"k\" x=\"{x:.1}\" y=\"{0:.1}\" width=\"{KEY}\" height=\"10\"/>",
                 y - 9.0,
                 scale.bar().to_uri()
             );
@@ -132,13 +133,18 @@ impl Sheet {
     }
 }
 
-/// At most so many letters.
-pub(crate) fn cut(text: &str, letters: f64) -> String {
-    let most = letters.max(4.0) as usize;
-    if text.chars().count() <= most {
-        return text.to_string();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
+/// How many pictures stand in a row, each `ratio` times as wide as high with its words: a sheet about as wide as a screen is,
+/// with few empty places.
+fn columns(count: usize, ratio: f64) -> usize {
+    /// Width by height that is liked best, and how much a sheet of another shape costs beside empty places.
+    const LIKED: f64 = 1.3;
+    const SHAPE: f64 = 0.3;
+    let cost = |columns: usize| {
+        let rows = count.div_ceil(columns);
+        let empty = (rows * columns - count) as f64 / (rows * columns) as f64;
+        empty + SHAPE * (columns as f64 * ratio / (rows as f64 * LIKED)).ln().abs()
+    };
+    (1..=count).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -154,7 +160,13 @@ mod tests {
         assert_eq!(svg.matches("<image").count(), 3);
         assert!(svg.contains("T &amp; U") && svg.contains("a &lt; b") && svg.contains(">three<"));
         assert!(Sheet::default().to_svg().ends_with("</svg>\n"));
-        assert_eq!(cut("abcdefgh", 5.0), "abcd…");
+        // Rows are full where the sheet's shape allows it: ten pictures are two rows of five.
+        let square = 0.85;
+        assert_eq!([1, 2, 3, 4, 6, 9, 10, 12].map(|n| columns(n, square)), [1, 2, 3, 2, 3, 3, 5, 4]);
+        for n in 1..40 {
+            let c = columns(n, square);
+            assert!((n.div_ceil(c) * c - n) * 2 <= c, "{n} in {c}");
+        }
         // What colours mean stands below the title; long captions have lines.
         let long = Panel { caption: "n02510455 giant panda, panda, panda bear, coon bear".into(), ..panel("") };
         let key = (Scale::Diverging, "against".to_string(), "for".to_string());

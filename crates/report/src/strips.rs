@@ -2,9 +2,8 @@
 
 use crate::Picture;
 use crate::chart::escape;
-use crate::sheet::cut;
 use crate::style;
-use crate::words::LETTER;
+use crate::words::{paragraph, shorten, title, width as width_of};
 use std::fmt::Write;
 
 /// A picture and the lines under it.
@@ -32,7 +31,7 @@ pub struct Strip {
 pub struct Strips {
     /// The heading.
     pub title: String,
-    /// Lines below it; long ones are broken at spaces and commas.
+    /// Lines below it; long ones are broken between words.
     pub lines: Vec<String>,
     /// What stands above the columns; as many as there are columns.
     pub heads: Vec<String>,
@@ -55,25 +54,24 @@ impl Strips {
         let columns = self.heads.len().max(1);
         let width = columns as f64 * (CELL + GAP) - GAP + 2.0 * MARGIN;
         let inner = width - 2.0 * MARGIN;
-        let lines: Vec<String> =
-            self.lines.iter().flat_map(|l| broken(l, (inner / (13.0 * LETTER)) as usize)).collect();
+        let lines = paragraph(&self.lines, inner);
         let mut body = String::new();
         let mut y = MARGIN + 16.0;
-        text(&mut body, "h", (MARGIN, y), &fitted(&self.title, inner, 20.0));
+        title(&mut body, [MARGIN, y], inner, &self.title);
         for line in &lines {
             y += 21.0;
             text(&mut body, "m", (MARGIN, y), line);
         }
         y += 30.0;
         for (i, head) in self.heads.iter().enumerate() {
-            text(&mut body, "n", (MARGIN + i as f64 * (CELL + GAP), y), &fitted(head, CELL, 11.5));
+            text(&mut body, "n", (MARGIN + i as f64 * (CELL + GAP), y), &shorten(head, CELL, 11.5));
         }
         for strip in &self.strips {
             y += BETWEEN;
-            let caption = fitted(&strip.caption, inner / 2.0, 13.0);
-            let beside = MARGIN + (caption.chars().count() as f64 + 2.0) * 13.0 * LETTER * 1.08;
+            let caption = shorten(&strip.caption, inner / 2.0, 13.0);
+            let beside = MARGIN + width_of(&caption, 13.0) * 1.08 + 12.0;
             text(&mut body, "c", (MARGIN, y), &caption);
-            text(&mut body, "n", (beside, y), &fitted(&strip.note, width - MARGIN - beside, 11.5));
+            text(&mut body, "n", (beside, y), &shorten(&strip.note, width - MARGIN - beside, 11.5));
             y += CAPTION - 13.0;
             for row in strip.cells.chunks(columns) {
                 let mut below = 0.0f64;
@@ -82,7 +80,7 @@ impl Strips {
                     let height = picture(&mut body, &cell.picture, (x, y));
                     for (k, line) in cell.lines.iter().enumerate() {
                         let (class, size) = if k == 0 { ("l", 12.0) } else { ("n", 11.5) };
-                        text(&mut body, class, (x, y + height + LINE * (k as f64 + 0.9)), &fitted(line, CELL, size));
+                        text(&mut body, class, (x, y + height + LINE * (k as f64 + 0.9)), &shorten(line, CELL, size));
                     }
                     below = below.max(height + LINE * cell.lines.len() as f64);
                 }
@@ -115,36 +113,9 @@ fn text(out: &mut String, class: &str, (x, y): (f64, f64), what: &str) {
     }
 }
 
-/// A text that is cut where letters of this size would not fit.
-fn fitted(text: &str, width: f64, size: f64) -> String {
-    cut(text, width / (size * LETTER))
-}
-
-/// A text in lines of at most so many letters, broken after spaces and commas; a word that is longer stands alone.
-fn broken(text: &str, letters: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_inclusive([' ', ',']) {
-        let used = lines.last().map_or(0, |l| l.chars().count());
-        if used > 0 && used + word.trim_end().chars().count() > letters {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_broken_at_words() {
-        assert_eq!(broken("one,two three", 8), ["one,two ", "three"]);
-        assert_eq!(broken("", 8), [""]);
-        assert_eq!(fitted("abcdefgh", 5.0 * LETTER, 1.0), "abcd…");
-    }
 
     #[test]
     fn pictures_go_on_below_and_letters_stay_what_they_are() {

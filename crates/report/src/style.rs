@@ -39,28 +39,28 @@ const COLORS: [(&str, &str, &str); 15] = [
 pub const SERIES: [&str; 8] = ["blue", "orange", "green", "purple", "gold", "sky", "red", "grey"];
 
 /// Colours of classes where there may be many, as [`COLORS`] has them: far from each other to normal eyes and to those of
-/// dichromats, the farthest first. `atlas/palette.py` found them.
+/// dichromats, the farthest first, and each of one hue in both looks. `atlas/palette.py` found them.
 pub(crate) const CLASSES: [(&str, &str, &str); 20] = [
     ("k0", "#0072b2", "#56b4e9"),
-    ("k1", "#fca818", "#b4240c"),
-    ("k2", "#540000", "#e4fc48"),
-    ("k3", "#cc90fc", "#783cc0"),
-    ("k4", "#0c0084", "#c09c00"),
-    ("k5", "#905400", "#fcccfc"),
-    ("k6", "#fc6054", "#f05478"),
-    ("k7", "#60d890", "#fcc000"),
-    ("k8", "#24483c", "#a82484"),
-    ("k9", "#783078", "#6cf090"),
-    ("k10", "#a8c0d8", "#3c9054"),
-    ("k11", "#846cf0", "#ccfcd8"),
-    ("k12", "#480054", "#a8ccc0"),
-    ("k13", "#30a8c0", "#fc9078"),
-    ("k14", "#3c30b4", "#cc54c0"),
-    ("k15", "#cc3060", "#546cf0"),
-    ("k16", "#900000", "#606048"),
-    ("k17", "#489c00", "#c090b4"),
-    ("k18", "#c08490", "#cc6000"),
-    ("k19", "#786c84", "#9c84fc"),
+    ("k1", "#b8b408", "#fcf73c"),
+    ("k2", "#4f0915", "#b00921"),
+    ("k3", "#61b5fa", "#176490"),
+    ("k4", "#7a5a00", "#cbad7f"),
+    ("k5", "#0932a6", "#3b4df8"),
+    ("k6", "#a462fc", "#9e77fc"),
+    ("k7", "#e492a4", "#ec5790"),
+    ("k8", "#701edb", "#7429c3"),
+    ("k9", "#552b79", "#d6c6f8"),
+    ("k10", "#67a028", "#5fe300"),
+    ("k11", "#074f41", "#75d6bc"),
+    ("k12", "#49de78", "#34b13c"),
+    ("k13", "#1c264b", "#656fc4"),
+    ("k14", "#8b3e7b", "#b70f8d"),
+    ("k15", "#9181c4", "#9b8bba"),
+    ("k16", "#3f7f4f", "#99fa99"),
+    ("k17", "#28d7dc", "#b7fefa"),
+    ("k18", "#c34e84", "#7e4c5c"),
+    ("k19", "#6c2f06", "#aa6348"),
 ];
 
 /// The colours as CSS variables, by what the viewer prefers.
@@ -168,7 +168,7 @@ mod tests {
         let deutan = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]];
         let protan =
             [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]];
-        for (eye, least) in [(normal, 0.12), (deutan, 0.07), (protan, 0.07)] {
+        for (eye, least) in [(normal, 0.115), (deutan, 0.07), (protan, 0.07)] {
             for dark in [false, true] {
                 let all: Vec<[f64; 3]> = CLASSES.iter().map(|c| oklab(if dark { c.2 } else { c.1 }, eye)).collect();
                 for (i, a) in all.iter().enumerate() {
@@ -178,6 +178,17 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Who changes the look finds a class again by its colour.
+    #[test]
+    fn a_class_has_one_hue_in_both_looks() {
+        let normal = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        for (name, light, dark) in CLASSES {
+            let [a, b] = [light, dark].map(|c| oklab(c, normal));
+            let apart = (a[2].atan2(a[1]) - b[2].atan2(b[1])).to_degrees().rem_euclid(360.0);
+            assert!(apart.min(360.0 - apart) < 16.0, "{name}: {light} and {dark} are {apart} degrees apart");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Words in pictures: how wide they are, how they are broken into lines, and names of classes as people say them.
 
 use crate::chart::escape;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 
 /// A class's name without the number of its ImageNet synset, which says nothing to people and fills the room that the name
@@ -29,6 +29,23 @@ pub fn class_name_among<'a, S: AsRef<str>>(name: &'a str, all: &[S]) -> &'a str 
     let short = class_name(name);
     let alike = all.iter().map(S::as_ref).any(|other| other != name && class_name(other) == short);
     if alike { name } else { short }
+}
+
+/// The same of all classes.
+///
+/// ```
+/// let all = ["n02012849 crane", "n03126707 crane", "n02106030 collie"];
+/// assert_eq!(gabor_report::class_names(&all), ["n02012849 crane", "n03126707 crane", "collie"]);
+/// ```
+pub fn class_names<S: AsRef<str>>(all: &[S]) -> Vec<String> {
+    // One look at each, since there may be very many.
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    all.iter().for_each(|name| *uses.entry(class_name(name.as_ref())).or_default() += 1);
+    let short = |name: &S| {
+        let short = class_name(name.as_ref());
+        if uses[short] > 1 { name.as_ref() } else { short }.to_string()
+    };
+    all.iter().map(short).collect()
 }
 
 /// Average width of a letter of 1 px, where the number of letters says enough.

@@ -1,6 +1,7 @@
 //! Dense tensors: extents and row-major elements.
 
 use crate::{DType, Rule};
+use std::sync::Arc;
 
 /// The elements of a tensor, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,11 +16,11 @@ pub enum Data {
     U8(Vec<u8>),
 }
 
-/// A dense, contiguous, row-major tensor.
+/// A dense, contiguous, row-major tensor. Copies share their elements until one of them is written to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Data,
+    data: Arc<Data>,
 }
 
 impl Tensor {
@@ -33,10 +34,9 @@ impl Tensor {
         };
         let want = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
         if want != Some(len) {
-            return Err(Rule::new(format!("{len} elements for a tensor of shape {shape:?}"))
-                .right(want.map_or("a smaller shape".into(), |w| format!("{w} elements"))));
+            return Err(wrong_number(len, shape, want));
         }
-        Ok(Tensor { shape: shape.to_vec(), data })
+        Ok(Tensor { shape: shape.to_vec(), data: Arc::new(data) })
     }
     /// A tensor of 32-bit floats.
     ///
@@ -61,7 +61,7 @@ impl Tensor {
     }
     /// A single 32-bit float, of shape `[]`.
     pub fn scalar(v: f32) -> Self {
-        Tensor { shape: Vec::new(), data: Data::F32(vec![v]) }
+        Tensor { shape: Vec::new(), data: Arc::new(Data::F32(vec![v])) }
     }
     /// Zeros of the given type.
     ///
@@ -76,7 +76,7 @@ impl Tensor {
             DType::I32 => Data::I32(vec![0; n]),
             DType::U8 => Data::U8(vec![0; n]),
         };
-        Tensor { shape: shape.to_vec(), data }
+        Tensor { shape: shape.to_vec(), data: Arc::new(data) }
     }
     /// The extents, outermost first.
     pub fn shape(&self) -> &[usize] {
@@ -84,7 +84,7 @@ impl Tensor {
     }
     /// Number of elements.
     pub fn len(&self) -> usize {
-        match &self.data {
+        match &*self.data {
             Data::F32(v) => v.len(),
             Data::F64(v) => v.len(),
             Data::I32(v) => v.len(),
@@ -97,7 +97,7 @@ impl Tensor {
     }
     /// The element type.
     pub fn dtype(&self) -> DType {
-        match self.data {
+        match *self.data {
             Data::F32(_) => DType::F32,
             Data::F64(_) => DType::F64,
             Data::I32(_) => DType::I32,
@@ -108,31 +108,31 @@ impl Tensor {
     pub fn data(&self) -> &Data {
         &self.data
     }
-    /// The elements, for writing in place.
+    /// The elements, for writing in place; copied first where another tensor shares them.
     pub fn data_mut(&mut self) -> &mut Data {
-        &mut self.data
+        Arc::make_mut(&mut self.data)
     }
-    /// The elements, by value.
+    /// The elements, by value; copied where another tensor shares them.
     pub fn into_data(self) -> Data {
-        self.data
+        Arc::unwrap_or_clone(self.data)
     }
     /// The elements as `f32`; an error for other types.
     pub fn as_f32(&self) -> Result<&[f32], Rule> {
-        match &self.data {
+        match &*self.data {
             Data::F32(v) => Ok(v),
             _ => Err(self.wrong_type(DType::F32)),
         }
     }
     /// The elements as `i32`; an error for other types.
     pub fn as_i32(&self) -> Result<&[i32], Rule> {
-        match &self.data {
+        match &*self.data {
             Data::I32(v) => Ok(v),
             _ => Err(self.wrong_type(DType::I32)),
         }
     }
     /// The elements as `u8`; an error for other types.
     pub fn as_u8(&self) -> Result<&[u8], Rule> {
-        match &self.data {
+        match &*self.data {
             Data::U8(v) => Ok(v),
             _ => Err(self.wrong_type(DType::U8)),
         }
@@ -145,18 +145,18 @@ impl Tensor {
         let v = self.to_f64();
         let data = match dtype {
             DType::F64 => Data::F64(v),
-            DType::F32 => match &self.data {
+            DType::F32 => match &*self.data {
                 Data::F32(x) => Data::F32(x.clone()),
                 _ => Data::F32(v.into_iter().map(|x| x as f32).collect()),
             },
             DType::I32 => Data::I32(v.into_iter().map(|x| x as i32).collect()),
             DType::U8 => Data::U8(v.into_iter().map(|x| x as u8).collect()),
         };
-        Tensor { shape: self.shape.clone(), data }
+        Tensor { shape: self.shape.clone(), data: Arc::new(data) }
     }
     /// All elements as `f64`.
     pub fn to_f64(&self) -> Vec<f64> {
-        match &self.data {
+        match &*self.data {
             Data::F32(v) => v.iter().map(|&x| x as f64).collect(),
             Data::F64(v) => v.clone(),
             Data::I32(v) => v.iter().map(|&x| x as f64).collect(),
@@ -165,6 +165,15 @@ impl Tensor {
     }
     /// The same elements under other extents; an error if their number differs.
     pub fn reshape(self, shape: &[usize]) -> Result<Tensor, Rule> {
-        Tensor::new(shape, self.data)
+        let (have, want) = (self.len(), shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b)));
+        if want != Some(have) {
+            return Err(wrong_number(have, shape, want));
+        }
+        Ok(Tensor { shape: shape.to_vec(), data: self.data })
     }
+}
+
+fn wrong_number(len: usize, shape: &[usize], want: Option<usize>) -> Rule {
+    Rule::new(format!("{len} elements for a tensor of shape {shape:?}"))
+        .right(want.map_or("a smaller shape".into(), |w| format!("{w} elements")))
 }

@@ -463,7 +463,8 @@ impl ConvGeometry {
     /// Multiply-adds for one image, padding counted as if it were data.
     pub fn macs(&self) -> u64 {
         let extents = [self.co, self.ci / self.groups, self.window.kernel_len(), self.window.output_len()];
-        product(extents.into_iter()) as u64
+        // In 64 bits, whatever addresses have.
+        extents.iter().fold(1, |all, &e| all.saturating_mul(e as u64))
     }
 }
 

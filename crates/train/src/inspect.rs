@@ -28,21 +28,16 @@ pub(crate) fn divide(
     if let Some(run) = resumed.filter(|run| run.join(WrittenSplit::FILE).is_file()) {
         return as_before(config, &splits, run);
     }
+    // What is judged, copies across the parts above all, is what is trained on.
+    let mut splits = match &config.split {
+        Some(path) => as_written(config, &splits, path)?,
+        None => splits,
+    };
     let report = look(config, &splits, progress)?;
-    let mut splits = splits;
     if let Some(report) = &report {
         judge(config, report, &mut splits)?;
     }
-    if let Some(path) = &config.split {
-        let written = WrittenSplit::read(Path::new(path), &Limits::default())?;
-        let (mut divided, changes) = written.apply(&splits, &config.data, Newcomers::Train)?;
-        if !changes.none() {
-            let text = format!("the data are not those of {path}: {}; what is added is trained on", changes.text());
-            divided.notes.push(text);
-        }
-        return Ok(divided);
-    }
-    if splits.validation.is_none() && config.val > 0.0 {
+    if config.split.is_none() && splits.validation.is_none() && config.val > 0.0 {
         let groups: Vec<Vec<usize>> = report.iter().flat_map(|r| &r.groups).map(|g| training(g)).collect();
         let kept = groups.iter().filter(|g| g.len() > 1).count();
         let together;
@@ -66,6 +61,17 @@ pub(crate) fn divide(
 /// The indices in the training part.
 fn training(group: &[gabor_data::Place]) -> Vec<usize> {
     group.iter().filter(|p| p.part == "train").map(|p| p.index).collect()
+}
+
+/// The split that the key `split` names. What is new is trained on.
+fn as_written(config: &Config, splits: &Splits, path: &str) -> Result<Splits> {
+    let written = WrittenSplit::read(Path::new(path), &Limits::default())?;
+    let (mut divided, changes) = written.apply(splits, &config.data, Newcomers::Train)?;
+    if !changes.none() {
+        let text = format!("the data are not those of {path}: {}; what is added is trained on", changes.text());
+        divided.notes.push(text);
+    }
+    Ok(divided)
 }
 
 /// The split that a run wrote down. Samples that came since are left out; without those that went, or with others in

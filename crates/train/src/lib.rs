@@ -32,7 +32,7 @@ pub use loss::Loss;
 pub use memory::available as memory_left;
 pub use metrics::{ClassMetrics, Evaluation, Evaluator, SampleScore, Tally, Verdict};
 pub use schedule::{Kind, PlateauState, Rate, Schedule};
-pub use setup::{Setup, open_data, open_undivided};
+pub use setup::{Setup, open_data, open_divided, open_undivided};
 pub use sink::{Jsonl, TensorBoard};
 pub use trainer::{
     Outcome, Pace, RangeCurve, RangePoint, RangeTest, RunOptions, Stop, evaluate, range_test, run_evaluation, train,

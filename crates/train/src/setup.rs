@@ -5,8 +5,8 @@ use crate::inspect::{Progress, divide};
 use crate::schedule::{Kind, Schedule};
 use crate::{Error, Result};
 use gabor_data::{
-    Augmentation, Dataset, Loader, LoaderOptions, Mixing, OnBad, OpenOptions, Preprocessing, Splits, WrittenSplit,
-    common_shape,
+    Augmentation, Changes, Dataset, Limits, Loader, LoaderOptions, Mixing, Newcomers, OnBad, OpenOptions,
+    Preprocessing, Splits, WrittenSplit, common_shape,
 };
 use gabor_nets::{Network, Scheme, network, zoo};
 use gabor_tensor::Rule;
@@ -45,6 +45,16 @@ pub fn open_undivided(name: &str) -> Result<Splits> {
     if name == "digits" { Ok(gabor_data::digits()) } else { Ok(gabor_data::open(name, &options)?) }
 }
 
+/// The same, divided as the file or the run at `split` says, with what changed since it was written.
+///
+/// # Errors
+/// No split there; a directory that holds no data set, or none of the samples of a part.
+pub fn open_divided(name: &str, split: &Path, newcomers: Newcomers) -> Result<(Splits, Changes)> {
+    // Read first: data may take a while to open.
+    let written = WrittenSplit::read(split, &Limits::default())?;
+    Ok(written.apply(&open_undivided(name)?, name, newcomers)?)
+}
+
 impl Setup {
     /// Opens the data, holds out a validation part, builds the network and decides what is `auto`.
     ///
@@ -62,7 +72,7 @@ impl Setup {
         config.validate()?;
         // Before the data are read, which may take a while.
         let (config, file) = with_description(config)?;
-        let divided = resumed.is_some_and(|run| run.join(WrittenSplit::FILE).is_file());
+        let divided = resumed.is_some_and(|run| run.join(WrittenSplit::FILE).is_file()) || config.split.is_some();
         let open = if divided { open_undivided } else { open_data };
         let splits = divide(&config, open(&config.data)?, resumed, progress)?;
         Self::on(&config, splits, file.as_deref())
@@ -122,7 +132,16 @@ impl Setup {
         }
         config.lr = Auto(Some(config.base_lr()?));
         config.weight_decay = Auto(Some(config.step_options()?.weight_decay));
-        let batch = config.batch.0.unwrap_or_else(|| default_batch(train.len()));
+        let mut batch = config.batch.0.unwrap_or_else(|| default_batch(train.len()));
+        let mut splits = splits;
+        // A plan for more pictures than there are would take memory for nothing.
+        let most = train.len().next_multiple_of(config.grad_accum);
+        if batch > most {
+            let text =
+                format!("batch={batch} is more than the {} training images: a step takes all of them", train.len());
+            splits.notes.push(text);
+            batch = most;
+        }
         config.batch = Auto(Some(batch));
         if !batch.is_multiple_of(config.grad_accum) {
             let rule = Rule::new(format!("a batch of {batch} in {} parts", config.grad_accum));

@@ -65,5 +65,5 @@ fn images(array: &Array, device: &Device) -> Result<Tensor<4>> {
 }
 
 fn numbers(data: TensorData) -> Result<Vec<f32>> {
-    data.to_vec().map_err(|e| format!("{e:?}").into())
+    data.try_to_vec().map_err(|e| format!("{e:?}").into())
 }

@@ -2,11 +2,13 @@
 
 use crate::arguments::{Format, look};
 use crate::failure::{Failure, Result};
+use crate::looking::no_part;
 use crate::output;
 use crate::progress::Progress;
 use crate::written;
 use clap::Args;
 use gabor::picture::Look;
+use gabor::report::ConvAnimation;
 use gabor::tensor::{Padding, WindowOptions};
 use gabor::{Arithmetic, ArithmeticOptions, Matrix, arithmetic};
 use serde_json::{Value, json};
@@ -31,7 +33,8 @@ Padding: a number; BEGIN:END; one of them per dimension with `x` between (1:0x2)
 
 JSON: `title`, `input`, `kernel`, `stride`, `padding` (pairs), `dilation`, `transposed`, `output` (extents), `formulas`, `notes`, `values`,
 `filter`, `result` (numbers row by row), `steps`: a list of `position`, `corner` (the window's first cell on the padded input), `sum`,
-`text`, `terms` (`tap`, `at` or null in the padding, `x`, `w`), and `picture` (the file written).")]
+`text`, `terms` (`tap`, `at` or null in the padding, `x`, `w`), `picture` (the file written), `seconds_per_step` and `seconds` (of a round of the
+animation: up to 1.4 s for a step, and half a minute for a round of up to 250).")]
 pub struct Arguments {
     /// Extents of the input: 7, or 7x9 for rows and columns
     #[arg(long, value_name = "EXTENTS", value_parser = extents)]
@@ -63,9 +66,9 @@ pub struct Arguments {
     /// Numbers of the filter, written like --values
     #[arg(long, value_name = "NUMBERS", allow_hyphen_values = true)]
     filter: Option<Matrix>,
-    /// Seed of numbers that are not given
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
+    /// Seed of numbers that are not given (default: 0)
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
     /// Where the animation goes: .svg plays in browsers, .gif everywhere; .png shows the last step
     #[arg(short, long, value_name = "FILE.svg | FILE.gif | FILE.png", default_value = "conv.svg")]
     output: PathBuf,
@@ -123,6 +126,9 @@ pub fn run(a: &Arguments) -> Result<()> {
         ))
     })?;
     written::check(&[("--output", &a.output)], None, &[])?;
+    if a.values.is_some() && a.filter.is_some() {
+        no_part(&[("--seed", a.seed.is_some())], "numbers that are all given", "without it")?;
+    }
     let list = |l: &Option<List>| l.as_ref().map_or(Vec::new(), |l| l.0.clone());
     let window =
         WindowOptions::new(&list(&a.kernel)).stride(&a.stride.0).dilation(&a.dilation.0).padding(a.pad.clone());
@@ -134,7 +140,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         output_padding: list(&a.output_padding),
         values: a.values.clone(),
         filter: a.filter.clone(),
-        seed: a.seed,
+        seed: a.seed.unwrap_or(0),
     };
     let found = arithmetic(&asked).map_err(|e| Failure::Failed(in_options(&e.to_string())))?;
     let animation = found.animation();
@@ -145,6 +151,9 @@ pub fn run(a: &Arguments) -> Result<()> {
                 line.draw_text(done as u64, &format!("step {done} of {}", animation.steps.len()));
             });
             line.clear();
+            if gabor::gif_scale(&animation) < 2.0 {
+                output::note("so many large steps have one pixel for each unit of the drawing; an SVG file is sharp");
+            }
             gabor::write_aside(&a.output, &bytes.map_err(|e| e.inside(a.output.display()))?)?;
         }
         "png" => gabor::picture::write(&a.output, &animation.frame(usize::MAX), a.look)?,
@@ -152,7 +161,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     let picture = a.output.display().to_string();
     if a.format.json {
-        return output::json(&to_json(&found, &picture));
+        return output::json(&to_json(&found, &animation, &picture));
     }
     found.notes().iter().for_each(|n| output::note(n));
     let mut text = format!("{}\n", output::bold(&found.heading()));
@@ -166,7 +175,13 @@ pub fn run(a: &Arguments) -> Result<()> {
         let row: Vec<String> = row.iter().map(|n| format!("{n:>width$}")).collect();
         text += &format!("  {}\n", row.join(" "));
     }
-    output::text(&format!("{text}{picture}\n"))
+    let steps = animation.steps.len();
+    let moving = if ending == "png" || steps < 2 {
+        String::new()
+    } else {
+        format!(": {steps} steps of {} s, {:.1} s a round", animation.pace(), animation.seconds())
+    };
+    output::text(&format!("{text}{picture}{moving}\n"))
 }
 
 /// What is wrong with a geometry, in the names of the options and of the picture's sides.
@@ -184,7 +199,7 @@ fn in_options(text: &str) -> String {
     names.iter().fold(text.to_string(), |t, (from, to)| t.replace(from, to))
 }
 
-fn to_json(a: &Arithmetic, picture: &str) -> Value {
+fn to_json(a: &Arithmetic, animation: &ConvAnimation, picture: &str) -> Value {
     let steps: Vec<Value> = (a.steps.iter().enumerate())
         .map(|(i, s)| {
             let terms: Vec<Value> =
@@ -199,5 +214,6 @@ fn to_json(a: &Arithmetic, picture: &str) -> Value {
         "padding": axes.iter().map(|x| [x.pad_begin, x.pad_end]).collect::<Vec<_>>(), "dilation": each(&|x| x.dilation),
         "transposed": a.is_transposed(), "output": a.output.shape, "formulas": a.formulas(), "notes": a.notes(),
         "values": a.input.values, "filter": a.filter.values, "result": a.output.values, "steps": steps, "picture": picture,
+        "seconds_per_step": animation.pace(), "seconds": animation.seconds(),
     })
 }

@@ -9,7 +9,7 @@ use crate::written;
 use clap::{Args, ValueEnum};
 use gabor::data::{Dataset, Newcomers, OnBad, Splits, Views, WrittenSplit};
 use gabor::report::{class_name_among, count, percent, table};
-use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data, open_undivided};
+use gabor::train::{Calibration, Evaluation, SampleScore, calibration::TEMPERATURES, open_data, open_divided};
 use gabor::{EvaluateOptions, Evaluated, EvaluationPage, Model};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -170,8 +170,7 @@ pub fn splits(data: &str, model: &Model, path: Option<&str>) -> Result<Splits> {
     let file = path.map(gabor::model_file);
     let run = file.as_deref().and_then(|p| Path::new(p).parent()).filter(|run| run.join(WrittenSplit::FILE).is_file());
     if let Some(run) = run.filter(|_| noted(model, "data").as_deref() == Some(data)) {
-        let written = WrittenSplit::read(run, &Default::default())?;
-        let (splits, changes) = written.apply(&open_undivided(data)?, data, Newcomers::LeftOut)?;
+        let (splits, changes) = open_divided(data, run, Newcomers::LeftOut)?;
         if !changes.none() {
             output::note(&format!("{data}: since the training: {}; what was added is left out", changes.text()));
         }

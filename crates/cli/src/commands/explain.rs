@@ -67,7 +67,7 @@ pub struct Arguments {
     /// Side of occlusion's window in pixels (default: an eighth of the picture)
     #[arg(long, value_name = "PIXELS")]
     window: Option<usize>,
-    /// Step of occlusion's window (default: half the window)
+    /// Step of occlusion's window, at most the window (default: half the window)
     #[arg(long, value_name = "PIXELS")]
     stride: Option<usize>,
     /// Seed of smoothgrad's noise (default: 0)

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Drawn, Format};
 use crate::failure::Result;
-use crate::looking::{Looking, file_name, picture};
+use crate::looking::{Looking, file_name, picture, short_name};
 use crate::output;
 use crate::written::{self, Arrays};
 use clap::Args;
@@ -73,7 +73,7 @@ pub fn run(a: &Arguments) -> Result<()> {
         Some(directory) => write_maps(&found, directory)?,
         None => Vec::new(),
     };
-    a.drawn.write(&path, &found.poster(&title, a.top as usize).to_svg())?;
+    a.drawn.write(&path, &found.poster(&title, &short_name(&name), a.top as usize).to_svg())?;
     if a.format.json {
         return output::json(&to_json(&found, a.top as usize, image, &path, &files));
     }

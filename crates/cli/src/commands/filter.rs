@@ -2,6 +2,7 @@
 
 use crate::arguments::{Compute, Format, look};
 use crate::failure::{Failure, Result};
+use crate::looking::no_part;
 use crate::output;
 use crate::progress::Progress;
 use crate::written::{self, Arrays};
@@ -27,7 +28,8 @@ Examples:
   gabor filter --kernel list
 
 The filters, with the numbers that they take:
-  gabor            --size --sigma (3) --theta (0) --wavelength (8) --phase (0) --aspect (0.5); as OpenCV's getGaborKernel
+  gabor            --size --sigma (3) --theta (0) --wavelength (8) --phase (0) --aspect (0.5); as OpenCV's getGaborKernel,
+                   whose weights do not add up to 0, so that plain parts are light or dark too; they do with --zero-mean
   gaussian         --size --sigma (2)
   box              --size (5)
   motion           --size (15) --theta (0)
@@ -69,6 +71,9 @@ pub struct Arguments {
     /// How much shorter the envelope is along the stripes
     #[arg(long, value_name = "RATIO")]
     aspect: Option<f64>,
+    /// Of a Gabor filter: weights that add up to 0, so that plain parts of the picture give nothing
+    #[arg(long)]
+    zero_mean: bool,
     /// How much of the effect
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<f64>,
@@ -116,7 +121,24 @@ fn drawn(text: &str) -> Result<Drawn, String> {
 }
 
 pub fn run(a: &Arguments) -> Result<()> {
+    let numbers = ClassicNumbers {
+        size: a.size,
+        sigma: a.sigma,
+        theta: a.theta,
+        wavelength: a.wavelength,
+        phase: a.phase,
+        aspect: a.aspect,
+        amount: a.amount,
+        zero_mean: a.zero_mean,
+    };
     if a.kernel == "list" {
+        let options = [
+            ("a picture", a.image.is_some()),
+            ("a filter's number", numbers != ClassicNumbers::default()),
+            ("--show", a.show.is_some()),
+            ("--npy", a.npy.is_some()),
+        ];
+        no_part(&options, "--kernel list", "--kernel list alone, or the name of a filter")?;
         return list(a.format.json);
     }
     let image = a
@@ -138,15 +160,6 @@ pub fn run(a: &Arguments) -> Result<()> {
     if let Some(gain) = a.gain.filter(|g| !g.is_finite() || *g <= 0.0) {
         return Err(Failure::Usage(format!("--gain {gain}: right would be: a positive number")));
     }
-    let numbers = ClassicNumbers {
-        size: a.size,
-        sigma: a.sigma,
-        theta: a.theta,
-        wavelength: a.wavelength,
-        phase: a.phase,
-        aspect: a.aspect,
-        amount: a.amount,
-    };
     let filter = classic(&a.kernel, &numbers).map_err(|r| Failure::Usage(format!("--kernel {}: {r}", a.kernel)))?;
     let picture = decode_file(image, &Limits::default()).map_err(gabor::Error::from)?;
     let grey = if a.grey { Some(true) } else { a.colour.then_some(false) };

@@ -5,8 +5,9 @@ use crate::failure::Result;
 use crate::output;
 use crate::written::{self, Arrays};
 use clap::{Args, ValueEnum};
+use gabor::report::table;
 use gabor::tensor::Tensor;
-use gabor::{FilterOrder, Filters, FiltersOptions};
+use gabor::{FilterOrder, Filters, FiltersOptions, ShownFilter, fit_words};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -29,16 +30,17 @@ Shapes, with u across the stripes, v along them, and e = exp(−(u² + γ²v²) 
   ridge            e · (1 − u²/σ²), a line between two sides
   centre-surround  e · (1 − r²/2σ²), a spot against its surround
   gaussian         e, a soft spot; colour-blob where the channels differ
-  none             no shape explains half of the squares
   dead             all weights are zero, or next to nothing beside those of the layer
-The shape with the best explained part is named, with a penalty for each of its numbers (BIC). θ is the direction across the stripes,
-clockwise from the x axis; a number that the filter does not determine is left out.
+  not-finite       some weights are NaN or infinite
+The shape with the best explained part is named, with a penalty for each of its numbers (BIC), and how well it fits: good from 80 % of the
+squares on, weak below 50 %, else fair. θ is the direction across the stripes, clockwise from the x axis; a number that the filter does not
+determine stands after ≈, and is null in JSON beside the value of the drawn shape.
 
 JSON: `model`, `layer`, `weight`, `kind`, `shape`, `groups`, `first`, `scale`, `left_out`, `dead` (how many filters of the layer),
 `kinds` (how many of each), `unfitted` (why no shapes were fitted, or null), `picture`, `npy`
 (`filters` and, where shapes were fitted, `fits`), and `filters`: a list of `index`, `norm`, `planes` (pairs of channel and slice), `fit` with
-`kind`, `r2`, `centre` (column and row from the middle), `orientation` and `phase` (degrees), `wavelength` and `sigma` (pixels), `aspect`
-and `channels` (the shape's share of each); null where not determined.")]
+`kind`, `r2` (the explained part), `word` (good, fair or weak), `centre` (column and row from the middle), `orientation` and `phase` (degrees), `wavelength` and `sigma` (pixels), `aspect`
+and `channels` (the shape's share of each); null where not determined, but for `shape`, which has these numbers as they were drawn.")]
 pub struct Arguments {
     /// The model: .onnx, a run's directory, weights with --net, or a name of the hub
     #[arg(value_name = "MODEL", required_unless_present = "weights")]
@@ -106,11 +108,10 @@ pub fn run(a: &Arguments) -> Result<()> {
     if a.format.json {
         return output::json(&to_json(&found, &name, &path, npy));
     }
-    let kinds: Vec<String> = found.kinds().iter().map(|(k, n)| format!("{} {n}", k.name())).collect();
     let shape = found.bank.shape().iter().map(usize::to_string).collect::<Vec<_>>().join("×");
     let mut text = format!("{} {shape}\n", output::bold(&found.bank.layer));
-    if !kinds.is_empty() {
-        text += &format!("{}\n", kinds.join(" · "));
+    if let Some(kinds) = found.kinds_words() {
+        text += &format!("{kinds}\n\n{}\n", fits(&found));
     }
     text.extend(found.unfitted().map(|t| t + "\n"));
     text.extend(found.dead_words().map(|t| t + "\n"));
@@ -122,6 +123,18 @@ pub fn run(a: &Arguments) -> Result<()> {
         ));
     }
     output::text(&format!("{text}{}\n", path.display()))
+}
+
+/// The nearest shape of each filter that is shown.
+fn fits(found: &Filters) -> String {
+    let row = |f: &ShownFilter| {
+        let fit = f.fit.as_ref()?;
+        let part = if fit.word().is_empty() { String::new() } else { format!("{:.0} %", (100.0 * fit.r2).floor()) };
+        let cells = [f.index.to_string(), fit.kind.name().into(), part, fit.word().into(), fit_words(fit).join(" · ")];
+        Some(cells.to_vec())
+    };
+    let rows: Vec<Vec<String>> = found.shown.iter().filter_map(row).collect();
+    table(&["filter", "nearest", "explained", "fit", "numbers"], &[true, false, true, false, false], &rows)
 }
 
 fn arrays(found: &Filters, directory: &Path) -> Result<Value> {
@@ -138,9 +151,14 @@ fn to_json(found: &Filters, model: &str, picture: &Path, npy: Option<Value>) -> 
     let filters: Vec<Value> = (found.shown.iter())
         .map(|f| {
             let fit = f.fit.as_ref().map(|t| {
+                let s = &t.shape;
+                let shape = json!({
+                    "centre": s.centre, "orientation": s.orientation, "wavelength": s.wavelength, "phase": s.phase,
+                    "sigma": s.sigma, "aspect": s.aspect,
+                });
                 json!({
-                    "kind": t.kind.name(), "r2": t.r2, "centre": t.centre, "orientation": t.orientation,
-                    "wavelength": t.wavelength, "phase": t.phase, "sigma": t.sigma, "aspect": t.aspect, "channels": t.channels,
+                    "kind": t.kind.name(), "r2": t.r2, "word": t.word(), "centre": t.centre, "orientation": t.orientation,
+                    "wavelength": t.wavelength, "phase": t.phase, "sigma": t.sigma, "aspect": t.aspect, "shape": shape, "channels": t.channels,
                 })
             });
             json!({ "index": f.index, "norm": f.norm, "planes": f.planes, "fit": fit })

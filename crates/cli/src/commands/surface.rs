@@ -71,7 +71,7 @@ pub struct Arguments {
     /// Seed of the directions
     #[arg(long, value_name = "SEED", default_value_t = 0, conflicts_with = "example")]
     seed: u64,
-    /// Places a side at which the height is measured (default 61 of functions, 25 of a model)
+    /// Places a side at which the height is measured (default 61 of functions, 25 of a model; pictures of functions are finer)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000))]
     grid: Option<u16>,
     /// Whose ways are drawn, with commas between (default sgd,momentum,nesterov,adam; of the perceptron sgd); `none` for none
@@ -174,6 +174,10 @@ pub fn run(a: &Arguments) -> Result<()> {
     let read = written::read(&a.given, None, a.model.iter().chain(&a.data).map(Path::new));
     written::check(&[("--output", &path)], a.npy.as_deref(), &read)?;
     let all = walkers(a, if perceptron { "sgd" } else { "sgd,momentum,nesterov,adam" })?;
+    if !all.iter().any(|w| MOVED.contains(&w.name)) && a.momentum.is_some() {
+        let why = format!("the ways of {}", all.iter().map(|w| w.name).collect::<Vec<_>>().join(", "));
+        no_part(&[("--momentum", true)], &why, &format!("one of {} beside it, or without it", MOVED.join(", ")))?;
+    }
     let backend = a.compute.backend()?;
     if perceptron {
         return smallest(a, &backend, &all, &path);
@@ -192,6 +196,9 @@ pub fn run(a: &Arguments) -> Result<()> {
     }
     output::text(&format!("{}\n{}\n{}\n", output::bold(&surface.title), describe(&surface), path.display()))
 }
+
+/// The optimizers that have momentum.
+const MOVED: [&str; 4] = ["momentum", "momentum-inside", "averaged", "nesterov"];
 
 fn walkers(a: &Arguments, default: &str) -> Result<Vec<Walker>> {
     let names = a.optimizers.as_deref().unwrap_or(default);
@@ -221,6 +228,7 @@ fn example(a: &Arguments, backend: &CpuBackend, name: &str, all: &[Walker]) -> R
     let start = start(a, f.start)?;
     let bounds = if all.is_empty() { f.bounds } else { widened(f.bounds, start) };
     let mut surface = Surface::measure(&mut f, bounds, usize::from(a.grid.unwrap_or(61)), &mut |_| {})?;
+    surface.refine(&mut f)?;
     surface.title = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
     surface.subtitle = f.formula.to_string();
     surface.axes = f.axes.map(String::from);

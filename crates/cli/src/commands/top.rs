@@ -63,7 +63,7 @@ pub struct Arguments {
     /// Which part of the data (default: test, else validation, else train)
     #[arg(long, value_name = "PART")]
     split: Option<Split>,
-    /// Pictures that are read at once; no value depends on it
+    /// Pictures that are read at once; the network always computes 8 together, so that no bit depends on it
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
     /// Also write the projections of each unit as DIR/UNIT.npy, [patches, channels, rows, columns]

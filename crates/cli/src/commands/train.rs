@@ -93,7 +93,8 @@ pub fn run(a: &Arguments) -> Result<()> {
         Some(run) => run.clone(),
         None => gabor::resolve_directory(&setup, Path::new("runs"))?,
     };
-    let mut printer = Printer { json: a.format.json, progress: None, epochs: 0, broken: false };
+    let mut printer =
+        Printer { json: a.format.json, progress: None, epochs: 0, broken: false, passed_over: String::new() };
     let options = RunOptions {
         directory: Some(directory.clone()),
         resume: a.resume.is_some(),
@@ -288,6 +289,8 @@ struct Printer {
     epochs: u64,
     /// Whether nobody reads any more; training goes on.
     broken: bool,
+    /// The row of the last epoch, where it is not shown because there are many.
+    passed_over: String,
 }
 
 impl Printer {
@@ -326,11 +329,13 @@ impl Printer {
                 config,
                 run,
             } => {
+                // One step takes all there are, as every one of L-BFGS does.
+                let samples = if *steps_per_epoch == 1 { *train } else { *batch };
                 let input: Vec<String> = input.iter().map(usize::to_string).collect();
                 let data = config.get("data").map_or("", String::as_str);
                 let mut text = format!(
                     "{} on {data}: {} training, {} validation and {} test images, {} classes\n\
-                     input {}, {} parameters, {} of {} of {batch}\nrun directory {run}\n",
+                     input {}, {} parameters, {} of {} of {samples}\nrun directory {run}\n",
                     output::bold(net),
                     count(*train),
                     count(*validation),
@@ -376,9 +381,6 @@ impl Printer {
                 let number = epoch + 1;
                 // About twenty lines, the last among them.
                 let every = self.epochs.div_ceil(20).max(1);
-                if number % every != 0 && number != self.epochs {
-                    return;
-                }
                 let shown = |v: &Option<f64>, f: fn(f64) -> String| v.map_or("–".into(), f);
                 let text = format!(
                     "{number:5} {train_loss:15.4}  {:>8} {:>17}  {:>8}  {lr:8.2e}  {:>7}\n",
@@ -387,6 +389,11 @@ impl Printer {
                     shown(validation_top1, percent),
                     duration(*seconds)
                 );
+                if number % every != 0 && number != self.epochs {
+                    self.passed_over = text;
+                    return;
+                }
+                self.passed_over.clear();
                 self.print(&text);
             }
             Event::Note { text } => {
@@ -394,7 +401,9 @@ impl Printer {
                 output::note(text);
             }
             Event::Stopped { reason, step, .. } => {
-                self.print(&format!("stopped at step {} ({})\n", count(*step), reason.replace('_', " ")));
+                // With the last epoch that was gone through, whatever its number.
+                let row = std::mem::take(&mut self.passed_over);
+                self.print(&format!("{row}stopped at step {} ({})\n", count(*step), reason.replace('_', " ")));
             }
             Event::Evaluated { evaluation } => {
                 self.print(&format!("\n{}", eval::describe(evaluation)));

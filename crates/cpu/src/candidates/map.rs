@@ -1,5 +1,6 @@
 //! Element-wise operations: programs over memory.
 
+use super::reference::OTHER;
 use crate::kernel::{Candidate, Io, Kernel, Prepared, Problem};
 use gabor_compile::fused::{FusedMap, MapProgram, Step};
 use gabor_graph::ops::{BinaryMap, UnaryMap};
@@ -23,7 +24,7 @@ pub(super) fn program(p: &Problem<'_>) -> Result<Program, String> {
         let instructions = vec![Instruction::Load(0), Instruction::Load(1), Instruction::Binary(o.f, 0, 1)];
         return Ok(Program { instructions, outputs: vec![2] });
     }
-    Ok(instructions(&p.op::<FusedMap>().ok_or("another operation of the same name")?.program))
+    Ok(instructions(&p.op::<FusedMap>().ok_or(OTHER)?.program))
 }
 
 /// A program of the graph as one of the kernels.

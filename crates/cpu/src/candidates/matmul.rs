@@ -1,7 +1,7 @@
 //! Matrix products from register tiles, and what is done to their elements.
 
 use super::map::{MOST, access, instructions};
-use super::reference::product;
+use super::reference::{OTHER, product};
 use crate::kernel::{Candidate, Io, Kernel, Prepared, Problem};
 use gabor_compile::fused::{Activation, FusedMatMul, FusedProductMap};
 use gabor_graph::ops::MatMul;
@@ -16,13 +16,13 @@ pub const TABLE: &[Candidate] = &[
 ];
 
 fn plain(p: &Problem<'_>) -> Prepared {
-    let op = p.op::<MatMul>().ok_or("another operation of the same name")?;
+    let op = p.op::<MatMul>().ok_or(OTHER)?;
     let kernel = MatMulKernel::new(product(op, &p.inputs[0], &p.inputs[1]), p.isa);
     Ok(Box::new(Tiles { kernel, bias: false, activation: Activation::None }))
 }
 
 fn fused(p: &Problem<'_>) -> Prepared {
-    let op = p.op::<FusedMatMul>().ok_or("another operation of the same name")?;
+    let op = p.op::<FusedMatMul>().ok_or(OTHER)?;
     let inner = MatMul { transpose_a: op.transpose_a, transpose_b: op.transpose_b };
     let kernel = MatMulKernel::new(product(&inner, &p.inputs[0], &p.inputs[1]), p.isa);
     Ok(Box::new(Tiles { kernel, bias: true, activation: op.activation }))
@@ -47,7 +47,7 @@ impl Kernel for Tiles {
 }
 
 fn mapped(p: &Problem<'_>) -> Prepared {
-    let op = p.op::<FusedProductMap>().ok_or("another operation of the same name")?;
+    let op = p.op::<FusedProductMap>().ok_or(OTHER)?;
     let others = p.inputs.len() - 2;
     if others > MOST_OTHERS || p.outputs.len() > MOST {
         return Err(format!("{others} inputs besides the product, at most {MOST_OTHERS}"));

@@ -24,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static Candidate> {
 /// Fast kernels first; the two reference tables come last.
 const TABLES: &[&[Candidate]] = &[
     blocked::depthwise::TABLE,
+    blocked::cells::TABLE,
     blocked::first::TABLE,
     blocked::winograd::TABLE,
     blocked::winograd_filter_grad::TABLE,

@@ -4,7 +4,9 @@ use super::reference::op;
 use super::tasks::tasks;
 use crate::kernel::{Candidate, Prepared, Problem};
 use gabor_graph::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGather, MaxUnpool};
-use gabor_kernels::{AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxUnpoolKernel};
+use gabor_kernels::{
+    AvgPoolGradKernel, AvgPoolKernel, MaxPoolGatherKernel, MaxPoolKernel, MaxPoolValuesKernel, MaxUnpoolKernel,
+};
 
 /// Rows for the poolings and their adjoints.
 pub const TABLE: &[Candidate] = &[
@@ -21,9 +23,16 @@ fn planes(p: &Problem<'_>) -> usize {
 }
 
 fn max_pool(p: &Problem<'_>) -> Prepared {
-    let kernel = MaxPoolKernel::new(&op::<MaxPool>(p)?.window, planes(p), p.isa)?;
+    let window = &op::<MaxPool>(p)?.window;
+    if !p.read[1] {
+        return Ok(tasks(MaxPoolValuesKernel::new(window, planes(p), p.isa)?, |k, c| {
+            // SAFETY: the contract of the call is the kernel's.
+            unsafe { k.run(c.task, c.io.f32(0), c.io.out_f32(0), c.scratch) }
+        }));
+    }
+    let kernel = MaxPoolKernel::new(window, planes(p), p.isa)?;
     Ok(tasks(kernel, |k, c| {
-        // SAFETY: the contract of the call is the kernel's.
+        // SAFETY: as above.
         unsafe { k.run(c.task, c.io.f32(0), c.io.out_f32(0), c.io.out_i32(1), c.scratch) }
     }))
 }

@@ -54,9 +54,12 @@ table! {
     "size" => size,
 }
 
-/// The operation as its type. Another type under the same registered name is a user's own operation.
+/// Why a candidate refuses an operation of another type than its name says: a user's own.
+pub(super) const OTHER: &str = "another operation of the same name";
+
+/// The operation as its type.
 pub(super) fn op<O: Operation + Clone>(p: &Problem<'_>) -> Result<O, String> {
-    p.op::<O>().cloned().ok_or_else(|| "another operation of the same name".to_string())
+    p.op::<O>().cloned().ok_or_else(|| OTHER.to_string())
 }
 
 /// Output `i`, whole: a kernel in one task is the only one that writes it.

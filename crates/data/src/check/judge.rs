@@ -134,6 +134,11 @@ fn unusable(all: &All<'_>, found: &mut Findings) {
 /// Classes that are missing, rare, or of very different sizes.
 fn classes(all: &All<'_>, found: &mut Findings) {
     let example = |text: String| Example { samples: Vec::new(), text };
+    if let [only] = all.classes {
+        let text = "there is a single class, so there is nothing to tell apart".into();
+        let right = "two classes or more: a folder for each, side by side in the directory that is given";
+        found.add(Warning, Kind::ClassMissing, text, right, vec![example(only.clone())]);
+    }
     for (name, set) in all.parts {
         let counts = set.histogram();
         let missing: Vec<&str> = counts.iter().zip(all.classes).filter(|c| *c.0 == 0).map(|c| c.1.as_str()).collect();

@@ -49,10 +49,15 @@ impl Dataset for FileDataset {
         let size = |i: usize| std::fs::metadata(here(i)?).ok().map(|m| m.len());
         let file = |i: usize| store::File::open(here(i)?).ok();
         let ends = |i: usize| file(i).and_then(|f| f.ends(0, f.size()).ok());
-        let whole = |i: usize| store::read_all(here(i)?, &self.limits).ok().map(|bytes| twins::digest(&[&bytes]));
+        let whole = |i: usize| {
+            if size(i).is_some_and(twins::is_ends) {
+                return Some(0);
+            }
+            store::read_all(here(i)?, &self.limits).ok().map(|bytes| twins::digest(&[&bytes]))
+        };
         // Where some are here and some are not, those that are here are compared.
         let any = (0..self.files.len()).any(|i| here(i).is_some());
-        any.then(|| twins::groups(self.files.len(), &[&size, &ends, &whole]))
+        any.then(|| twins::groups(self.files.len(), twins::AT_ONCE, &[&size, &ends, &whole]))
     }
     fn is_remote(&self) -> bool {
         self.files.iter().any(|f| store::is_url(f))

@@ -45,6 +45,12 @@ impl FileDataset {
             ));
         }
         skipped += loose.len();
+        // Entries are in name order.
+        let folders: Vec<&str> = entries.iter().filter(|e| e.is_dir).map(|e| e.name.as_str()).collect();
+        if let Some(w) = folders.windows(2).find(|w| w[0] == w[1]) {
+            let rule = Rule::new("names of class folders that differ only in bytes that are no text").given(w[0]);
+            return Err(Error::at(path, rule.right("names in UTF-8, a different one for each class")));
+        }
         for entry in entries.iter().filter(|e| e.is_dir) {
             let Some(label) = out.classes.iter().position(|c| *c == entry.name) else {
                 return Err(Error::at(
@@ -101,7 +107,11 @@ pub(super) fn is_image(path: &Path) -> bool {
 /// The images of a class folder, in name order.
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, skipped: &mut usize) -> Result<(), Error> {
     if depth == 0 {
-        return Err(Error::at(path, Rule::new(format!("folders nested deeper than {DEPTH}")).right("flatter folders")));
+        return Err(Error::at(
+            path,
+            Rule::new(format!("folders nested deeper than {DEPTH}"))
+                .right("flatter folders, and no link that leads back to one of them"),
+        ));
     }
     for entry in list(path)? {
         let ending = ending(&entry.path);

@@ -84,7 +84,7 @@ impl Dataset for MemoryDataset {
     }
     fn twins(&self) -> Option<Vec<Vec<usize>>> {
         let whole = |i: usize| self.image(i).ok().map(|image| twins::digest(&[image.data()]));
-        Some(twins::groups(self.labels.len(), &[&whole]))
+        Some(twins::groups(self.labels.len(), 1, &[&whole]))
     }
     fn stored_bytes(&self) -> Option<u64> {
         Some(self.pixels.len() as u64)

@@ -20,11 +20,12 @@ pub(super) struct Entry {
     pub is_dir: bool,
 }
 
-/// The entries of a directory in name order, hidden ones left out.
+/// The entries of a directory in name order, hidden ones left out. Names that are no UTF-8 may look the same as text; those
+/// are in the order of their bytes.
 pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     let mut out = store::list(path)?;
     out.retain(|e| !e.name.starts_with('.'));
-    out.sort_by(|a, b| a.name.cmp(&b.name));
+    out.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
     Ok(out)
 }
 

@@ -1,11 +1,12 @@
 //! What stays on one side where a part is drawn: the same picture twice, and pictures that `data check` would call near
 //! duplicates.
 
-use super::Dataset;
+use super::{Dataset, twins};
 use crate::check::{Sets, alike};
 use crate::{Error, Header, Limits, common_shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Pictures, and bytes of their files, up to which near duplicates are looked for on opening: some seconds' work, which a
 /// command that only opens the data has to wait for.
@@ -96,17 +97,21 @@ fn largest(set: &dyn Dataset) -> Option<u64> {
         let one = h as u64 * w as u64;
         return (one.saturating_mul(set.len() as u64) <= PIXELS).then_some(one);
     }
-    let (mut all, mut largest) = (0u64, 0);
-    for i in 0..set.len() {
+    let all = AtomicU64::new(0);
+    let pixels = |i: usize| {
+        if all.load(Ordering::Relaxed) > PIXELS {
+            return u64::MAX;
+        }
         let header = set.encoded(i).ok().flatten().and_then(|bytes| Header::read(&bytes).ok());
         let pixels = header.map_or(0, |h| u64::from(h.width) * u64::from(h.height));
-        largest = largest.max(pixels);
-        all = all.saturating_add(pixels);
-        if all > PIXELS {
-            return None;
-        }
-    }
-    Some(largest)
+        all.fetch_add(pixels, Ordering::Relaxed);
+        pixels
+    };
+    // What lies in blocks is read in its order.
+    let threads = if set.blocks().is_some() { 1 } else { twins::AT_ONCE };
+    let each = twins::of_all(&(0..set.len()).collect::<Vec<_>>(), threads, pixels);
+    let sum = each.iter().fold(0u64, |sum, &p| sum.saturating_add(p));
+    (sum <= PIXELS).then(|| each.into_iter().max().unwrap_or(0))
 }
 
 /// Groups of several lists over samples 0..`n` as one list: those that share a sample are one.

@@ -10,10 +10,18 @@ use std::sync::{Arc, Mutex};
 pub enum Kind {
     /// Files alone.
     Plain,
-    /// Pages with links about folders, as Python's `http.server`: what it does not know is "not implemented".
+    /// Pages with links about folders, as nginx shows them; what it does not know is "not implemented".
     Pages,
+    /// The same without ranges, as Python's `http.server`: every file whole.
+    Whole,
     /// S3's protocol; requests must be signed. The bucket is called `bucket`.
     S3,
+}
+
+impl Kind {
+    fn shows_folders(self) -> bool {
+        self == Kind::Pages || self == Kind::Whole
+    }
 }
 
 pub struct Server {
@@ -99,7 +107,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             reply("403 Forbidden", "", b"", 0)?;
         } else if path.ends_with("/refused/classes.txt") {
             reply("400 Bad Request", "", b"", 0)?;
-        } else if method != "GET" && method != "HEAD" && shared.kind == Kind::Pages {
+        } else if method != "GET" && method != "HEAD" && shared.kind.shows_folders() {
             reply("501 Unsupported method", "", b"", 0)?;
         } else if method != "GET" && method != "HEAD" {
             reply("405 Method Not Allowed", "", b"", 0)?;
@@ -111,7 +119,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             let inner = path.trim_start_matches('/');
             let inner = if shared.kind == Kind::S3 { inner.trim_start_matches("bucket/") } else { inner };
             let file = shared.root.join(inner);
-            if shared.kind == Kind::Pages && file.is_dir() {
+            if shared.kind.shows_folders() && file.is_dir() {
                 if path.ends_with('/') {
                     let body = page(&file)?;
                     reply("200 OK", "Content-Type: text/html\r\n", body.as_bytes(), body.len())?;
@@ -126,12 +134,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             };
             match range {
                 _ if method == "HEAD" => reply("200 OK", "", b"", bytes.len())?,
-                Some((a, b)) => {
+                Some((a, b)) if shared.kind != Kind::Whole => {
                     let b = b.min(bytes.len() - 1);
                     let extra = format!("Content-Range: bytes {a}-{b}/{}\r\n", bytes.len());
                     reply("206 Partial Content", &extra, &bytes[a..=b], b + 1 - a)?;
                 }
-                None => reply("200 OK", "", &bytes, bytes.len())?,
+                _ => reply("200 OK", "", &bytes, bytes.len())?,
             }
         }
     }

@@ -91,7 +91,7 @@ pub struct Options {
     pub baseline: Option<Vec<f32>>,
     /// Rows and columns that occlusion covers; `None` is an eighth of the picture.
     pub window: Option<[usize; 2]>,
-    /// Its step; `None` is half the window.
+    /// Its step, at most the window; `None` is half the window.
     pub stride: Option<[usize; 2]>,
     /// Pictures that are run at once (default 16).
     pub batch: usize,

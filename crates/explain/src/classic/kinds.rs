@@ -76,6 +76,8 @@ pub struct ClassicNumbers {
     pub aspect: Option<f64>,
     /// How much of the effect.
     pub amount: Option<f64>,
+    /// Whether a Gabor filter gives 0 on a plain picture.
+    pub zero_mean: bool,
 }
 
 /// A filter's weights.
@@ -102,7 +104,7 @@ impl Classic {
     /// Every filter: its name, the numbers that it takes, and what it does.
     #[rustfmt::skip]
     pub const ALL: [RowOf; 14] = [
-        ("gabor", Classic::Gabor, &["size", "sigma", "theta", "wavelength", "phase", "aspect"], "stripes of one direction and width"),
+        ("gabor", Classic::Gabor, &["size", "sigma", "theta", "wavelength", "phase", "aspect", "zero-mean"], "stripes of one direction and width"),
         ("gaussian", Classic::Gaussian, &["size", "sigma"], "soft blur"),
         ("box", Classic::Box, &["size"], "mean of a square"),
         ("motion", Classic::Motion, &["size", "theta"], "blur along a line"),
@@ -155,7 +157,15 @@ impl Classic {
                 let size = spanning(n.size, sigma, 1.0 / aspect.clamp(0.1, 1.0))?;
                 let wave = n.wavelength.unwrap_or(8.0);
                 let radians = |d: Option<f64>| d.unwrap_or(0.0) * PI / 180.0;
-                let w = gabor([size; 2], sigma, radians(n.theta), wave, aspect, radians(n.phase));
+                let of = |wave, phase| gabor([size; 2], sigma, radians(n.theta), wave, aspect, phase);
+                let mut w = of(wave, radians(n.phase));
+                if n.zero_mean {
+                    // The envelope's own part of the wave is taken away, and no more where the envelope ends: what is left
+                    // is the wave less a constant under the same envelope (Lee 1996).
+                    let envelope = of(f64::INFINITY, 0.0);
+                    let part = w.iter().sum::<f64>() / envelope.iter().sum::<f64>();
+                    w.iter_mut().zip(&envelope).for_each(|(w, e)| *w -= part * e);
+                }
                 square(w, size, Drawn::Signed)
             }
             Classic::Gaussian => {
@@ -211,6 +221,7 @@ impl Classic {
             ("phase", n.phase),
             ("aspect", n.aspect),
             ("amount", n.amount),
+            ("zero-mean", n.zero_mean.then_some(1.0)),
         ];
         for (name, value) in given {
             let Some(v) = value else { continue };
@@ -400,6 +411,18 @@ mod tests {
             let f = of(Classic::Motion, ClassicNumbers { theta: Some(f64::from(theta) * 10.0), ..Default::default() });
             assert!((f.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
+    }
+
+    /// As OpenCV makes it a Gabor filter answers to light alone; less its envelope's part it does not, at its edges least of all.
+    #[test]
+    fn a_gabor_filter_may_be_blind_to_light() {
+        let n = ClassicNumbers { theta: Some(30.0), phase: Some(20.0), ..Default::default() };
+        let (usual, blind) = (of(Classic::Gabor, n), of(Classic::Gabor, ClassicNumbers { zero_mean: true, ..n }));
+        let sum = |f: &ClassicFilter| f.weights.iter().sum::<f64>();
+        assert!(sum(&usual).abs() > 0.1 && sum(&blind).abs() < 1e-12, "{} {}", sum(&usual), sum(&blind));
+        let middle = usual.weights.len() / 2;
+        let moved: Vec<f64> = usual.weights.iter().zip(&blind.weights).map(|(a, b)| (a - b).abs()).collect();
+        assert!(moved[0] < 1e-3 * moved[middle] && moved[middle] > 0.0);
     }
 
     #[test]

@@ -83,8 +83,9 @@ pub fn deep_dream(
     check(o, c, [h, w], picture.len())?;
     let least = if o.tiles { [nh, nw] } else { [SMALLEST; 2] };
     let octaves = sizes([h, w], least, o)?;
-    let total = octaves.len() * o.steps;
-    let mut curve = Vec::with_capacity(total);
+    let mut work = Work::new(&octaves, o.steps);
+    hear(work.moment(None))?;
+    let mut curve = Vec::with_capacity(work.total);
     let mut detail: Option<(Vec<f32>, [usize; 2])> = None;
     let mut image = Vec::new();
     for &size in &octaves {
@@ -98,13 +99,37 @@ pub fn deep_dream(
         let mut octave =
             Octave { engine, lens, size, seen, picture: vec![0.0; image.len()], d: vec![0.0; image.len()] };
         for _ in 0..o.steps {
-            let mean = octave.step(&mut image, o, curve.len() as u32)?;
+            let last = curve.last().copied();
+            let mut part = |pixels: usize| {
+                work.pixels += pixels as f64;
+                hear(work.moment(last))
+            };
+            let mean = octave.step(&mut image, o, curve.len() as u32, &mut part)?;
             curve.push(mean);
-            hear(Moment { done: curve.len(), total, objective: mean })?;
+            work.done += 1;
+            hear(work.moment(Some(mean)))?;
         }
         detail = Some((image.iter().zip(&base).map(|(i, b)| i - b).collect(), size));
     }
     Ok(Deep { picture: image, layer: layer.name, octaves, curve })
+}
+
+/// How far the work is: by pixels, of which the last octave has most.
+struct Work {
+    done: usize,
+    total: usize,
+    pixels: f64,
+    all: f64,
+}
+
+impl Work {
+    fn new(octaves: &[[usize; 2]], steps: usize) -> Self {
+        let all = octaves.iter().map(|&[h, w]| (h * w * steps) as f64).sum();
+        Work { done: 0, total: octaves.len() * steps, pixels: 0.0, all }
+    }
+    fn moment(&self, objective: Option<f32>) -> Moment {
+        Moment { done: self.done, total: self.total, part: (self.pixels / self.all).min(1.0), objective }
+    }
 }
 
 /// The smallest side that is dreamt on.
@@ -174,13 +199,20 @@ struct Octave<'a> {
 }
 
 impl Octave<'_> {
-    /// One step up; returns the mean square that the layer said.
-    fn step(&mut self, image: &mut [f32], o: &DeepOptions, step: u32) -> Result<f32> {
+    /// One step up; returns the mean square that the layer said. `part` hears of the pixels of each part that was looked at.
+    fn step(
+        &mut self,
+        image: &mut [f32],
+        o: &DeepOptions,
+        step: u32,
+        part: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<f32> {
         let [h, w] = self.size;
         let mut stream = Stream::new(o.seed, step, 0, op::USER + 2);
         let by = [h, w].map(|n| stream.below((2 * o.jitter + 1).min(n)));
         roll(image, [h, w], by, &mut self.picture);
         let (mut sum, mut count) = (0.0, 0usize);
+        let tiles = starts(h, self.seen[0]).count() * starts(w, self.seen[1]).count();
         for y in starts(h, self.seen[0]) {
             for x in starts(w, self.seen[1]) {
                 self.show([y, x]);
@@ -189,6 +221,7 @@ impl Octave<'_> {
                 sum += said.0;
                 count += said.1;
                 self.collect([y, x])?;
+                part(h * w / tiles)?;
             }
         }
         let mean = self.d.iter().map(|v| f64::from(v.abs())).sum::<f64>() / self.d.len() as f64;

@@ -136,6 +136,7 @@ pub fn maximise(
     subject.room().check("units", &what, each.saturating_mul(targets.units.len() as u64), "fewer units")?;
     let mut out = Vec::with_capacity(targets.units.len());
     let total = targets.units.len() * options.steps;
+    hear(Moment::beginning(total))?;
     let mut scene: Option<Scene> = None;
     for units in targets.units.chunks(options.batch) {
         let mut fit = match scene.take() {
@@ -144,7 +145,7 @@ pub fn maximise(
         };
         let done = out.len() * options.steps;
         out.extend(climb(&mut fit, units, at, options, &mut |step, objective| {
-            hear(Moment { done: done + step * units.len(), total, objective })
+            hear(Moment::after(done + step * units.len(), total, objective))
         })?);
         scene = Some(fit);
     }
@@ -285,7 +286,7 @@ fn climb(
 ) -> Result<Vec<Dreamt>> {
     let numbers_each = scene.canvas.parameters();
     let mut parameters: Vec<Vec<f32>> = units.iter().map(|&u| scene.canvas.begin(o.seed, u as u32)).collect();
-    let mut adams: Vec<Adam> = units.iter().map(|_| Adam::new(numbers_each, o.rate)).collect();
+    let mut adams: Vec<Adam> = units.iter().map(|_| Adam::new(o.rate)).collect();
     let mut d = vec![0.0; numbers_each];
     let mut reached = vec![false; units.len()];
     let still = Shake::NONE.draw(0, 0, 0);

@@ -12,6 +12,7 @@
 mod adam;
 mod canvas;
 mod deep;
+mod descent;
 mod engine;
 mod fourier;
 mod levels;
@@ -23,8 +24,10 @@ mod style;
 mod tests;
 mod warp;
 
+pub use adam::Adam;
 pub use canvas::Basis;
 pub use deep::{Deep, DeepOptions, deep_dream};
+pub use descent::{Descent, Loss};
 pub use maximise::{Dead, Dreamt, Options, Place, Targets, maximise};
 pub use style::{Pixels, StyleOptions, Styled, transfer};
 
@@ -82,11 +85,25 @@ pub struct Moment {
     pub done: usize,
     /// Steps in all.
     pub total: usize,
-    /// The objective now (its mean over the pictures that are made at once).
-    pub objective: f32,
+    /// The part of the work that is done, 0 to 1: a step on a larger picture is more of it.
+    pub part: f64,
+    /// The objective of the last step (its mean over the pictures that are made at once); `None` while the first one is made
+    /// ready and computed.
+    pub objective: Option<f32>,
 }
 
-/// Who hears of every step; an error ends the work.
+impl Moment {
+    /// Before the first of so many steps.
+    fn beginning(total: usize) -> Self {
+        Moment { done: 0, total, part: 0.0, objective: None }
+    }
+    /// After a step, where all are alike.
+    fn after(done: usize, total: usize, objective: f32) -> Self {
+        Moment { done, total, part: done as f64 / total.max(1) as f64, objective: Some(objective) }
+    }
+}
+
+/// Who hears of the beginning and of every step; an error ends the work.
 pub type Hear<'a> = dyn FnMut(Moment) -> Result<()> + 'a;
 
 fn check_steps(steps: usize) -> Result<()> {

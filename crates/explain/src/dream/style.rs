@@ -1,8 +1,7 @@
 //! Style transfer: a picture whose maps are those of one photograph and whose maps go together as those of another.
 
-use super::adam::Adam;
 use super::engine::numbers;
-use super::{Hear, Lens, Moment, check_steps, levels, smooth};
+use super::{Descent, Hear, Lens, Moment, check_steps, levels, smooth};
 use crate::extract::Extract;
 use crate::{Error, Layer, Result, Subject};
 use gabor_compile::{Executable, differentiate};
@@ -22,10 +21,8 @@ pub struct StyleOptions {
     pub style_weight: f64,
     /// Weight of the total variation (default 10).
     pub variation: f64,
-    /// Steps of Adam (default 200).
+    /// Evaluations of the loss and its gradient (default 200).
     pub steps: usize,
-    /// Its learning rate, in parts of the range of brightness (default 0.02).
-    pub rate: f64,
 }
 
 impl Default for StyleOptions {
@@ -37,7 +34,6 @@ impl Default for StyleOptions {
             style_weight: 200.0,
             variation: 10.0,
             steps: 200,
-            rate: 0.02,
         }
     }
 }
@@ -60,11 +56,11 @@ pub struct Styled {
     pub content_layers: Vec<String>,
     /// Layers in which style was measured.
     pub style_layers: Vec<String>,
-    /// Content and style loss at each step, unweighted.
+    /// Content and style loss at each evaluation, unweighted.
     pub curve: Vec<[f32; 2]>,
 }
 
-/// Gives the content the style, beginning with the content.
+/// Gives the content the style, beginning with the content and going down as `descent` does.
 ///
 /// Both losses are relative, so that weights mean the same for every network and layer: ‖F − P‖²/‖P‖² of the maps, and
 /// the mean over the layers of ‖G − A‖²/‖A‖² of the Gram matrices.
@@ -75,34 +71,33 @@ pub struct Styled {
 pub fn transfer(
     subject: &Subject,
     lens: &Lens,
-    content: &Pixels,
-    style: &Pixels,
+    [content, style]: [&Pixels; 2],
     o: &StyleOptions,
+    descent: &mut dyn Descent,
     hear: &mut Hear<'_>,
 ) -> Result<Styled> {
     check(subject, lens, content, style, o)?;
     let (content_layers, style_layers) = layers(subject, o)?;
+    hear(Moment::beginning(o.steps))?;
     let mut losses = Losses::new(subject, lens, content, style, [&content_layers, &style_layers], o)?;
     let mut now = content.values.clone();
-    let mut adam = Adam::new(now.len(), o.rate);
-    let mut d = vec![0.0; now.len()];
     let mut curve = Vec::with_capacity(o.steps);
-    for step in 0..o.steps {
-        let both = losses.run(&now, &mut d)?;
+    descent.descend(&mut now, o.steps, &mut |x, d| {
+        let both = losses.run(x, d)?;
         if both.iter().any(|v| !v.is_finite()) || d.iter().any(|v| !v.is_finite()) {
             return Err(Error::new("style", Rule::new("the loss is no number").right("a smaller rate")));
         }
         curve.push(both);
-        // Upwards is away from the loss.
-        d.iter_mut().for_each(|v| *v = -*v);
+        let mut loss = o.content_weight * f64::from(both[0]) + o.style_weight * f64::from(both[1]);
+        hear(Moment::after(curve.len(), o.steps, loss as f32))?;
         if o.variation > 0.0 {
-            smooth::variation(&now, content.size, o.variation as f32, &mut d);
+            // What is subtracted from the one is added to the other.
+            d.iter_mut().for_each(|v| *v = -*v);
+            loss += o.variation * smooth::variation(x, content.size, o.variation as f32, d);
+            d.iter_mut().for_each(|v| *v = -*v);
         }
-        adam.climb(&mut now, &d);
-        now.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
-        let objective = (o.content_weight * f64::from(both[0]) + o.style_weight * f64::from(both[1])) as f32;
-        hear(Moment { done: step + 1, total: o.steps, objective })?;
-    }
+        Ok(loss)
+    })?;
     let names = |l: &[Layer]| l.iter().map(|l| l.name.clone()).collect();
     Ok(Styled {
         picture: Pixels { values: now, size: content.size },
@@ -124,7 +119,7 @@ fn check(subject: &Subject, lens: &Lens, content: &Pixels, style: &Pixels, o: &S
         }
     }
     let weights = [("content-weight", o.content_weight), ("style-weight", o.style_weight), ("tv", o.variation)];
-    for (name, v) in weights.into_iter().chain([("rate", o.rate)]) {
+    for (name, v) in weights {
         if !(0.0..=1e6).contains(&v) {
             return Err(Error::new(name, Rule::new(format!("a value of {v}")).right("0 to 1000000")));
         }

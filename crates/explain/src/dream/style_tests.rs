@@ -1,3 +1,4 @@
+use super::super::Adam;
 use super::super::tests::{agree, floats, golden, lens, of_text, small};
 use super::*;
 
@@ -29,7 +30,7 @@ fn a_picture_has_its_own_style() {
     let s = small(&golden);
     let picture = pixels(&golden, "style.content");
     let o = StyleOptions { steps: 3, variation: 0.0, ..Default::default() };
-    let made = transfer(&s, &lens(), &picture, &picture, &o, &mut |_| Ok(())).unwrap();
+    let made = transfer(&s, &lens(), [&picture; 2], &o, &mut Adam::new(0.02), &mut |_| Ok(())).unwrap();
     assert!(made.curve[0].iter().all(|&v| v < 1e-10), "{:?}", made.curve[0]);
 }
 
@@ -40,7 +41,9 @@ fn style_comes_and_content_stays() {
         [small(&golden), of_text("INPUT 3x16x16 -> conv3-8 relu maxpool conv3-8 relu maxpool conv3-8 relu -> FC-3", 2)]
     {
         let [content, style] = ["style.content", "style.style"].map(|n| pixels(&golden, n));
-        let run = |o: &StyleOptions| transfer(&s, &lens(), &content, &style, o, &mut |_| Ok(())).unwrap();
+        let run = |o: &StyleOptions| {
+            transfer(&s, &lens(), [&content, &style], o, &mut Adam::new(0.02), &mut |_| Ok(())).unwrap()
+        };
         let o = StyleOptions { steps: 60, ..Default::default() };
         let made = run(&o);
         let (first, last) = (made.curve[0], made.curve[59]);
@@ -58,8 +61,9 @@ fn what_does_not_fit_is_said() {
     let golden = golden();
     let s = small(&golden);
     let picture = pixels(&golden, "style.content");
-    let e =
-        |o: &StyleOptions, p: &Pixels| transfer(&s, &lens(), &picture, p, o, &mut |_| Ok(())).unwrap_err().to_string();
+    let e = |o: &StyleOptions, p: &Pixels| {
+        transfer(&s, &lens(), [&picture, p], o, &mut Adam::new(0.02), &mut |_| Ok(())).unwrap_err().to_string()
+    };
     let o = StyleOptions::default();
     assert!(
         e(&StyleOptions { style_layers: vec!["conv7".into()], ..o.clone() }, &picture).contains("no layer `conv7`")
@@ -67,6 +71,6 @@ fn what_does_not_fit_is_said() {
     assert!(
         e(&StyleOptions { content_layers: vec!["fc".into()], ..o.clone() }, &picture).contains("which has no places")
     );
-    assert!(e(&StyleOptions { rate: f64::NAN, ..o.clone() }, &picture).contains("rate"));
+    assert!(e(&StyleOptions { style_weight: f64::NAN, ..o.clone() }, &picture).contains("style-weight"));
     assert!(e(&o, &Pixels { values: vec![0.0; 4], size: [2, 2] }).contains("3 channels of them"));
 }

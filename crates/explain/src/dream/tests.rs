@@ -95,7 +95,7 @@ fn waves_views_and_gradients_agree_with_pytorch() {
     let said: Vec<f32> = (0..2).map(|i| scene.engine.said(i, UNITS[i], None).unwrap().0).collect();
     agree("said", &said, floats(&golden, "said"), 1e-5);
     agree("gradient", &d.concat(), floats(&golden, "gradient"), 2e-5);
-    let mut adams = [0, 1].map(|_| Adam::new(waves[0].len(), 0.05));
+    let mut adams = [0, 1].map(|_| Adam::new(0.05));
     for view in &views {
         let (_, d) = whole(&mut scene, &waves, view);
         (0..2).for_each(|i| adams[i].climb(&mut waves[i], &d[i]));
@@ -251,7 +251,8 @@ fn what_does_not_fit_is_said() {
     assert!(maximise(&s, &lens, &t, &o, &mut quiet).unwrap_err().to_string().contains("no gain of 0"));
     // Who listens can end it.
     let mut steps = 0;
-    let mut stop = |_: Moment| {
+    let mut stop = |m: Moment| {
+        assert_eq!((m.done, m.objective.is_some(), m.part), (steps, steps > 0, steps as f64 / m.total as f64));
         steps += 1;
         if steps < 3 { Ok(()) } else { Err(Error::new("stop", Rule::new("enough"))) }
     };
@@ -294,7 +295,14 @@ fn every_network_dreams() {
         whole += 1;
         let size = [h, w];
         let (content, style) = (Pixels { values: picture.clone(), size }, Pixels { values: picture, size });
-        let made = transfer(&s, &lens, &content, &style, &StyleOptions { steps: 1, ..Default::default() }, &mut quiet);
+        let made = transfer(
+            &s,
+            &lens,
+            [&content, &style],
+            &StyleOptions { steps: 1, ..Default::default() },
+            &mut Adam::new(0.02),
+            &mut quiet,
+        );
         let first = made.unwrap_or_else(|e| panic!("{}: {e}", card.name)).curve[0];
         assert!(first[0] < 1e-8 && first[1] < 1e-8, "{}: {first:?}", card.name);
         seen += 1;

@@ -1,5 +1,6 @@
 //! The layers of a graph that have filters, and their weights in one layout.
 
+use crate::nearest::{Candidate, Kind, suggestion};
 use crate::{Error, Result};
 use gabor_graph::ops::{Conv, ConvTranspose, MatMul, Reshape};
 use gabor_graph::{Graph, Node, Source, ValueId};
@@ -104,14 +105,12 @@ pub fn filter_layer(graph: &Graph, weights: &Weights, name: Option<&str>) -> Res
 }
 
 fn unknown(graph: &Graph, all: &[(String, String)], name: &str) -> Error {
-    let mut near: Vec<(f64, &str)> = all.iter().map(|l| (strsim::jaro_winkler(name, &l.0), l.0.as_str())).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<&str> = near.iter().filter(|n| n.0 > 0.7).take(3).map(|n| n.1).collect();
-    let names: Vec<&str> = all.iter().map(|l| l.0.as_str()).collect();
-    let right = if near.is_empty() { String::new() } else { format!("{}; ", near.join(" or ")) };
+    let kind = |name: &str| graph.nodes().iter().find(|n| n.name == name).and_then(Kind::of);
+    let candidates: Vec<Candidate<'_>> = all.iter().map(|(l, _)| Candidate { name: l, kind: kind(l) }).collect();
+    let right = suggestion(name, &candidates, "all layers with filters");
     let known = graph.nodes().iter().any(|n| n.name == name);
     let what = if known { format!("layer `{name}` has no filters") } else { format!("there is no layer `{name}`") };
-    Error::new(&graph.name, Rule::new(what).right(format!("{right}all layers with filters: {}", names.join(", "))))
+    Error::new(&graph.name, Rule::new(what).right(right))
 }
 
 /// Where a node's filters are, and how they lie there.

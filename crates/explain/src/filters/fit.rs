@@ -8,8 +8,9 @@ use gabor_tensor::symmetric_eigen;
 use libm::{cos, exp, log, sin, sqrt};
 use std::f64::consts::PI;
 
-/// Explained part below which no kind is named.
-const LEAST: f64 = 0.5;
+/// Explained part below which a fit is weak, and from which on it is good.
+const WEAK: f64 = 0.5;
+const GOOD: f64 = 0.8;
 /// Steps of a fit.
 const STEPS: usize = 40;
 /// An unexplained part below this does not tell kinds apart.
@@ -17,12 +18,29 @@ const NOISE: f64 = 1e-4;
 /// A spot is of a colour if at least so much of its channels' numbers is not common to all.
 const COLOURED: f64 = 0.5;
 
+/// Numbers of a shape, `None` where its kind or the filter's size has none: the meanings are those of [`FilterFit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ShapeNumbers {
+    /// Column and row of the middle, from the filter's own.
+    pub centre: Option<[f64; 2]>,
+    /// Direction across the stripes, in degrees.
+    pub orientation: Option<f64>,
+    /// Pixels from stripe to stripe.
+    pub wavelength: Option<f64>,
+    /// Phase ψ in degrees.
+    pub phase: Option<f64>,
+    /// Deviation of the envelope across the stripes, in pixels.
+    pub sigma: Option<f64>,
+    /// γ: how many times shorter the envelope is along the stripes.
+    pub aspect: Option<f64>,
+}
+
 /// A filter as the nearest shape of a known kind. Numbers that the filter does not determine are `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilterFit {
     /// The kind.
     pub kind: FilterKind,
-    /// Part of the filter's squares that the shape explains, from 0 to 1; of `none` that of the best kind.
+    /// Part of the filter's squares that the shape explains, from 0 to 1.
     pub r2: f64,
     /// Column and row of the middle, from the filter's own.
     pub centre: Option<[f64; 2]>,
@@ -36,10 +54,29 @@ pub struct FilterFit {
     pub sigma: Option<f64>,
     /// γ: how many times shorter the envelope is along the stripes.
     pub aspect: Option<f64>,
+    /// The numbers of the shape as it was fitted, whether the filter determines them or not.
+    pub shape: ShapeNumbers,
     /// One number per channel: the shape's share of each.
     pub channels: Vec<f64>,
     /// The fitted shape in the layout of the filter `[channels, h, w]`; empty without a fit.
     pub values: Vec<f32>,
+}
+
+impl FilterFit {
+    /// How well the shape describes the filter, in a word: `weak` where it explains less than half of the squares, `good` from
+    /// four fifths on, else `fair`; nothing of a dead filter and of one that is not made of numbers.
+    pub fn word(&self) -> &'static str {
+        match self.r2 {
+            _ if matches!(self.kind, FilterKind::Dead | FilterKind::NotFinite) => "",
+            r2 if r2 < WEAK => "weak",
+            r2 if r2 < GOOD => "fair",
+            _ => "good",
+        }
+    }
+    /// Whether less than half of the filter's squares are explained: the nearest shape, but not a near one.
+    pub fn is_weak(&self) -> bool {
+        self.word() == "weak"
+    }
 }
 
 /// One kind's best fit.
@@ -109,23 +146,24 @@ pub fn nearest(values: &[f32], channels: usize, [h, w]: [usize; 2], layer: f64) 
     }
     let wide: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
     let energy: f64 = wide.iter().map(|v| v * v).sum();
-    let none = |kind, r2| FilterFit {
+    let none = |kind| FilterFit {
         kind,
-        r2,
+        r2: 0.0,
         centre: None,
         orientation: None,
         wavelength: None,
         phase: None,
         sigma: None,
         aspect: None,
+        shape: ShapeNumbers::default(),
         channels: Vec::new(),
         values: Vec::new(),
     };
     if !energy.is_finite() {
-        return Some(none(FilterKind::None, 0.0));
+        return Some(none(FilterKind::NotFinite));
     }
     if energy == 0.0 || sqrt(energy) < 1e-5 * layer {
-        return Some(none(FilterKind::Dead, 0.0));
+        return Some(none(FilterKind::Dead));
     }
     let filter = Filter { planes: wide.chunks_exact(places).collect(), size: [h, w], energy };
     let mixed = strongest(&filter);
@@ -161,9 +199,6 @@ pub fn nearest(values: &[f32], channels: usize, [h, w]: [usize; 2], layer: f64) 
     });
     let best = found.min_by(|a, b| a.score.total_cmp(&b.score))?;
     let r2 = 1.0 - best.rest / energy;
-    if r2 < LEAST {
-        return Some(none(FilterKind::None, r2));
-    }
     Some(described(&filter, &best, r2, &mut room))
 }
 
@@ -407,6 +442,15 @@ fn described(f: &Filter<'_>, best: &Found, r2: f64, room: &mut Room) -> FilterFi
     let round = matches!(kind, FilterKind::Gaussian | FilterKind::ColourBlob) && n[GAMMA].abs() < 0.15;
     let degrees = |a: f64| a * 180.0 / PI;
     let psi = n[PSI] - 2.0 * PI * ((n[PSI] + PI) / (2.0 * PI)).floor();
+    let has = |k: usize, v: f64| free.contains(&k).then_some(v);
+    let shape = ShapeNumbers {
+        centre: has(X, n[X]).map(|x| [x, n[Y]]),
+        orientation: has(THETA, degrees(n[THETA])).filter(|_| !round),
+        wavelength: has(LAMBDA, exp(n[LAMBDA])),
+        phase: has(PSI, degrees(psi)),
+        sigma: has(SIGMA, exp(n[SIGMA])),
+        aspect: has(GAMMA, exp(n[GAMMA])),
+    };
     FilterFit {
         kind,
         r2,
@@ -416,6 +460,7 @@ fn described(f: &Filter<'_>, best: &Found, r2: f64, room: &mut Room) -> FilterFi
         phase: known(PSI, PI / 6.0).then(|| degrees(psi)),
         sigma: inside(ratio(SIGMA), 0.4, 2.0 * side),
         aspect: inside(ratio(GAMMA), 0.2, 5.0),
+        shape,
         channels,
         values,
     }

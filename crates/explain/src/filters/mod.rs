@@ -8,7 +8,7 @@ mod shape;
 mod start;
 
 pub use bank::{BankKind, FilterBank, filter_layer, filter_layers};
-pub use fit::{FilterFit, nearest};
+pub use fit::{FilterFit, ShapeNumbers, nearest};
 pub use shape::gabor;
 
 /// What a filter looks like.
@@ -29,8 +29,8 @@ pub enum FilterKind {
     Gaussian,
     /// `e` whose channels differ: a spot of a colour.
     ColourBlob,
-    /// No kind explains half of it.
-    None,
+    /// Some of its weights are no numbers (NaN or infinite).
+    NotFinite,
     /// All weights are zero, or next to nothing beside those of the layer.
     Dead,
 }
@@ -44,7 +44,7 @@ impl FilterKind {
         ("centre-surround", FilterKind::CentreSurround),
         ("gaussian", FilterKind::Gaussian),
         ("colour-blob", FilterKind::ColourBlob),
-        ("none", FilterKind::None),
+        ("not-finite", FilterKind::NotFinite),
         ("dead", FilterKind::Dead),
     ];
     /// Its name.

@@ -12,7 +12,7 @@ use crate::{Error, Result, Subject};
 use gabor_compile::Executable;
 use gabor_graph::ValueId;
 use gabor_graph::ops::{AvgPool, Conv, MaxPool};
-use gabor_tensor::{ConvGeometry, Padding, Rule, Tensor, WindowOptions};
+use gabor_tensor::{ConvGeometry, DType, Data, Padding, Rule, Tensor, WindowOptions};
 use plan::{Plan, Reach, Stage};
 
 pub(crate) use plan::Window;
@@ -29,8 +29,8 @@ struct Base {
 struct Compiled {
     stage: Stage,
     run: Box<dyn Executable>,
-    /// Rows and columns of the crops that it reads.
-    crop: [usize; 2],
+    /// The crops that it reads, written anew for every batch.
+    crops: Vec<(String, Tensor)>,
 }
 
 /// Computes scores of changed pictures.
@@ -41,6 +41,8 @@ pub(crate) struct Patches {
     images: String,
     stages: Vec<Compiled>,
     rest: Box<dyn Executable>,
+    /// The whole maps that the rest reads, written anew for every batch.
+    maps: Vec<(String, Tensor)>,
     bases: Vec<Base>,
     classes: usize,
     batch: usize,
@@ -69,7 +71,7 @@ impl Patches {
         }
         graph.output("scores", subject.scores());
         let all = subject.compile(graph)?;
-        let stages = plan.stages.iter().map(|s| compile(subject, &plan, s)).collect::<Result<Vec<_>>>()?;
+        let stages = plan.stages.iter().map(|s| compile(subject, &plan, s, batch)).collect::<Result<Vec<_>>>()?;
         let mut rest = Extract::new(subject.graph());
         for &v in &plan.frontier {
             rest.give(v, &format!("map{}", v.0), &subject.extents(v))?;
@@ -78,7 +80,12 @@ impl Patches {
         rest.graph.output("scores", scores);
         let rest = subject.compile(rest.graph)?;
         let images = subject.images_name().to_string();
-        Ok(Patches { plan, all, images, stages, rest, bases, classes: subject.classes(), batch })
+        let map = |&v: &ValueId| {
+            let shape = [&[batch], &subject.extents(v)[..]].concat();
+            (format!("map{}", v.0), Tensor::zeros(&shape, DType::F32))
+        };
+        let maps = plan.frontier.iter().map(map).collect();
+        Ok(Patches { plan, all, images, stages, rest, maps, bases, classes: subject.classes(), batch })
     }
     /// Looks at a picture `[1, c, h, w]`, of which the windows are to be covered: its scores.
     ///
@@ -106,19 +113,20 @@ impl Patches {
             let which: Vec<usize> = (first..first + self.batch).map(|i| i.min(count - 1)).collect();
             let image = self.covered(cover, &which);
             for i in 0..self.stages.len() {
-                let inputs = self.stages[i].stage.inputs.clone();
-                let crops: Vec<(String, Tensor)> = inputs
-                    .iter()
-                    .map(|&v| Ok((format!("crop{}", v.0), self.crop(i, v, &which, &image)?)))
-                    .collect::<Result<_>>()?;
-                let list: Vec<(&str, &Tensor)> = crops.iter().map(|(n, t)| (n.as_str(), t)).collect();
-                self.stages[i].run.run(0, self.batch, &list)?;
+                let mut crops = std::mem::take(&mut self.stages[i].crops);
+                let mut each = crops.iter_mut().enumerate();
+                let laid = each.try_for_each(|(k, (_, t))| self.crop(i, k, &which, &image, t));
+                let s = &mut self.stages[i];
+                s.crops = crops;
+                laid?;
+                s.run.run(0, self.batch, &named(&s.crops))?;
             }
-            let maps: Vec<(String, Tensor)> = (self.plan.frontier.iter())
-                .map(|&v| Ok((format!("map{}", v.0), self.map(v, &which, &image)?)))
-                .collect::<Result<_>>()?;
-            let list: Vec<(&str, &Tensor)> = maps.iter().map(|(n, t)| (n.as_str(), t)).collect();
-            self.rest.run(0, self.batch, &list)?;
+            let mut maps = std::mem::take(&mut self.maps);
+            let mut each = maps.iter_mut().zip(&self.plan.frontier);
+            let laid = each.try_for_each(|((_, t), &v)| self.map(v, &which, &image, t));
+            self.maps = maps;
+            laid?;
+            self.rest.run(0, self.batch, &named(&self.maps))?;
             let scores = self.rest.output("scores")?.as_f32()?;
             let new = self.batch.min(count - first);
             out.extend(scores.chunks_exact(self.classes).take(new).map(|row| row[class]));
@@ -158,46 +166,59 @@ impl Patches {
             None => Err(Error::new("patches", Rule::new(format!("value {} has no rectangle", v.0)))),
         }
     }
-    /// What stage `i` reads of value `v`: crops of the picture's map with the changed rectangles laid over.
-    fn crop(&self, i: usize, v: ValueId, which: &[usize], image: &[f32]) -> Result<Tensor> {
-        let s = &self.stages[i];
-        let (output, base) = (self.plan.reach(s.stage.output), self.base(v));
-        let corner = |w: usize| {
-            let [y, x] = output.origins[w];
-            s.stage.first([y, x])
-        };
-        self.laid(v, base, s.crop, which, corner, s.stage.fill, image)
+    /// What stage `i` reads of its input `k`: crops of the picture's map with the changed rectangles laid over.
+    fn crop(&self, i: usize, k: usize, which: &[usize], image: &[f32], to: &mut Tensor) -> Result<()> {
+        let stage = &self.stages[i].stage;
+        let output = self.plan.reach(stage.output);
+        let corner = |w: usize| stage.first(k, output.origins[w]);
+        self.lay(stage.inputs[k], which, &corner, stage.fill, image, to)
     }
     /// Whole maps of value `v`, one per window.
-    fn map(&self, v: ValueId, which: &[usize], image: &[f32]) -> Result<Tensor> {
-        let base = self.base(v);
-        self.laid(v, base, base.plane, which, |_| [0, 0], 0.0, image)
+    fn map(&self, v: ValueId, which: &[usize], image: &[f32], to: &mut Tensor) -> Result<()> {
+        self.lay(v, which, &|_| [0, 0], 0.0, image, to)
     }
-    #[allow(clippy::too_many_arguments)]
-    fn laid(
+    /// Writes, for each window, the picture's map from a corner on with the changed rectangle laid over it.
+    fn lay(
         &self,
         v: ValueId,
-        base: &Base,
-        [ch, cw]: [usize; 2],
         which: &[usize],
-        corner: impl Fn(usize) -> [isize; 2],
+        corner: &dyn Fn(usize) -> [isize; 2],
         fill: f32,
         image: &[f32],
-    ) -> Result<Tensor> {
-        let (reach, patch) = (self.plan.reach(v), self.patch(v, image)?);
+        to: &mut Tensor,
+    ) -> Result<()> {
+        let (base, reach, patch) = (self.base(v), self.plan.reach(v), self.patch(v, image)?);
+        let (ch, cw) = (to.shape()[2], to.shape()[3]);
         let ([h, w], [ph, pw]) = (base.plane, reach.size);
-        let mut out = vec![fill; which.len() * base.channels * ch * cw];
-        for (j, &window) in which.iter().enumerate() {
-            let ([y0, x0], [py, px]) = (corner(window), reach.origins[window]);
-            for c in 0..base.channels {
-                let to = &mut out[(j * base.channels + c) * ch * cw..][..ch * cw];
-                overlay(to, [ch, cw], [y0, x0], &base.numbers[c * h * w..][..h * w], [h, w], [0, 0]);
+        let Data::F32(out) = to.data_mut() else { return Ok(()) };
+        let planes = out.chunks_exact_mut((base.channels * ch * cw).max(1));
+        for ((j, &window), planes) in which.iter().enumerate().zip(planes) {
+            let ([y0, x0], origin) = (corner(window), reach.origins[window].map(|o| o as isize));
+            let covers = |at: isize, n: usize, d: usize| {
+                origin[d] <= at && at + n as isize <= origin[d] + reach.size[d] as isize
+            };
+            let within = |at: isize, n: usize, d: usize| at >= 0 && at + n as isize <= base.plane[d] as isize;
+            let covered = covers(y0, ch, 0) && covers(x0, cw, 1);
+            let inside = within(y0, ch, 0) && within(x0, cw, 1);
+            for (c, to) in planes.chunks_exact_mut((ch * cw).max(1)).enumerate() {
+                // Only what stays to be seen is written.
+                if !inside {
+                    to.fill(fill);
+                }
+                if !covered {
+                    overlay(to, [ch, cw], [y0, x0], &base.numbers[c * h * w..][..h * w], [h, w], [0, 0]);
+                }
                 let from = &patch[(j * base.channels + c) * ph * pw..][..ph * pw];
-                overlay(to, [ch, cw], [y0, x0], from, [ph, pw], [py as isize, px as isize]);
+                overlay(to, [ch, cw], [y0, x0], from, [ph, pw], origin);
             }
         }
-        Tensor::f32(&[which.len(), base.channels, ch, cw], out).map_err(|r| Error::new("patches", r))
+        Ok(())
     }
+}
+
+/// Tensors as a run takes them.
+fn named(tensors: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
+    tensors.iter().map(|(n, t)| (n.as_str(), t)).collect()
 }
 
 /// Copies what two rectangles have in common; corners are in one system of coordinates.
@@ -222,15 +243,17 @@ fn overlay(
 }
 
 /// The graph of a stage on crops.
-fn compile(subject: &Subject, plan: &Plan, stage: &Stage) -> Result<Compiled> {
+fn compile(subject: &Subject, plan: &Plan, stage: &Stage, batch: usize) -> Result<Compiled> {
     let graph = subject.graph();
     let mut e = Extract::new(graph);
-    let crop = stage.crop(plan.reach(stage.output));
-    let mut inputs = Vec::new();
-    for &v in &stage.inputs {
-        let channels = subject.extents(v)[0];
-        inputs.push(e.give(v, &format!("crop{}", v.0), &[channels, crop[0], crop[1]])?);
+    let (mut inputs, mut crops) = (Vec::new(), Vec::new());
+    for (i, &v) in stage.inputs.iter().enumerate() {
+        let ([rows, columns], channels) = (stage.crop(i, plan.reach(stage.output)), subject.extents(v)[0]);
+        let name = format!("crop{}", v.0);
+        inputs.push(e.give(v, &name, &[channels, rows, columns])?);
+        crops.push((name, Tensor::zeros(&[batch, channels, rows, columns], DType::F32)));
     }
+    let crop = stage.crop(0, plan.reach(stage.output));
     let first = graph.node(stage.nodes[0]);
     if let Some(axes) = &stage.axes {
         let options = WindowOptions {
@@ -265,7 +288,7 @@ fn compile(subject: &Subject, plan: &Plan, stage: &Stage) -> Result<Compiled> {
     }
     let y = e.value(stage.output)?;
     e.graph.output(OUT, y);
-    Ok(Compiled { stage: stage.clone(), run: subject.compile(e.graph)?, crop })
+    Ok(Compiled { stage: stage.clone(), run: subject.compile(e.graph)?, crops })
 }
 
 impl Reach {

@@ -5,7 +5,7 @@ use gabor_graph::ops::{
     AvgPool, BatchNormInference, BinaryMap, Clip, Concat, Conv, Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, MaxPool,
     Selu, Silu, Softplus, UnaryMap,
 };
-use gabor_graph::{Node, NodeId, ValueId};
+use gabor_graph::{Graph, Node, NodeId, ValueId};
 use gabor_tensor::{Axis, PoolDivisor};
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ impl Window {
 }
 
 /// The rectangle of a value that each window changes: one size, a corner per window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     pub(super) size: [usize; 2],
     pub(super) origins: Vec<[usize; 2]>,
@@ -41,29 +41,37 @@ impl Reach {
     }
 }
 
-/// A layer that runs on crops, with the element-wise ones that follow it.
+/// A layer that runs on crops, with those that follow it place by place: what they hand on never leaves the computation.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     pub(super) nodes: Vec<NodeId>,
-    /// The values of which it reads crops.
+    /// The values of which it reads crops: the first one through the window, if one slides; others at the places of the result.
     pub(super) inputs: Vec<ValueId>,
     pub(super) output: ValueId,
-    /// The window that slides, if one does.
+    /// The window that slides over the first input, if one does.
     pub(super) axes: Option<[Axis; 2]>,
     /// What lies beyond the edges.
     pub(super) fill: f32,
 }
 
 impl Stage {
-    /// Rows and columns that a result of that size reads.
-    pub(super) fn crop(&self, output: &Reach) -> [usize; 2] {
+    /// Rows and columns of input `i` that a result of that size reads.
+    pub(super) fn crop(&self, i: usize, output: &Reach) -> [usize; 2] {
         let read = |d: usize, a: &Axis| (output.size[d] - 1) * a.stride + a.reach();
-        self.axes.as_ref().map_or(output.size, |a| [read(0, &a[0]), read(1, &a[1])])
+        self.window(i).map_or(output.size, |a| [read(0, &a[0]), read(1, &a[1])])
     }
-    /// The first place that the result at `origin` reads.
-    pub(super) fn first(&self, origin: [usize; 2]) -> [isize; 2] {
+    /// The first place of input `i` that the result at `origin` reads.
+    pub(super) fn first(&self, i: usize, origin: [usize; 2]) -> [isize; 2] {
         let at = |d: usize, a: &Axis| (origin[d] * a.stride) as isize - a.pad_begin as isize;
-        self.axes.as_ref().map_or(origin.map(|o| o as isize), |a| [at(0, &a[0]), at(1, &a[1])])
+        self.window(i).map_or(origin.map(|o| o as isize), |a| [at(0, &a[0]), at(1, &a[1])])
+    }
+    fn window(&self, i: usize) -> Option<&[Axis; 2]> {
+        self.axes.as_ref().filter(|_| i == 0)
+    }
+    /// Whether every place of the result reads that place alone.
+    fn is_pointwise(&self) -> bool {
+        let one = |a: &Axis| (a.reach(), a.stride, a.pad_begin, a.input) == (1, 1, 0, a.output);
+        self.axes.as_ref().is_none_or(|axes| axes.iter().all(one))
     }
 }
 
@@ -257,25 +265,27 @@ fn seen(a: &Axis, (from, to): (usize, usize)) -> (usize, usize) {
     (first.min(end.saturating_sub(1)), end)
 }
 
-/// Adds a stage; an element-wise layer of one value joins the stage that makes it, if nobody else reads that value.
-fn join(
-    stages: &mut Vec<Stage>,
-    new: Stage,
-    graph: &gabor_graph::Graph,
-    reaches: &HashMap<ValueId, Reach>,
-    reach: &Reach,
-) {
-    if let ([v], None) = (new.inputs.as_slice(), &new.axes) {
-        let readers = graph.nodes().iter().flat_map(|n| &n.inputs).filter(|&i| i == v).count();
-        let alone = readers == 1 && graph.outputs().iter().all(|o| o.1 != *v);
-        if let Some(before) = stages.iter_mut().find(|s| s.output == *v)
-            && alone
-            && reaches[v].size == reach.size
-        {
-            before.nodes.extend(new.nodes);
-            before.output = new.output;
-            return;
-        }
-    }
-    stages.push(new);
+/// Adds a stage. One that goes place by place joins the stage that makes something it reads, if nobody else reads that and the
+/// rectangles are the same; what else it reads, a block's shortcut perhaps, the joined stage reads too.
+fn join(stages: &mut Vec<Stage>, new: Stage, graph: &Graph, reaches: &HashMap<ValueId, Reach>, reach: &Reach) {
+    let readers = |v: ValueId| graph.nodes().iter().flat_map(|n| &n.inputs).filter(|&&i| i == v).count();
+    let joins = |before: &Stage| {
+        let v = before.output;
+        new.is_pointwise()
+            && new.inputs.contains(&v)
+            && readers(v) == 1
+            && graph.outputs().iter().all(|o| o.1 != v)
+            && reaches.get(&v) == Some(reach)
+            // What a window slides over is there with its surroundings, and not place by place.
+            && (before.is_pointwise() || !new.inputs.iter().any(|i| before.inputs.contains(i)))
+    };
+    let Some(at) = stages.iter().rposition(joins) else { return stages.push(new) };
+    // At the end, where all that it reads is there; nobody in between reads what it makes.
+    let mut joined = stages.remove(at);
+    let others = new.inputs.iter().filter(|&&v| v != joined.output && !joined.inputs.contains(&v));
+    let others: Vec<ValueId> = others.copied().collect();
+    joined.inputs.extend(others);
+    joined.nodes.extend(new.nodes);
+    joined.output = new.output;
+    stages.push(joined);
 }

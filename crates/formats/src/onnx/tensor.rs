@@ -1,8 +1,10 @@
 //! Tensors of ONNX files.
 
+use super::outline::OWN;
 use super::proto::{TensorProto, elem, elem_name, elem_of};
 use crate::Result;
 pub(super) use crate::array::{Array as Known, ElementType, Elements};
+use crate::elements::each;
 use crate::error::{At, element_count};
 use crate::half::{bf16_to_f32, f16_to_f32};
 use crate::wire::{Budget, Message, Text};
@@ -11,7 +13,8 @@ use gabor_tensor::{Data, Rule, Tensor};
 /// Where the elements of a tensor lie when they lie in another file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
-    /// The other file, relative to the model's directory: plain names with `/` between them, none of them `..`.
+    /// The other file, relative to the model's directory: plain names with `/` between them, none of them `..`. Or
+    /// [`OWN`]: the model's own file.
     pub file: &'a str,
     /// The first byte.
     pub offset: u64,
@@ -19,8 +22,27 @@ pub struct Location<'a> {
     pub length: usize,
 }
 
-/// Gives the bytes of a [`Location`]: this crate opens no file.
-pub type External<'e> = &'e dyn Fn(&Location<'_>) -> Result<Vec<u8>, Rule>;
+/// Gives what lies at a [`Location`], to several threads: this crate opens no file.
+pub trait External: Sync {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// A place that is not there or must not be read.
+    fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule>;
+    /// The same as little-endian floats.
+    ///
+    /// # Errors
+    /// As [`bytes`](External::bytes).
+    fn floats(&self, at: &Location<'_>) -> Result<Vec<f32>, Rule> {
+        Ok(each(&self.bytes(at)?, f32::from_le_bytes))
+    }
+}
+
+impl<F: Fn(&Location<'_>) -> Result<Vec<u8>, Rule> + Sync> External for F {
+    fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule> {
+        self(at)
+    }
+}
 
 /// The element type behind a number.
 pub(super) fn kind_of(number: i64) -> Result<ElementType, Rule> {
@@ -57,7 +79,7 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Known> {
 }
 
 /// The tensor of a file, its extents compared with its bytes before anything is allocated.
-pub(super) fn read(t: &TensorProto<'_>, external: Option<External<'_>>) -> Result<Known, Rule> {
+pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Result<Known, Rule> {
     let extent =
         |&d: &i64| usize::try_from(d).map_err(|_| Rule::new(format!("extents {:?}", t.dims)).right("none below 0"));
     let shape = t.dims.iter().map(extent).collect::<Result<Vec<_>, _>>()?;
@@ -66,21 +88,25 @@ pub(super) fn read(t: &TensorProto<'_>, external: Option<External<'_>>) -> Resul
     let count = element_count(&shape, size)?;
     if t.data_location != 0 || !t.external_data.is_empty() {
         let location = location(t, count * size)?;
-        let bytes = match external {
-            Some(f) => f(&location)?,
-            None => {
-                return Err(Rule::new(format!(
-                    "its elements lie in another file, `{}` (external data)",
-                    location.file
-                ))
-                .right("the model opened by its path, beside that file"));
-            }
+        let Some(external) = external else {
+            let rule = format!("its elements lie in another file, `{}` (external data)", location.file);
+            return Err(Rule::new(rule).right("the model opened by its path, beside that file"));
         };
-        if bytes.len() != count * size {
-            return Err(Rule::new(format!("{} bytes of `{}` for {kind} {shape:?}", bytes.len(), location.file))
-                .right(format!("{} bytes", count * size)));
-        }
-        return Ok(Known { shape, kind, elements: from_raw(kind, &bytes)? });
+        let all = |bytes: usize| match bytes == count * size {
+            true => Ok(()),
+            false => Err(Rule::new(format!("{bytes} bytes of `{}` for {kind} {shape:?}", location.file))
+                .right(format!("{} bytes", count * size))),
+        };
+        let elements = if kind == ElementType::F32 {
+            let floats = external.floats(&location)?;
+            all(floats.len() * size)?;
+            Elements::Float(floats)
+        } else {
+            let bytes = external.bytes(&location)?;
+            all(bytes.len())?;
+            from_raw(kind, &bytes)?
+        };
+        return Ok(Known { shape, kind, elements });
     }
     let elements = match &t.raw_data {
         Some(raw) if raw.len() == count * size => from_raw(kind, raw)?,
@@ -113,22 +139,21 @@ fn location<'t>(t: &'t TensorProto<'_>, length: usize) -> Result<Location<'t>, R
     let file = entry("location").ok_or_else(|| Rule::new("external data without a location"))?;
     // A model file must not read what its reader did not mean to open.
     let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':', '\0']);
-    if !file.strip_prefix("./").unwrap_or(file).split('/').all(plain) {
+    let own = file == OWN;
+    if !own && !file.strip_prefix("./").unwrap_or(file).split('/').all(plain) {
         return Err(Rule::new(format!("external data at {file:?}"))
             .right("a file in the model's directory or below it, without `..`"));
     }
     if let Some(given) = number("length")?
         && given != length as u64
     {
-        return Err(Rule::new(format!("external data of {given} bytes")).right(format!("{length} bytes")));
+        let what = if own { "raw data" } else { "external data" };
+        return Err(Rule::new(format!("{what} of {given} bytes")).right(format!("{length} bytes")));
     }
     Ok(Location { file, offset: number("offset")?.unwrap_or(0), length })
 }
 
 fn from_raw(kind: ElementType, raw: &[u8]) -> Result<Elements, Rule> {
-    fn each<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-        bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
-    }
     Ok(match kind {
         ElementType::F32 => Elements::Float(each(raw, f32::from_le_bytes)),
         ElementType::F64 => doubles(&each(raw, f64::from_le_bytes))?,

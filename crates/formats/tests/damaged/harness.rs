@@ -5,6 +5,8 @@
 //!
 //! - `GABOR_FUZZ_CASES`: random changes per file (default 5000).
 //! - `GABOR_FUZZ_SECONDS`: seconds per file at most (default 4); whichever ends first.
+//! - `GABOR_FUZZ_SEEDS`: a directory in which libFuzzer is to begin: the files are written there instead, and the words of each
+//!   format as a dictionary (`cargo xtask fuzz`).
 
 use crate::readers::Reader;
 use gabor_tensor::{Stream, rng::name_key, rng::op::TEST};
@@ -45,6 +47,9 @@ pub fn peak_of<T>(f: impl FnOnce() -> T) -> (T, usize) {
 /// are mixed in.
 pub fn damage(reader: &Reader, name: &str, bytes: &[u8], others: &[Vec<u8>]) {
     let lock = alone();
+    if let Some(seeds) = std::env::var_os("GABOR_FUZZ_SEEDS") {
+        return seed(PathBuf::from(seeds), reader, name, bytes);
+    }
     let started = Instant::now();
     let most = Duration::from_secs(setting("GABOR_FUZZ_SECONDS", 4).into());
     let watch = Watch { reader, name, limit: reader.free + reader.memory * bytes.len() };
@@ -62,6 +67,16 @@ pub fn damage(reader: &Reader, name: &str, bytes: &[u8], others: &[Vec<u8>]) {
         watch.read(&format!("case {case}"), &changed);
     }
     drop(lock);
+}
+
+/// Writes what libFuzzer begins with: the file, and the words of the format with every byte escaped.
+fn seed(directory: PathBuf, reader: &Reader, name: &str, bytes: &[u8]) {
+    let own = directory.join(reader.name);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join(name.replace(['/', ' '], "-")), bytes).unwrap();
+    let word = |w: &&[u8]| format!("\"{}\"\n", w.iter().map(|b| format!("\\x{b:02x}")).collect::<String>());
+    let words: String = reader.words.iter().map(word).collect();
+    std::fs::write(directory.join(format!("{}.dict", reader.name)), words).unwrap();
 }
 
 struct Watch<'a> {

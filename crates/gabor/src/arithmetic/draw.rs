@@ -1,6 +1,6 @@
 //! A convolution as an animation to draw.
 
-use super::words::{exact, fitting, number, product, times};
+use super::words::{exact, fitting, fitting_all, number, product, times};
 use super::{Arithmetic, Cell, unravel};
 use gabor_report::{ConvAnimation, ConvCell, ConvCellKind, ConvGrid, ConvStep};
 
@@ -72,7 +72,11 @@ impl Arithmetic {
         };
         // In one dimension the filter moves below the input and has no caption of its own.
         let caption = if self.lines.len() == 1 { format!("{caption}, and the filter {kernel}") } else { caption };
-        let output = (0..self.steps.len()).map(|i| fitting(&self.output_text(i))).collect();
+        let (output, rounded) = fitting_all((0..self.steps.len()).map(|i| self.output_text(i)));
+        let rounded = match rounded {
+            0 => String::new(),
+            _ => ", rounded (exact in the sums)".into(),
+        };
         ConvAnimation {
             title: self.heading(),
             lines: self.formulas().into_iter().chain(self.notes()).collect(),
@@ -82,7 +86,7 @@ impl Arithmetic {
             filter,
             given: both.then(|| grid(&self.filter.shape, given, "filter as given".into())),
             dilation,
-            output: grid(&self.output.shape, output, format!("output {}", times(&self.output.shape))),
+            output: grid(&self.output.shape, output, format!("output {}{rounded}", times(&self.output.shape))),
             steps,
         }
     }

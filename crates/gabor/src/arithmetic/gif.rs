@@ -1,6 +1,6 @@
 //! An animation as a GIF file: a picture per step, of which only what changed is written.
 
-use crate::picture::{Look, Pixels, dressed, pixels};
+use crate::picture::{Look, Pixels, SCALE, dressed, pixels};
 use crate::{Error, Result};
 use gabor_report::ConvAnimation;
 use gabor_tensor::Rule;
@@ -8,9 +8,11 @@ use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Steps up to which there are two pixels for each unit of the drawing.
-const SHARP: usize = 64;
-const COLORS: usize = 256;
+/// Pixels of all steps together, up to which there are two for each unit of the drawing: drawing more would take minutes.
+const SHARP: f64 = 2e9;
+/// Colours, and the number that says that a pixel stays what it was.
+const COLORS: usize = 255;
+const SAME: u8 = 255;
 
 /// The animation as the bytes of a GIF file that repeats for ever. `done` hears after each step how many are drawn.
 ///
@@ -18,7 +20,7 @@ const COLORS: usize = 256;
 /// An animation too large to be pixels.
 pub fn animated_gif(a: &ConvAnimation, look: Look, done: &mut dyn FnMut(usize)) -> Result<Vec<u8>> {
     let look = if look == Look::Auto { Look::Light } else { look };
-    let scale = if a.steps.len() <= SHARP { 2.0 } else { 1.0 };
+    let scale = gif_scale(a);
     let drawn = |step: usize| {
         let failed = |e: &dyn std::fmt::Display| {
             Error::from(Rule::new(e.to_string()).right("a smaller input, or a name in .svg"))
@@ -45,9 +47,10 @@ pub fn animated_gif(a: &ConvAnimation, look: Look, done: &mut dyn FnMut(usize)) 
         }
         let now: Vec<u8> = p.rgba.chunks_exact(4).map(|c| palette.index([c[0], c[1], c[2]])).collect();
         let [left, top, w, h] = changed(&before, &now, p.width);
-        let rows = (top..top + h).flat_map(|y| now[y * p.width + left..][..w].iter().copied());
-        // The last step stays longer, so that the whole output can be read.
-        let pause = a.pace() * 100.0 * if step + 1 == count { 2.0 } else { 1.0 };
+        // What stays is not written again, which takes next to no bytes.
+        let pixel = |i: usize| if before.get(i) == Some(&now[i]) { SAME } else { now[i] };
+        let rows = (top..top + h).flat_map(|y| (left..left + w).map(move |x| y * p.width + x)).map(pixel);
+        let pause = a.pace() * 100.0;
         let frame = Frame {
             delay: pause.round() as u16,
             dispose: DisposalMethod::Keep,
@@ -55,6 +58,7 @@ pub fn animated_gif(a: &ConvAnimation, look: Look, done: &mut dyn FnMut(usize)) 
             top: top as u16,
             width: w as u16,
             height: h as u16,
+            transparent: Some(SAME),
             buffer: Cow::Owned(rows.collect()),
             ..Frame::default()
         };
@@ -66,6 +70,13 @@ pub fn animated_gif(a: &ConvAnimation, look: Look, done: &mut dyn FnMut(usize)) 
     }
     drop(encoder);
     Ok(out)
+}
+
+/// Pixels of an animation's GIF for each unit of the drawing: two, so that it is sharp on fine screens, or one where there is too
+/// much to draw.
+pub fn gif_scale(a: &ConvAnimation) -> f64 {
+    let [width, height] = a.size();
+    if 4.0 * width * height * a.steps.len() as f64 <= SHARP { SCALE } else { 1.0 }
 }
 
 /// Left, top, width and height of what differs; one pixel where nothing does, all at first.
@@ -100,8 +111,9 @@ impl Palette {
         all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         Palette { colors: all.iter().take(COLORS).map(|c| c.0).collect(), known: HashMap::new() }
     }
+    /// The table of a file: as many colours as there are numbers.
     fn bytes(&self) -> Vec<u8> {
-        self.colors.iter().flatten().copied().collect()
+        self.colors.iter().chain(std::iter::repeat(&[0; 3])).take(COLORS + 1).flatten().copied().collect()
     }
     fn index(&mut self, color: [u8; 3]) -> u8 {
         let colors = &self.colors;

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use gabor_cpu::reference::{Precision, evaluate};
 use gabor_graph::Graph;
 use gabor_tensor::{Axis, ConvGeometry, DType, Data, Padding, Rule, Shape, Stream, Tensor, WindowOptions};
-pub use gif::animated_gif;
+pub use gif::{animated_gif, gif_scale};
 pub use matrix::Matrix;
 use std::collections::HashMap;
 

@@ -150,7 +150,10 @@ fn numbers_as_they_are_typed() {
     assert_eq!([n(3.0), n(-2.0), n(0.125), n(-0.0), n(1234.5678)].join(" "), "3 −2 0.125 0 1234.5678");
     let cells =
         ["1234567", "123456789", "−0.33333333333", "1234.5678", "0.000012345", "−123456789"].map(words::fitting);
-    assert_eq!(cells.join(" "), "1234567 1.235e8 −0.3333 1234.57 1.23e−5 −1.23e8");
+    // Sums of numbers in eighths stay what they are.
+    let sums = ["45162.375", "−1.5", "1234567.125"].map(String::from);
+    assert_eq!(words::fitting_all(sums), (["45162.375", "−1.5", "1234567.1"].map(String::from).to_vec(), 1));
+    assert_eq!(cells.join(" "), "1234567 123456789 −0.333333 1234.5678 1.2345e−5 −1.2346e8");
     // Sums are exact for what stands there: 0.1 · 3 is 0.3, and 12 digits stay 12.
     let sum = |pairs: &[(f64, f64)]| {
         let terms: Vec<Term> = pairs.iter().map(|&(x, w)| Term { tap: vec![0], at: None, x, w }).collect();

@@ -58,8 +58,19 @@ pub fn fitting(text: &str) -> String {
     short.map_or_else(|| text.to_string(), |t| trimmed(&t).replace('-', "−"))
 }
 
+/// The numbers of a grid in the letters that its cells have room for, and how many of them lost digits.
+pub fn fitting_all(texts: impl IntoIterator<Item = String>) -> (Vec<String>, usize) {
+    let mut rounded = 0;
+    let short = |text: String| {
+        let short = fitting(&text);
+        rounded += usize::from(short != text);
+        short
+    };
+    (texts.into_iter().map(short).collect(), rounded)
+}
+
 /// Letters that a cell has room for.
-const CELL_LETTERS: usize = 7;
+const CELL_LETTERS: usize = 9;
 
 /// Without zeros at the end of a fraction.
 fn trimmed(text: &str) -> &str {

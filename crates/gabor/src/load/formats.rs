@@ -65,7 +65,7 @@ pub const FORMATS: &[Format] = &[
         recognises: |_| false,
         read: |p| {
             let beside = files::Beside::new(&p.path);
-            Ok(Content::Network(Box::new(onnx::import_with(&p.first, Some(&|at| beside.bytes(at)))?)))
+            Ok(Content::Network(Box::new(onnx::import_with(&p.first, Some(&beside))?)))
         },
         write: Some(Write::Network(|m| one(m.to_onnx()?))),
     },

@@ -181,6 +181,8 @@ pub struct Surface {
     pub y: Vec<f64>,
     /// Heights, row by row: `y.len()` × `x.len()`.
     pub heights: Vec<f64>,
+    /// What is drawn instead of these heights: the same at more places, where they cost little.
+    pub finer: Option<Box<Surface>>,
     /// Ways of optimisers.
     pub walks: Vec<Walk>,
     /// Places with a name, such as the minimum.
@@ -215,7 +217,22 @@ impl Surface {
         }
         let axes = ["x".into(), "y".into()];
         let (title, subtitle) = Default::default();
-        Ok(Surface { title, subtitle, axes, x, y, heights, walks: Vec::new(), marks: Vec::new() })
+        Ok(Surface { title, subtitle, axes, x, y, heights, finer: None, walks: Vec::new(), marks: Vec::new() })
+    }
+    /// Measures the landscape at as many places as the picture shows, so that lines through narrow valleys are whole. The
+    /// heights of the surface itself stay what they are.
+    ///
+    /// # Errors
+    /// What goes wrong in computing heights.
+    pub fn refine(&mut self, land: &mut dyn Landscape) -> Result<()> {
+        /// As many places a side as a drawing has steps that one can see.
+        const DRAWN: usize = 281;
+        let ends = |v: &[f64]| [v[0], v[v.len() - 1]];
+        if self.x.len().min(self.y.len()) < DRAWN {
+            let finer = Surface::measure(land, [ends(&self.x), ends(&self.y)], DRAWN, &mut |_| {})?;
+            self.finer = Some(Box::new(finer));
+        }
+        Ok(())
     }
     /// The picture as plain data.
     pub fn contour(&self) -> Contour {
@@ -228,13 +245,14 @@ impl Surface {
             };
             ContourPath { name: w.name.clone(), note, points: w.places.clone() }
         };
+        let drawn = self.finer.as_deref().unwrap_or(self);
         Contour {
             title: self.title.clone(),
             subtitle: self.subtitle.clone(),
             axes: self.axes.clone(),
-            x: self.x.clone(),
-            y: self.y.clone(),
-            heights: self.heights.clone(),
+            x: drawn.x.clone(),
+            y: drawn.y.clone(),
+            heights: drawn.heights.clone(),
             paths: self.walks.iter().map(path).collect(),
             marks: self.marks.clone(),
         }

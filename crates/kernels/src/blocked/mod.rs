@@ -4,6 +4,7 @@
 //! sums run in the same order everywhere. Lanes beyond the last channel are zero: every kernel writes them so, and may
 //! rely on it. Filters are read in an order of the kernel's own, its [`Packing`].
 
+pub mod cells;
 pub mod depthwise;
 pub mod direct;
 mod epilogue;

@@ -5,7 +5,7 @@ use super::filter::join;
 use super::lattice::{Lattice, Region, fill_bands};
 use crate::gemm::{DotTile, dot_tile, reduce_lanes};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
-use crate::shared::{MOST_TASKS, TASK};
+use crate::shared::{MOST_TASKS, worth};
 use crate::simd::{Kernel, Simd16};
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{ConvGeometry, Rule};
@@ -69,8 +69,8 @@ impl DotFilterGrad {
             .min(PIXELS / (channel_block * channel_len).max(1))
             .min(PIXELS / (row_block * columns).max(1))
             .clamp(1, n.max(1));
-        let work = n * blocks.iter().product::<usize>() * columns / 16 * g.groups * rows * channels * taps;
-        let wanted = (work / TASK).clamp(1, MOST_TASKS);
+        let all = n * blocks.iter().product::<usize>();
+        let wanted = worth(&[all, columns / 16, g.groups, rows, channels, taps], 1, MOST_TASKS);
         let units = g.groups * rows.div_ceil(row_block) * channels.div_ceil(channel_block);
         let pixels = n.div_ceil(images) * blocks.iter().product::<usize>();
         let parts = wanted.div_ceil(units).min(16).min(pixels).max(1);

@@ -7,7 +7,7 @@ use super::filter::join;
 use super::lattice::{Lattice, Region, fill_bands};
 use crate::gemm::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
-use crate::shared::TASK;
+use crate::shared::worth;
 use crate::simd::{Kernel, Simd16};
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{ConvGeometry, Rule};
@@ -75,8 +75,7 @@ impl ProductFilterGrad {
         let room = (PAIRS / taps).max(1);
         let channel_block = channels.div_ceil(channels.div_ceil(room));
         let base = g.groups * channels.div_ceil(channel_block);
-        let work = n * g.window.output_len() * g.groups * rows * channels * taps / 16;
-        let wanted = (work / TASK).clamp(1, TASKS).div_ceil(base);
+        let wanted = worth(&[n, g.window.output_len(), g.groups, rows, channels, taps], 16, TASKS).div_ceil(base);
         let units = n.div_ceil(images) * blocks.iter().product::<usize>();
         let len = g.co * channels * taps;
         let parts = wanted.min(units).min(PARTS / len).max(1);

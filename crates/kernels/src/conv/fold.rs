@@ -9,7 +9,7 @@ use super::lattice::three;
 use crate::gemm::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
 use crate::reference::each_index;
-use crate::shared::{MOST_TASKS, TASK};
+use crate::shared::{MOST_TASKS, product, worth};
 use crate::simd::{Kernel, Simd16};
 use crate::{Epilogue, Isa, SharedMut, Work};
 use gabor_tensor::{Axis, ConvGeometry};
@@ -61,8 +61,7 @@ impl FoldInputGrad {
         if share > BUDGET || columns + guard > BUDGET / 16 {
             return None;
         }
-        let work = n * g.ci * filters * taps * columns / 16;
-        let wanted = (work / TASK).clamp(1, MOST_TASKS);
+        let wanted = worth(&[n, g.ci, filters, taps, columns], 16, MOST_TASKS);
         // A few rows of channels at a time, so that their shares stay in the first-level cache.
         let channel_block = 14usize.div_ceil(taps).min(BUDGET / share).min(channels);
         let most = (n * g.groups / wanted).max(1);
@@ -89,9 +88,10 @@ impl FoldInputGrad {
         })
     }
     /// Vector operations of one image: products and additions.
-    pub(super) fn operations(&self) -> usize {
-        let adds = 2 * self.padded() / 16;
-        self.groups * self.channels * self.shifts.len() * (self.filters * self.columns / 16 + adds)
+    pub(super) fn operations(&self) -> u64 {
+        let adds = (2 * self.padded() / 16) as u64;
+        let products = product(&[self.filters, self.columns]) / 16;
+        product(&[self.groups, self.channels, self.shifts.len()]) * (products + adds)
     }
     /// Elements of a padded input plane.
     fn padded(&self) -> usize {

@@ -4,7 +4,7 @@ use super::cut::{BUDGET, Cut};
 use super::lattice::{Lattice, Region, fill_bands};
 use crate::gemm::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
-use crate::shared::{MOST_TASKS, TASK};
+use crate::shared::{MOST_TASKS, product, worth};
 use crate::simd::{Kernel, Simd16};
 use crate::{Epilogue, Isa, SharedMut, Work};
 use gabor_tensor::{ConvGeometry, Rule};
@@ -73,8 +73,8 @@ impl BandConv {
         let taps: usize = lattices.iter().map(|l| l.taps.len()).sum();
         let counts: [usize; 3] = std::array::from_fn(|d| lattices.iter().map(|l| l.axes[d].count).max().unwrap_or(1));
         let per_output = (rows * channels * taps).div_ceil(lattices.len().max(1));
-        let all = n * g.groups * per_output * lattices.len() * counts.iter().product::<usize>() / 16;
-        let wanted = (all / TASK).clamp(1, MOST_TASKS);
+        let [d, h, w] = counts;
+        let wanted = worth(&[n, g.groups, per_output, lattices.len(), d, h, w], 16, MOST_TASKS);
         let cut = Cut::new(&lattices, counts, n, g.groups, [rows, channels], wanted);
         let mut cut = cut;
         let pieces: Vec<LatticePiece> =
@@ -100,13 +100,13 @@ impl BandConv {
         }
     }
     /// Vector operations of the products of one image.
-    pub(super) fn products(&self) -> usize {
+    pub(super) fn products(&self) -> u64 {
         let lattice = |p: &LatticePiece| {
             let [d, h, w] = [0, 1, 2].map(|i| (p.lattice.axes[i].count, p.lattice.axes[i].reach));
             let columns = ((d.0 - 1) * (h.0 + h.1) + h.0 - 1) * (w.0 + w.1) + w.0;
-            columns * p.lattice.taps.len() / 16
+            product(&[columns, p.lattice.taps.len()]) / 16
         };
-        self.groups * self.rows * self.channels * self.pieces.iter().map(lattice).sum::<usize>()
+        product(&[self.groups, self.rows, self.channels]) * self.pieces.iter().map(lattice).sum::<u64>()
     }
     /// # Safety
     /// As [`super::ConvKernel::run`].

@@ -3,7 +3,7 @@
 use super::few::{GROUP, dots_scratch, sums_pitch};
 use super::{Block, K_BLOCK, PITCH, Panel, block, tile_rows};
 use crate::memory::{LINE, Pieces, copy, whole, zero};
-use crate::shared::{MOST_TASKS, TASK};
+use crate::shared::{MOST_TASKS, worth};
 use crate::simd::{Kernel, Simd16};
 use crate::{Epilogue, Isa, MatMul, SharedMut, Work};
 
@@ -55,14 +55,13 @@ enum Way {
 impl MatMulKernel {
     /// Prepares a product.
     pub fn new(p: MatMul, isa: Isa) -> Self {
-        let work = p.m * p.n.div_ceil(16) * p.k;
         let few = p.m <= FEW_ROWS[0] || p.m <= FEW_ROWS[1] && p.k >= LONG;
         let way = match p.transpose_b {
             true if few && !p.transpose_a => Way::Dots,
             false if p.n > 16 && (p.m <= FEW_ROWS[1] || p.k <= GROUP) => Way::Groups,
             _ => Way::Tiles,
         };
-        let wanted = (p.batch * work / TASK).clamp(1, MOST_TASKS).div_ceil(p.batch.max(1));
+        let wanted = worth(&[p.batch, p.m, p.n.div_ceil(16), p.k], 1, MOST_TASKS).div_ceil(p.batch.max(1));
         // Long rows of the right matrix where it is not packed: memory is read and written in long runs.
         let (most_rows, most_columns) = if way == Way::Groups { (GROUP_ROWS, GROUP_COLUMNS) } else { (ROWS, COLUMNS) };
         let (mut rows, mut columns) = (p.m.clamp(1, most_rows), whole(p.n).clamp(16, most_columns));

@@ -1,12 +1,11 @@
 //! Average pooling and its adjoint.
 
 use super::rows::{Over, Rows};
-use super::{Quads, load_two, store_two};
+use super::{Quads, global, load_two, store_two};
 use crate::memory::{LINE, Pieces, whole};
 use crate::reference::pool_divisors;
 use crate::simd::{Kernel, Simd16};
 use crate::split::{share, tasks};
-use crate::sums::Sums;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::{PoolDivisor, Window};
 
@@ -45,7 +44,8 @@ impl Plan {
 }
 
 /// A prepared average pooling: x `[planes, input…]` to y `[planes, output…]`, as
-/// [`reference::avg_pool`](crate::reference::avg_pool) defines it. The sum under a window runs in scan order.
+/// [`reference::avg_pool`](crate::reference::avg_pool) defines it. The sum under a window runs in scan order, that of a
+/// window over the whole plane on lanes.
 #[derive(Clone, Debug)]
 pub struct AvgPoolKernel(Plan);
 
@@ -146,16 +146,24 @@ impl Kernel for Forward<'_> {
                 (pieces.take(plan.rows.inputs * plan.rows.row_len()), pieces.take(plan.rows.padded_len()));
             padded.fill(0.0);
         }
-        for p in share(self.task, plan.tasks[0], plan.planes) {
+        let planes = share(self.task, plan.tasks[0], plan.planes);
+        if plan.global {
+            for p in planes.clone().step_by(global::PLANES) {
+                let end = planes.end.min(p + global::PLANES);
+                // SAFETY: this task's planes.
+                unsafe {
+                    let y = self.y.part(p, end - p);
+                    global::means::<S>(&self.x[p * xl..end * xl], xl, plan.divisors[0], y);
+                }
+            }
+            return;
+        }
+        for p in planes {
             let x = &self.x[p * xl..(p + 1) * xl];
             // SAFETY: this task's planes; the vectors stay inside them.
             unsafe {
                 let y = self.y.part(p * yl, yl);
-                if plan.global {
-                    let mut sums = Sums::ZERO;
-                    sums.add_run(x);
-                    y[0] = (sums.total() / f64::from(plan.divisors[0])) as f32;
-                } else if let Some(q) = plan.quads {
+                if let Some(q) = plan.quads {
                     quads::<S>(q, plan.divisors[0], x, y);
                 } else {
                     plane::<S>(&plan.rows, &plan.divisors, x, y, padded, split);

@@ -30,15 +30,18 @@ macro_rules! each_block {
 }
 
 mod avg;
+mod global;
 mod max;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod unpool;
+mod values;
 
 pub use avg::{AvgPoolGradKernel, AvgPoolKernel};
 pub use max::MaxPoolKernel;
 pub use unpool::{MaxPoolGatherKernel, MaxUnpoolKernel};
+pub use values::MaxPoolValuesKernel;
 
 use crate::simd::Simd16;
 use gabor_tensor::Window;

@@ -108,7 +108,7 @@ impl Rows {
         self.pitch * self.axis.stride
     }
     /// Elements of an input row that lie under some window's reach.
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.axis.input.min(self.padded_len().saturating_sub(self.axis.pad_begin))
     }
     /// Splits an input row. `padded` holds the padding at its ends, and does so again afterwards.
@@ -120,8 +120,23 @@ impl Rows {
         // SAFETY: the parts of the row, taken together, are the padded row.
         unsafe {
             copy::<S>(from, padded.add(self.axis.pad_begin), self.used());
+            if self.axis.stride == 1 {
+                copy::<S>(padded, to, self.pitch);
+            } else {
+                self.parts_of::<S>(padded, to);
+            }
+        }
+    }
+    /// Where the parts of a padded row lie: at `to`, or, if nothing is to be split, in the row itself.
+    ///
+    /// # Safety
+    /// As [`Rows::split`].
+    #[inline(always)]
+    pub(super) unsafe fn parts_of<S: Simd16>(&self, padded: *const f32, to: *mut f32) -> *const f32 {
+        // SAFETY: as in `split`.
+        unsafe {
             match self.axis.stride {
-                1 => copy::<S>(padded, to, self.pitch),
+                1 => return padded,
                 2 => {
                     for j in (0..self.pitch).step_by(16) {
                         let (a, b) = (S::load(padded.add(2 * j)), S::load(padded.add(2 * j + 16)));
@@ -140,6 +155,7 @@ impl Rows {
                 }
             }
         }
+        to
     }
     /// The adjoint of [`Rows::split`]: puts the elements back, those of the padding are dropped. `padded` holds zeros
     /// where no part has an element, and does so again afterwards.

@@ -74,6 +74,17 @@ fn maxima_and_their_gradients_equal_the_reference() {
                 unsafe { k.run(task, &x, to, places, scratch) }
             });
             assert_eq!((bits(&y2), &s2), (bits(&y), &switches), "{w} {isa}");
+            y2.fill(7.0);
+            let k = MaxPoolValuesKernel::new(&w, planes, isa).unwrap();
+            let to = SharedMut::new(&mut y2);
+            run_all(&k, order as u64, |_, task, _, scratch| {
+                // SAFETY: as above.
+                unsafe { k.run(task, &x, to, scratch) }
+            });
+            assert!(
+                bits(&y2).iter().zip(bits(&y)).all(|(a, b)| *a == b || (a | b) << 1 == 0),
+                "maxima alone of {w} {isa}"
+            );
             let mut d2 = vec![7.0; xl];
             let k = MaxUnpoolKernel::new(&w, planes, isa);
             let to = SharedMut::new(&mut d2);

@@ -76,9 +76,20 @@ pub struct ConvAnimation {
 }
 
 impl ConvAnimation {
-    /// Seconds that one step stays.
+    /// Seconds that one step stays, in hundredths as files have them: time to read a sum where there are few, and a round of
+    /// at most half a minute where there are up to 250.
     pub fn pace(&self) -> f64 {
-        (48.0 / self.steps.len().max(1) as f64).clamp(0.4, 1.4)
+        let hundredths = (3000.0 / self.steps.len().max(1) as f64).clamp(12.0, 140.0);
+        hundredths.floor() / 100.0
+    }
+    /// Seconds of all steps.
+    pub fn seconds(&self) -> f64 {
+        self.pace() * self.steps.len() as f64
+    }
+    /// Width and height of the drawing.
+    pub fn size(&self) -> [f64; 2] {
+        let p = place::places(self);
+        [p.width.ceil(), p.height.ceil()]
     }
     /// The moving picture. Where nothing moves (readers without animation, or who ask for none) it shows the first step.
     pub fn to_svg(&self) -> String {

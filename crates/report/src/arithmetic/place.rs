@@ -40,7 +40,14 @@ pub fn places(a: &ConvAnimation) -> Places {
     let [rows, columns] = a.extents;
     let longest = a.lines.iter().map(|l| l.chars().count() as f64 * 13.0).fold(0.0, f64::max);
     let words = (a.title.chars().count() as f64 * 20.0).max(longest) * LETTER;
-    let cell = |at_most: f64| (at_most / columns.max(rows) as f64).clamp(24.0, 46.0).floor();
+    // Long numbers make cells larger where there is room, so that they can be read.
+    let numbers = a.cells.iter().map(|c| &c.text).chain(&a.output.numbers).chain(&a.filter.numbers);
+    let longest = numbers.map(|t| t.chars().count()).max().unwrap_or(1) as f64;
+    let largest = (longest * 0.62 * 10.5 + 5.0).clamp(46.0, 64.0);
+    let cell = |at_most: f64| {
+        let at_most = at_most * largest / 46.0;
+        (at_most / columns.max(rows) as f64).clamp(24.0, largest).floor()
+    };
     let top = MARGIN + HEAD + 20.0 * a.lines.len() as f64 + 14.0;
     // Captions of narrow grids need more room than the grids.
     let wide = |columns: usize, cell: f64, caption: &str| {

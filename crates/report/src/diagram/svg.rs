@@ -4,11 +4,15 @@ use super::layout::{Placed, layout};
 use super::{Block, BlockKind, Diagram, Frame, short_count};
 use crate::chart::escape;
 use crate::style;
+use crate::words::{paragraph, title};
 use std::fmt::Write;
 
 const MARGIN: f64 = 28.0;
-/// Height of the title, the line below it and the legend.
-const HEAD: f64 = 92.0;
+/// Height of the title and the legend, and of a line below the title.
+const HEAD: f64 = 72.0;
+const LINE: f64 = 20.0;
+/// Width that words have where the network is narrow.
+const LEAST: f64 = 420.0;
 /// Longest text on a block, in characters.
 const MOST_TEXT: usize = 44;
 /// Room at the right of a block for the number of its copies.
@@ -35,13 +39,15 @@ impl Diagram {
             BlockKind::NAMES.into_iter().filter(|(k, _)| diagram.blocks.iter().any(|b| b.kind == *k)).collect();
         let legend: f64 = kinds.iter().map(|(_, name)| legend_width(name)).sum();
         let framed = if frames.iter().any(|f| f.blocks.len() > 1) { BADGE } else { 0.0 };
-        let inner = (at.width + 2.0 * framed).max(text_width(&self.title, 10.5)).max(text_width(&self.subtitle, 6.4));
+        let inner = (at.width + 2.0 * framed).max(LEAST);
         // A narrow network has its legend on two lines.
-        let per_line = if legend <= inner.max(420.0) { kinds.len() } else { kinds.len().div_ceil(2) };
+        let per_line = if legend <= inner { kinds.len() } else { kinds.len().div_ceil(2) };
         let lines = kinds.chunks(per_line.max(1));
         let legend = lines.clone().map(|l| l.iter().map(|(_, n)| legend_width(n)).sum::<f64>()).fold(0.0, f64::max);
-        let head = HEAD + 20.0 * (lines.len().max(1) - 1) as f64;
-        let width = (inner.max(legend) + 2.0 * MARGIN).ceil();
+        let inner = inner.max(legend);
+        let words = paragraph(std::slice::from_ref(&self.subtitle), inner);
+        let head = HEAD + LINE * (lines.len().max(1) - 1 + words.len()) as f64;
+        let width = (inner + 2.0 * MARGIN).ceil();
         let height = (at.height + head + 2.0 * MARGIN).ceil();
         let mut css = String::from(
             ".t { font-size: 12.5px; font-weight: 600; text-anchor: middle; }\n\
@@ -61,12 +67,13 @@ impl Diagram {
         let mut out = style::open(width, height, &self.title, &css);
         out += "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
                 orient=\"auto\"><path d=\"M0 0.6 L7.4 4 L0 7.4 z\" style=\"fill: var(--muted)\"/></marker></defs>\n";
-        let _ =
-            writeln!(out, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 14.0, escape(&self.title));
-        let _ =
-            writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 36.0, escape(&self.subtitle));
+        title(&mut out, [MARGIN, MARGIN + 14.0], inner, &self.title);
+        for (i, line) in words.iter().enumerate() {
+            let y = MARGIN + 36.0 + LINE * i as f64;
+            let _ = writeln!(out, "<text class=\"m\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
+        }
         for (i, line) in lines.enumerate() {
-            let (mut x, y) = (MARGIN, MARGIN + 60.0 + 20.0 * i as f64);
+            let (mut x, y) = (MARGIN, MARGIN + 40.0 + LINE * (i + words.len()) as f64);
             for (kind, name) in line {
                 let _ = writeln!(
                     out,

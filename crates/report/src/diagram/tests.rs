@@ -163,3 +163,14 @@ fn large_networks_are_drawn() {
     assert!(is_well_formed(&d.to_svg(true)));
     assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
 }
+
+/// A long title does not make a narrow network wide, and does not run out of the picture.
+#[test]
+fn long_titles_are_fitted() {
+    let words = "a network with a very long name, of a file in a folder that has one, too ".repeat(4);
+    let mut d = Diagram { title: words.clone(), subtitle: words, ..Default::default() };
+    d.blocks.push(block("a", BlockKind::Conv));
+    let svg = d.to_svg(true);
+    let width: f64 = svg.split(" width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    assert!(width < 500.0 && svg.contains('…') && svg.matches("class=\"m\" x=\"28\"").count() > 1, "{svg}");
+}

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{Checkpoints, Disk, RunLock, State, Storage};
 use crate::step::averaged;
-use crate::{Error, Event, Result, Sink};
+use crate::{Config, Error, Event, Result, Setup, Sink};
 use gabor_compile::{Executable, Program};
 use gabor_tensor::{Rule, Weights};
 use std::collections::BTreeSet;
@@ -104,4 +104,15 @@ pub(super) fn begin_averages(weights: &mut Weights, averages: &BTreeSet<String>)
             weights.0.insert(averaged(name), w);
         }
     }
+}
+
+/// The settings, where there are several classes: of one, every network would be right at once. (Pictures of one class can
+/// be looked at, so the setup takes them.)
+pub(super) fn of_classes(setup: &Setup) -> Result<&Config> {
+    if setup.splits.classes().len() > 1 {
+        return Ok(&setup.config);
+    }
+    let rule = Rule::new("a single class, so there is nothing to tell apart").given(setup.splits.classes().join(""));
+    let right = "two classes or more: a folder for each, side by side in the directory that is given";
+    Err(Error::new(setup.config.data.clone(), rule.right(right)))
 }

@@ -49,12 +49,15 @@ impl Run<'_> {
         let asked = self.setup.config.memory.0;
         let held = resident().unwrap_or(0);
         let (free, whose) = match asked {
-            Some(None) => (None, ""),
-            Some(Some(limit)) => (Some(limit.0.saturating_sub(held)), "the key `memory`"),
-            None => available().map_or((None, ""), |(free, whose)| (Some(free), whose)),
+            Some(None) => (None, String::new()),
+            Some(Some(limit)) => {
+                let whose = format!("the key `memory` ({}, of which the program holds {})", size(limit.0), size(held));
+                (Some(limit.0.saturating_sub(held)), whose)
+            }
+            None => available().map_or((None, String::new()), |(free, whose)| (Some(free), whose.into())),
         };
         if let Some(free) = free.filter(|f| memory.total() > *f) {
-            return Err(self.too_large(memory, free, whose));
+            return Err(self.too_large(memory, free, &whose));
         }
         let head = self.phases.head_epochs.min(self.epochs);
         let seconds = pace.map(|p| {

@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
         sink: &'a mut dyn Sink,
     ) -> Result<Self> {
         let started = Instant::now();
-        let config = &setup.config;
+        let config = begin::of_classes(setup)?;
         let mut step_options = config.step_options()?;
         let forward = Forward::of(&setup.network, Mode::Train)?;
         let phases = Phases::decide(setup, &forward, &mut step_options);
@@ -378,7 +378,7 @@ impl<'a> Run<'a> {
         if let Some(v) = validation.filter(|_| !self.is_head_phase())
             && self.rate.epoch_ended(v.loss())
         {
-            let text = format!("no progress: the learning rate becomes {}", self.lr(self.state.step));
+            let text = format!("no progress: the learning rate becomes {:.2e}", self.lr(self.state.step));
             self.emit(&Event::Note { text })?;
         }
         self.state.plateau = self.rate.plateau;

@@ -1,5 +1,7 @@
 //! `gabor bench`: how fast it is.
 
+mod accuracy;
+mod cold;
 mod scaling;
 
 use crate::arguments::{Compute, Format, recompute};
@@ -11,8 +13,8 @@ use gabor::compile::Backend;
 use gabor::compile::Recompute;
 use gabor::cpu::{CpuBackend, CpuOptions, Isa, Peak};
 use gabor::picture::Look;
-use gabor::report::{Icicle, Leaf, count, table};
-use gabor_bench::{Measure, Profiled, Row, Workload, answers, measure, profile, workloads};
+use gabor::report::{Icicle, Leaf, bytes, count, table};
+use gabor_bench::{Measure, Profiled, Row, Workload, answers, measure, memory, profile, workloads};
 use regex_lite::Regex;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Names and JSON lines are those of the peers' programs, so that results lie side by side. Layers are timed twice: with
 /// plain feature maps at their ends (variant `cpu`: reorders count), and with blocked ones, as inside a network (variant
-/// `cpu+blocked`; as PyTorch's channels_last, whose feature maps are in its order before the clock starts).
+/// `cpu+blocked`; as PyTorch's channels_last, whose feature maps are in its order before the clock starts). A cold start is
+/// the time from a new process of this command to its answer for one picture.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -31,9 +34,10 @@ Examples:
   gabor bench --only '^layer/maxpool' --ends blocked --profile
   gabor bench --only '^infer/resnet18/n1$' --profile --picture resnet18.svg
   gabor bench --only '^train/lenet5' --answers lenet5
-  gabor bench --scaling scaling --threads 4")]
+  gabor bench --scaling scaling --threads 4
+  gabor bench --accuracy")]
 pub struct Arguments {
-    /// Only workloads whose name this regular expression finds
+    /// Only workloads (with --accuracy: algorithms) whose name this regular expression finds
     #[arg(long, value_name = "REGEX", default_value = "")]
     only: String,
     /// Samples of each workload
@@ -60,8 +64,13 @@ pub struct Arguments {
     /// the first 5 steps)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["list", "profile", "repeats", "seconds", "recompute", "json"])]
     answers: Option<PathBuf>,
+    /// Time nothing, but compare with 64 bits: the errors of each algorithm of convolution, forward and of both gradients, with
+    /// every set of instructions that this processor has, for usual numbers and for hard ones. Ends with an error if one is
+    /// above its bound
+    #[arg(long, conflicts_with_all = ["list", "profile", "scaling", "answers", "repeats", "seconds", "recompute", "numerics", "tune"])]
+    accuracy: bool,
     /// In which order layers and chains are given their feature maps (default: both)
-    #[arg(long, value_enum, conflicts_with_all = ["list", "scaling", "answers"])]
+    #[arg(long, value_enum, conflicts_with_all = ["list", "scaling", "answers", "accuracy"])]
     ends: Option<Ends>,
     /// What training steps compute again instead of keeping it: none, cheap or segments
     #[arg(long, value_name = "WHAT", default_value_t = Recompute::None, value_parser = recompute)]
@@ -103,18 +112,28 @@ pub fn run(a: &Arguments) -> Result<()> {
             written::folder(flag, path)?;
         }
     }
+    if a.accuracy {
+        return accuracy::run(a, &only);
+    }
     if let Some(folder) = &a.scaling {
         return scaling::run(a, &only, how, folder);
     }
     let chosen: Vec<_> = workloads().into_iter().filter(|w| only.is_match(&w.name())).collect();
-    if chosen.is_empty() {
+    let mut cold: Vec<String> = cold::names().filter(|name| only.is_match(name)).collect();
+    if a.profile || a.answers.is_some() {
+        // Other processes, of which this one sees nothing inside.
+        cold.clear();
+    }
+    if chosen.is_empty() && cold.is_empty() {
         return Err(Failure::Failed(format!(
             "--only {}: no workload has such a name; right would be: one of `gabor bench --list`",
             a.only
         )));
     }
     if a.list {
-        return output::text(&chosen.iter().map(|w| w.name() + "\n").collect::<String>());
+        return output::text(
+            &chosen.iter().map(Workload::name).chain(cold).map(|name| name + "\n").collect::<String>(),
+        );
     }
     let is_layer = |w: &Workload| matches!(w, Workload::Layer { .. });
     if let Some(ends) = a.ends.filter(|_| !chosen.iter().any(is_layer)) {
@@ -146,14 +165,17 @@ pub fn run(a: &Arguments) -> Result<()> {
         output::text(HEAD)?;
     }
     for (workload, backend) in &cases {
-        let row = measure(workload, (*backend, threads), how, &peak_memory)?;
-        if a.format.json {
-            output::json(&serde_json::to_value(&row).unwrap_or_default())?;
-        } else {
-            output::text(&line(&row))?;
-        }
+        room(workload, backend, a.recompute)?;
+        told(a, &measure(workload, (*backend, threads), how, &peak_memory)?)?;
     }
-    Ok(())
+    cold.iter().try_for_each(|name| told(a, &cold::measure(a, name, &backend)?))
+}
+
+fn told(a: &Arguments, row: &Row) -> Result<()> {
+    match a.format.json {
+        true => output::json(&serde_json::to_value(row).unwrap_or_default()),
+        false => output::text(&line(row)),
+    }
 }
 
 /// Steps of a training whose losses are written.
@@ -163,6 +185,7 @@ const STEPS: usize = 5;
 fn write_answers(cases: &[(Workload, &CpuBackend)], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Failure::Failed(format!("{}: {e}", folder.display())))?;
     for (workload, backend) in cases.iter().filter(|c| !c.1.options().blocked_ends) {
+        room(workload, backend, Recompute::None)?;
         let answers = answers(workload, *backend, STEPS)?;
         let name = workload.name().replace('/', ".");
         for (what, tensors) in [("weights", &answers.weights), ("data", &answers.data)] {
@@ -171,6 +194,19 @@ fn write_answers(cases: &[(Workload, &CpuBackend)], folder: &Path) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// That the memory is there for a workload, by its plan.
+fn room(workload: &Workload, backend: &CpuBackend, recompute: Recompute) -> Result<()> {
+    let needed = memory(workload, &[backend], recompute)?;
+    let refused = refusal(&workload.name(), needed, gabor::train::memory_left());
+    refused.map_or(Ok(()), |r| Err(Failure::Failed(format!("{r}; right would be: others by --only"))))
+}
+
+/// That so many bytes are not left; `left` also says who sets the limit.
+fn refusal(name: &str, needed: u64, left: Option<(u64, &str)>) -> Option<String> {
+    let (left, whose) = left.filter(|l| needed > l.0)?;
+    Some(format!("{name} would take about {} of memory, and {whose} has {} left", bytes(needed), bytes(left)))
 }
 
 /// Runs of a profile; the shortest time of each call counts.
@@ -194,6 +230,7 @@ fn profiles(a: &Arguments, cases: &[(Workload, &CpuBackend)]) -> Result<()> {
     let isa = a.compute.isa.unwrap_or_else(Isa::best);
     let mut peak = None;
     for &(ref workload, backend) in cases {
+        room(workload, backend, a.recompute)?;
         let peak = *peak.get_or_insert_with(|| Peak::measure(backend.threads(), isa));
         let calls = profile(workload, backend, a.recompute, ROUNDS)?;
         if a.format.json {
@@ -277,4 +314,20 @@ fn peak_memory() -> Option<f64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kib * 1024.0 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let left = Some((3 << 30, "the machine"));
+        assert_eq!(refusal("infer/vgg16/n64", 3 << 30, left), None);
+        assert_eq!(refusal("infer/vgg16/n64", u64::MAX, None), None);
+        assert_eq!(
+            refusal("infer/vgg16/n64", 5 << 30, left).unwrap(),
+            "infer/vgg16/n64 would take about 5.0 GiB of memory, and the machine has 3.0 GiB left"
+        );
+    }
 }

@@ -1,12 +1,13 @@
 //! `gabor bench --scaling`: how the time grows with threads, batch and picture, as rows and as pictures.
 
-use super::{Arguments, HEAD, line};
+use super::{Arguments, HEAD, line, refusal};
 use crate::arguments::machine;
 use crate::failure::{Failure, Result};
 use crate::output;
+use gabor::compile::Backend;
 use gabor::picture::Look;
-use gabor::report::{Bar, Bars, Curve, LinePanel, LinePanels, rounded};
-use gabor_bench::{Measure, Row, Threaded, Workload, measure_in_turn, scaling};
+use gabor::report::{Bar, Bars, Curve, LineAxis, LinePanel, LinePanels, rounded};
+use gabor_bench::{Measure, Row, Threaded, Workload, measure_in_turn, memory, scaling};
 use regex_lite::Regex;
 use std::path::Path;
 
@@ -31,7 +32,14 @@ pub fn run(a: &Arguments, only: &Regex, how: Measure, folder: &Path) -> Result<(
         output::text(&format!("threads {HEAD}"))?;
     }
     let mut all: Vec<(Workload, Vec<Row>)> = Vec::new();
+    let alone: Vec<&dyn Backend> = backends.iter().map(|b| b.0).collect();
     for workload in chosen {
+        // One executable for each number of threads, all of them at once.
+        let needed = memory(&workload, &alone, a.recompute)?;
+        if let Some(refused) = refusal(&workload.name(), needed, gabor::train::memory_left()) {
+            output::warning(&format!("{refused}: left out; with fewer --threads it takes less"));
+            continue;
+        }
         let rows = measure_in_turn(&workload, &backends, how)?;
         for row in &rows {
             if a.format.json {
@@ -41,6 +49,9 @@ pub fn run(a: &Arguments, only: &Regex, how: Measure, folder: &Path) -> Result<(
             }
         }
         all.push((workload, rows));
+    }
+    if all.is_empty() {
+        return Err(Failure::Failed("nothing fits into memory; right would be: smaller ones by --only".into()));
     }
     let isa = a.compute.isa.unwrap_or_else(gabor::cpu::Isa::best);
     let place = format!("gabor {}, {}, {}", env!("CARGO_PKG_VERSION"), isa.name(), machine());
@@ -122,7 +133,13 @@ fn size(all: &[(Workload, Vec<Row>)], place: &str) -> Option<String> {
 }
 
 fn picture(title: &str, place: &str, axis: &str, panels: Vec<LinePanel>) -> Option<String> {
-    let picture = LinePanels { title: title.into(), subtitle: place.into(), axis: axis.into(), panels };
+    let picture = LinePanels {
+        title: title.into(),
+        subtitle: place.into(),
+        axis: axis.into(),
+        along: LineAxis::Doublings,
+        panels,
+    };
     (!picture.panels.is_empty()).then(|| picture.to_svg())
 }
 

@@ -6,9 +6,11 @@ use crate::output;
 use crate::progress::Progress;
 use crate::written;
 use clap::Args;
-use gabor::data::{CheckOptions, CheckReport, Depth, Example, Finding, Near, PartReport, Severity, check};
+use gabor::data::{
+    CheckOptions, CheckReport, Depth, Example, Finding, Near, Newcomers, PartReport, Severity, Splits, check,
+};
 use gabor::report::{bytes, count, duration, table};
-use gabor::train::open_data;
+use gabor::train::{open_data, open_divided};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -22,6 +24,7 @@ Examples:
   gabor data check photos
   gabor data check photos --report check.html   duplicates and odd pictures side by side
   gabor data check photos --input 224           tell of pictures that are much smaller than 224
+  gabor data check photos --split runs/a        whether the parts of that run share pictures
   gabor data check photos --fix-list bad.txt && xargs -d '\\n' -a bad.txt rm
   gabor data check photos --strict --json | jq '.findings[] | select(.severity == \"warning\")'
 
@@ -47,6 +50,9 @@ pub struct Arguments {
     /// Bits in which hashes of near duplicates may differ, 0 to 15, or `off` [default: 8, of small grey pictures off]
     #[arg(long, value_name = "BITS", value_parser = near)]
     near: Option<Near>,
+    /// The parts as a run (its directory) or a file split.tsv has them, as split=… gives them to a training
+    #[arg(long, value_name = "RUN|FILE")]
+    split: Option<PathBuf>,
     /// The network's input, as its side or HEIGHTxWIDTH, to tell of much smaller pictures
     #[arg(long, value_name = "SIDE", value_parser = sides)]
     input: Option<[usize; 2]>,
@@ -90,7 +96,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     let files = [("--fix-list", a.fix_list.as_deref()), ("--report", a.report.as_deref())];
     let files: Vec<(&str, &Path)> = files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect();
     written::check(&files, None, &[PathBuf::from(&a.data)])?;
-    let splits = open_data(&a.data)?;
+    let splits = open(a)?;
     let defaults = CheckOptions::default();
     let options = CheckOptions {
         depth: if a.headers { Depth::Headers } else { Depth::Full },
@@ -133,6 +139,17 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Err(Failure::Failed(format!("{}: {what}", a.data)));
     }
     Ok(())
+}
+
+/// The data in the parts that a training would give them.
+fn open(a: &Arguments) -> Result<Splits> {
+    let Some(split) = &a.split else { return Ok(open_data(&a.data)?) };
+    let (mut splits, changes) = open_divided(&a.data, split, Newcomers::Train)?;
+    if !changes.none() {
+        let what = format!("not as {} has them: {}", split.display(), changes.text());
+        splits.notes.push(format!("{what}; what is added counts as training part"));
+    }
+    Ok(splits)
 }
 
 /// The report as text: the parts, then what was found, worst first, with at most `shown` instances each.

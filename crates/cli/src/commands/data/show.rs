@@ -83,7 +83,7 @@ Presets:
 pub fn run(a: &Arguments) -> Result<()> {
     let path = a.drawn.path("show.svg")?;
     let config = configuration(a)?;
-    let setup = Setup::new(&config)?;
+    let setup = Setup::prepare(&config, divided_by(a), &mut |_, _| {})?;
     let part = Part::of(&a.part).unwrap_or(Part::Train);
     let options = ShowOptions {
         part,
@@ -113,7 +113,7 @@ fn configuration(a: &Arguments) -> Result<Config> {
     if let Some(word) = words.iter().find(|w| !w.contains('=')) {
         return Err(Failure::Usage(format!("{word}: no setting; right would be: KEY=VALUE, such as augment=none")));
     }
-    let says = |key: &str| a.words.iter().any(|w| w.split_once('=').is_some_and(|(k, _)| k.trim() == key));
+    let says = |key: &str| says(a, key);
     if let Some(net) = &a.net {
         if says("net") {
             return Err(Failure::Usage(format!("--net {net}: the network is given twice; right would be: once")));
@@ -135,6 +135,18 @@ fn configuration(a: &Arguments) -> Result<Config> {
     let of_words = |e: &gabor::train::Error| e.place().starts_with("argument");
     let config = Config::load(file.as_deref(), [], &words);
     config.map_err(|e| if of_words(&e) { Failure::Usage(e.to_string()) } else { e.into() })
+}
+
+/// Whether a setting is among the words.
+fn says(a: &Arguments, key: &str) -> bool {
+    a.words.iter().any(|w| w.split_once('=').is_some_and(|(k, _)| k.trim() == key))
+}
+
+/// The run whose parts are shown: as it wrote them down, unless a word asks for other data or another division.
+fn divided_by(a: &Arguments) -> Option<&Path> {
+    let run = Path::new(&a.source);
+    let other = ["data", "split", "val", "seed"].iter().any(|key| says(a, key));
+    (run.join("config.toml").is_file() && !other).then_some(run)
 }
 
 /// What stands below the heading.

@@ -44,9 +44,31 @@ impl Arguments {
             no_part(&options, "what an index is asked", "--test DATA beside it, or gabor neighbors MODEL DATA")?;
         }
         if self.query.is_empty() && self.test.is_none() && self.data.is_none() {
-            let options = [("--model", self.model.is_some()), ("--net", self.given.net.is_some())];
+            let options = [
+                ("--model", self.model.is_some()),
+                ("--net", self.given.net.is_some()),
+                ("--offline", self.given.network.offline),
+            ];
             no_part(&options, "what is asked: the index has its features", "--query IMAGE or --test DATA beside it")?;
         }
         Ok(())
+    }
+    /// What was asked beyond the pictures that there are, in words.
+    pub(super) fn beyond(&self, pictures: usize) -> Vec<String> {
+        let scores = self.score || !self.wants();
+        // A picture is no neighbour of itself; one from elsewhere has all as neighbours.
+        let others = pictures - usize::from(self.query.is_empty() && self.test.is_none()).min(pictures);
+        let asked = [
+            ("--map-points", self.map.map_points, pictures, "the map shows them all"),
+            ("--most", self.most, pictures, "all of them ask"),
+            ("--top", self.top.map(u32::from), others, "all of them are shown"),
+            ("--k", self.k.map(u32::from).filter(|_| scores || self.test.is_some()), others, "all of them count"),
+        ];
+        let beyond = asked.into_iter().filter_map(|(flag, given, most, then)| {
+            let n = given.filter(|&n| n as usize > most)?;
+            let what = if most == pictures { "pictures" } else { "neighbours of a picture" };
+            Some(format!("{flag} {n}: the index has {most} {what}, and {then}"))
+        });
+        beyond.collect()
     }
 }

@@ -21,9 +21,9 @@ pub struct Map {
     /// How the map is made: tsne (t-SNE, neighbours stay together) or pca (principal components)
     #[arg(long, value_name = "HOW", default_value = "tsne", value_parser = method, requires = "map")]
     map_method: MapMethod,
-    /// Most pictures on the map, evenly spread over the index
-    #[arg(long, value_name = "N", default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..=50_000), requires = "map")]
-    map_points: u32,
+    /// Most pictures on the map, evenly spread over the index (default: 2500)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000), requires = "map")]
+    pub(super) map_points: Option<u32>,
     /// Small pictures instead of marks on a drawn map, as many as find room
     #[arg(long, requires = "map")]
     map_pictures: bool,
@@ -43,6 +43,8 @@ fn method(text: &str) -> Result<MapMethod, String> {
     found.ok_or_else(|| "right would be: tsne or pca".into())
 }
 
+/// Pictures on the map where nobody says how many.
+const POINTS: u32 = 2500;
 /// Steps of t-SNE where nobody says how many.
 const STEPS: u32 = 1000;
 /// Longest side of a thumbnail, in pixels: on a page with very many, and with few.
@@ -91,7 +93,8 @@ impl Work<'_> {
         let backend = a.compute.backend()?;
         let mut line = Progress::late(u64::from(m.map_steps.unwrap_or(STEPS)));
         let mut hear = |step: usize| line.draw_text(step as u64, "map");
-        let placed = self.index.place(&*backend, a.metric, &options, m.map_points as usize, &mut hear);
+        let placed =
+            self.index.place(&*backend, a.metric, &options, m.map_points.unwrap_or(POINTS) as usize, &mut hear);
         line.clear();
         let placed = placed?;
         if let Some(directory) = &a.npy {

@@ -100,7 +100,8 @@ pub struct Arguments {
     /// The model of an index, if not where it was
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// Pictures that are read at once; no feature depends on it (default: 64)
+    /// Pictures that are read at once (default: 64); the network always computes 8 together, so that no bit of a feature
+    /// depends on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: Option<u32>,
     /// Also write the arrays as DIR/features.npy, DIR/labels.npy, with --map DIR/map.npy and DIR/map_pictures.npy
@@ -235,6 +236,7 @@ pub fn run(a: &Arguments) -> Result<()> {
     if let Some(text) = work.index.dead_words() {
         output::note(&text);
     }
+    a.beyond(work.index.len()).iter().for_each(|text| output::note(text));
     // The index may go into the arrays' directory.
     if let Some(directory) = &a.npy {
         Arrays::new(directory)?;

@@ -2,10 +2,9 @@
 
 use super::super::reference::op;
 use super::super::tasks::tasks;
+use super::{FollowUp, convolution, epilogue};
 use crate::kernel::{Candidate, Order, Prepared, Problem, ordered};
-use gabor_compile::fused::{Activation, FusedConv};
-use gabor_graph::ops::{Conv, ConvFilterGrad, ConvInputGrad};
-use gabor_kernels::blocked::BlockedEpilogue;
+use gabor_graph::ops::{ConvFilterGrad, ConvInputGrad};
 use gabor_kernels::blocked::depthwise::{DepthwiseFilterGradKernel, DepthwiseKernel};
 use gabor_tensor::ConvGeometry;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 /// Rows of this area.
 pub const TABLE: &[Candidate] = &[
     Candidate { name: "conv.depthwise", operation: "conv", prepare: forward },
-    Candidate { name: "fused_conv.depthwise", operation: "fused_conv", prepare: fused },
+    Candidate { name: "fused_conv.depthwise", operation: "fused_conv", prepare: forward },
     Candidate { name: "conv_input_grad.depthwise", operation: "conv_input_grad", prepare: input_grad },
     Candidate { name: "conv_filter_grad.depthwise", operation: "conv_filter_grad", prepare: filter_grad },
 ];
@@ -32,17 +31,10 @@ fn accept(p: &Problem<'_>, g: &ConvGeometry) -> Result<(), String> {
 }
 
 fn forward(p: &Problem<'_>) -> Prepared {
-    let g = &op::<Conv>(p)?.geometry;
+    let (g, follow_up) = convolution(p)?;
     accept(p, g)?;
     let kernel = DepthwiseKernel::forward(g, p.inputs[0][0], p.isa).map_err(|r| r.to_string())?;
-    Ok(conv(kernel, None))
-}
-
-fn fused(p: &Problem<'_>) -> Prepared {
-    let o = op::<FusedConv>(p)?;
-    accept(p, &o.geometry)?;
-    let kernel = DepthwiseKernel::forward(&o.geometry, p.inputs[0][0], p.isa).map_err(|r| r.to_string())?;
-    Ok(conv(kernel, Some((o.add, o.activation))))
+    Ok(conv(kernel, follow_up))
 }
 
 fn input_grad(p: &Problem<'_>) -> Prepared {
@@ -52,18 +44,11 @@ fn input_grad(p: &Problem<'_>) -> Prepared {
     Ok(conv(kernel, None))
 }
 
-/// With bias: whether there is another summand, and what is applied last.
-fn conv(kernel: DepthwiseKernel, follow_up: Option<(bool, Activation)>) -> Box<dyn crate::Kernel> {
+fn conv(kernel: DepthwiseKernel, follow_up: FollowUp) -> Box<dyn crate::Kernel> {
     let reads = vec![Order::Blocked, Order::Packed(Arc::new(kernel.packing().clone())), Order::Plain, Order::Blocked];
     let run = tasks(kernel, move |k, c| {
-        let epilogue = follow_up.map_or(BlockedEpilogue::default(), |(add, a)| BlockedEpilogue {
-            bias: Some(c.io.f32(2)),
-            add: add.then(|| c.io.f32(3)),
-            relu: a.rectifies(),
-            limit: a.limit(),
-        });
         // SAFETY: the contract of the call is the kernel's.
-        unsafe { k.run(c.task, c.io.f32(0), c.io.f32(1), epilogue, c.io.out_f32(0)) }
+        unsafe { k.run(c.task, c.io.f32(0), c.io.f32(1), epilogue(c.io, follow_up), c.io.out_f32(0)) }
     });
     ordered(run, reads, true)
 }

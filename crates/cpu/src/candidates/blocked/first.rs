@@ -1,11 +1,10 @@
 //! The first layer: plain pictures in, blocked feature maps out, and the gradients.
 
+use super::{convolution, epilogue};
 use crate::candidates::reference::op;
 use crate::candidates::tasks::tasks;
 use crate::kernel::{Candidate, Order, Prepared, Problem, Stored, ordered};
-use gabor_compile::fused::{Activation, FusedConv};
-use gabor_graph::ops::{Conv, ConvFilterGrad, ConvInputGrad};
-use gabor_kernels::blocked::BlockedEpilogue;
+use gabor_graph::ops::{ConvFilterGrad, ConvInputGrad};
 use gabor_kernels::blocked::first::{FirstConvKernel, FirstFilterGradKernel, FirstInputGradKernel, Pixels};
 use gabor_tensor::ConvGeometry;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 /// Rows of this area.
 pub const TABLE: &[Candidate] = &[
     Candidate { name: "conv.first", operation: "conv", prepare: forward },
-    Candidate { name: "fused_conv.first", operation: "fused_conv", prepare: fused },
+    Candidate { name: "fused_conv.first", operation: "fused_conv", prepare: forward },
     Candidate { name: "conv_filter_grad.first", operation: "conv_filter_grad", prepare: filter_grad },
     Candidate { name: "conv_input_grad.first", operation: "conv_input_grad", prepare: input_grad },
 ];
@@ -22,28 +21,14 @@ pub const TABLE: &[Candidate] = &[
 const FILTERS: usize = 12;
 
 fn forward(p: &Problem<'_>) -> Prepared {
-    conv(p, &op::<Conv>(p)?.geometry, None)
-}
-
-fn fused(p: &Problem<'_>) -> Prepared {
-    let o = op::<FusedConv>(p)?;
-    conv(p, &o.geometry, Some((o.add, o.activation)))
-}
-
-/// `epilogue`: with bias; whether there is another summand, and what is applied last.
-fn conv(p: &Problem<'_>, g: &ConvGeometry, epilogue: Option<(bool, Activation)>) -> Prepared {
+    let (g, follow_up) = convolution(p)?;
     accept(p, g)?;
     let kernel = FirstConvKernel::forward(g, p.inputs[0][0], p.isa)?;
     let filters = Order::Packed(Arc::new(kernel.packing()));
     let kernel = tasks(kernel, move |k, c| {
-        let epilogue = epilogue.map_or(BlockedEpilogue::default(), |(add, a)| BlockedEpilogue {
-            bias: Some(c.io.f32(2)),
-            add: add.then(|| c.io.f32(3)),
-            relu: a.rectifies(),
-            limit: a.limit(),
-        });
+        let (x, end) = (Pixels::Floats(c.io.f32(0)), epilogue(c.io, follow_up));
         // SAFETY: the contract of the call is the kernel's.
-        unsafe { k.run(c.task, Pixels::Floats(c.io.f32(0)), c.io.f32(1), epilogue, c.io.out_f32(0), c.scratch) }
+        unsafe { k.run(c.task, x, c.io.f32(1), end, c.io.out_f32(0), c.scratch) }
     });
     Ok(ordered(kernel, vec![Order::Plain, filters, Order::Plain, Order::Blocked], true))
 }
@@ -77,14 +62,14 @@ fn input_grad(p: &Problem<'_>) -> Prepared {
 const CHANNELS: usize = 4;
 
 /// Plain pictures, and enough filters.
-fn accept(p: &Problem<'_>, g: &ConvGeometry) -> Result<(), String> {
+pub(super) fn accept(p: &Problem<'_>, g: &ConvGeometry) -> Result<(), String> {
     if p.stored[0] == Stored::Blocked {
         return Err("x is blocked already".into());
     }
     sizes(g)
 }
 
-fn sizes(g: &ConvGeometry) -> Result<(), String> {
+pub(super) fn sizes(g: &ConvGeometry) -> Result<(), String> {
     if g.ci > CHANNELS {
         return Err(format!("{} channels, a picture has at most {CHANNELS}", g.ci));
     }

@@ -12,6 +12,11 @@
 //! [`Problem::read`]: crate::Problem::read
 //! [`Stored::Either`]: crate::Stored::Either
 
+use super::conv::{FollowUp, convolution};
+use crate::kernel::Io;
+use gabor_kernels::blocked::BlockedEpilogue;
+
+pub mod cells;
 pub mod conv;
 pub mod depthwise;
 pub mod filter_grad;
@@ -23,3 +28,13 @@ pub mod reduce;
 pub mod shuffle;
 pub mod winograd;
 pub mod winograd_filter_grad;
+
+/// What follows, of a call: the bias is the third input, the other summand the fourth.
+fn epilogue<'a>(io: &Io<'a>, follow_up: FollowUp) -> BlockedEpilogue<'a> {
+    follow_up.map_or(BlockedEpilogue::default(), |(add, a)| BlockedEpilogue {
+        bias: Some(io.f32(2)),
+        add: add.then(|| io.f32(3)),
+        relu: a.rectifies(),
+        limit: a.limit(),
+    })
+}

@@ -1,9 +1,12 @@
 //! The filter gradient by Winograd's algorithm, asked before the direct kernel.
 
-use crate::kernel::{Candidate, Io, Kernel, Order, Prepared, Problem, ordered};
+use super::winograd::STRICT;
+use crate::candidates::reference::op;
+use crate::candidates::tasks::tasks;
+use crate::kernel::{Candidate, Order, Prepared, Problem, ordered};
 use gabor_graph::ops::ConvFilterGrad;
 use gabor_kernels::blocked::winograd::{WinogradFilterGradKernel, WinogradTile};
-use gabor_kernels::{SharedMut, Work};
+use gabor_tensor::ConvGeometry;
 
 /// Rows of this area.
 pub const TABLE: &[Candidate] =
@@ -13,31 +16,36 @@ pub const TABLE: &[Candidate] =
 const GAIN: f64 = 1.15;
 
 fn filter_grad(p: &Problem<'_>) -> Prepared {
-    let g = &p.op::<ConvFilterGrad>().ok_or("another operation of the same name")?.geometry;
-    if p.strict {
-        return Err("Winograd's rounding errors are larger, and the plan is strict".into());
-    }
+    let g = &op::<ConvFilterGrad>(p)?.geometry;
     let n = p.inputs[0][0];
-    let gain = |tile| WinogradFilterGradKernel::advantage(g, n, tile);
-    let (f2, f4) = (gain(WinogradTile::F2), gain(WinogradTile::F4));
-    let (gain, tile) = if f2 > f4 { (f2, WinogradTile::F2) } else { (f4, WinogradTile::F4) };
-    let kernel = WinogradFilterGradKernel::new(g, n, tile, p.isa)?;
-    if gain < GAIN {
+    let tile = tile(p, g, |tile| WinogradFilterGradKernel::advantage(g, n, tile))?;
+    let run = tasks(WinogradFilterGradKernel::new(g, n, tile, p.isa)?, |k, c| {
+        let (x, dy, dw) = (c.io.f32(0), c.io.f32(1), c.io.out_f32(0));
+        // SAFETY: the contract of the call is the kernel's.
+        unsafe { k.run(c.phase, c.task, x, dy, dw, c.workspace, c.scratch) }
+    });
+    Ok(ordered(run, vec![Order::Blocked, Order::Blocked], false))
+}
+
+/// The algorithm that is asked for, else the one that is expected to be so many times faster than direct sums, if that is
+/// worth it.
+pub(super) fn tile(
+    p: &Problem<'_>,
+    g: &ConvGeometry,
+    advantage: impl Fn(WinogradTile) -> f64,
+) -> Result<WinogradTile, String> {
+    if p.strict {
+        return Err(STRICT.into());
+    }
+    if let Some(tile) = p.winograd {
+        return Ok(tile);
+    }
+    let (f2, f4) = (advantage(WinogradTile::F2), advantage(WinogradTile::F4));
+    let (gain, best) = if f2 > f4 { (f2, WinogradTile::F2) } else { (f4, WinogradTile::F4) };
+    // What it does not do at all the kernel says itself.
+    if gain > 0.0 && gain < GAIN {
+        let n = p.inputs[0][0];
         return Err(format!("{gain:.2} times the speed of direct sums over {n} images, less than {GAIN}: {g}"));
     }
-    Ok(ordered(Box::new(FilterGrad { kernel }), vec![Order::Blocked, Order::Blocked], false))
-}
-
-struct FilterGrad {
-    kernel: WinogradFilterGradKernel,
-}
-
-impl Kernel for FilterGrad {
-    fn work(&self) -> &dyn Work {
-        &self.kernel
-    }
-    unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, w: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        // SAFETY: the caller's contract is the kernel's.
-        unsafe { self.kernel.run(phase, task, io.f32(0), io.f32(1), io.out_f32(0), w, scratch) }
-    }
+    Ok(best)
 }

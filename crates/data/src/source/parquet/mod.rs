@@ -367,7 +367,7 @@ impl Dataset for ParquetDataset {
         // Pictures' sizes stand beside their bytes, so there is no telling them apart without reading all.
         let few = self.stored_bytes().is_some_and(|bytes| bytes <= together::BYTES);
         let whole = |i: usize| self.read(i, |bytes| Ok(twins::digest(&[bytes]))).ok();
-        few.then(|| twins::groups(self.labels.len(), &[&whole]))
+        few.then(|| twins::groups(self.labels.len(), 1, &[&whole]))
     }
     fn is_remote(&self) -> bool {
         self.files.iter().any(|f| is_url(f.path()))

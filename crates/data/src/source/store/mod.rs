@@ -118,8 +118,12 @@ pub(super) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
         let entry = entry.map_err(|e| Error::io(path, &e))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = entry.path();
-        // A link to nothing is a file here, and an error when it is read.
-        let is_dir = std::fs::metadata(&path).is_ok_and(|m| m.is_dir());
+        // The listing says what an entry is, but not what a link leads to. A link to nothing is a file here, and an error when
+        // it is read.
+        let is_dir = match entry.file_type() {
+            Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+            _ => std::fs::metadata(&path).is_ok_and(|m| m.is_dir()),
+        };
         out.push(Entry { name, path, is_dir });
     }
     Ok(out)
@@ -237,9 +241,13 @@ impl File {
         self.fill(offset, &mut out)?;
         Ok(out)
     }
-    /// What `length` bytes from `offset` on share with others of the same ends.
+    /// What `length` bytes from `offset` on share with others of the same ends. Few bytes are ends all of them
+    /// ([`twins::is_ends`]).
     pub fn ends(&self, offset: u64, length: u64) -> Result<u64, Error> {
-        let n = length.min(twins::END);
+        if twins::is_ends(length) {
+            return Ok(twins::digest(&[&self.read(offset, length)?]));
+        }
+        let n = twins::END;
         Ok(twins::digest(&[&self.read(offset, n)?, &self.read(offset + length - n, n)?]))
     }
     /// Fills `out`, which must lie within the size.

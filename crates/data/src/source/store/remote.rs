@@ -1,8 +1,8 @@
 //! Objects of S3, Google Cloud Storage, Azure and web servers, through the crate `object_store`.
 //!
 //! Credentials and endpoints come from the environment variables that the crate knows (`AWS_…`, `GOOGLE_…`, `AZURE_…`);
-//! failed requests are made again by the crate. Whole objects (images, tables) are fetched in one request; ranges of large
-//! ones by chunks, of which a bounded number is kept for all of them.
+//! failed requests are made again by the crate. Whole objects (images, and what is no larger than a chunk) are fetched in one
+//! request; ranges of large ones by chunks, of which a bounded number is kept for all of them.
 
 use super::{escaped, signing, unescaped, web};
 use crate::source::read::Entry;
@@ -333,10 +333,29 @@ impl Object {
         if let Some(bytes) = &*slot {
             return Ok(bytes.clone());
         }
-        let range = number * CHUNK..((number + 1) * CHUNK).min(self.size);
-        let bytes = wait(path, self.store.get_range(&self.key, range))?;
+        let bytes = self.asked(path, number)?;
         *slot = Some(bytes.clone());
         Ok(bytes)
+    }
+    /// A chunk from the store. An object of one chunk is asked for whole, which every server understands.
+    fn asked(&self, path: &Path, number: u64) -> Result<bytes::Bytes, Error> {
+        if self.size <= CHUNK {
+            let limits = Limits { file_bytes: CHUNK, ..Limits::default() };
+            return within(path, wait(path, fetch(self.store.clone(), self.key.clone(), CHUNK))?, &limits)
+                .map(Into::into);
+        }
+        let range = number * CHUNK..((number + 1) * CHUNK).min(self.size);
+        runtime(path)?.block_on(self.store.get_range(&self.key, range)).map_err(|e| match e {
+            object_store::Error::NotSupported { .. } => {
+                let rule = Rule::new("the server hands out whole files only, as Python's http.server does");
+                let rule = rule.given(format!("{} bytes", self.size));
+                let right = format!(
+                    "a server that answers requests for ranges, such as nginx; files of at most {CHUNK} bytes; or a copy on this machine"
+                );
+                Error::at(path, rule.right(right))
+            }
+            e => failed(path, &e),
+        })
     }
 }
 

@@ -34,6 +34,7 @@ use super::tensor::{self, ElementType, Elements, External, Known};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 use crate::array::Array;
 use crate::error::At;
+use crate::together::together;
 use crate::wire::{Budget, Message};
 use crate::{Error, Imported, Metadata, Result};
 use gabor_graph::ValueType;
@@ -41,6 +42,7 @@ use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
 use op::Op;
 use reader::{Reader, Source};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// How one operator is read.
 type Row = fn(&mut Op<'_, '_>) -> Result<(), op::Fail>;
@@ -93,7 +95,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
 ///
 /// # Errors
 /// As [`import`], and what `external` finds wrong.
-pub fn import_with(bytes: &[u8], external: Option<External<'_>>) -> Result<Imported> {
+pub fn import_with(bytes: &[u8], external: Option<&dyn External>) -> Result<Imported> {
     Ok(read(bytes, &HashMap::new(), external)?.model)
 }
 
@@ -114,11 +116,11 @@ pub struct Bound {
 ///
 /// # Errors
 /// As [`import_with`]; an input that the model does not have, or of another kind or shape than the model says.
-pub fn import_for(bytes: &[u8], inputs: Vec<(String, Array)>, external: Option<External<'_>>) -> Result<Bound> {
+pub fn import_for(bytes: &[u8], inputs: Vec<(String, Array)>, external: Option<&dyn External>) -> Result<Bound> {
     read(bytes, &inputs.into_iter().collect(), external)
 }
 
-fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<External<'_>>) -> Result<Bound> {
+fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<&dyn External>) -> Result<Bound> {
     let model = ModelProto::read(bytes, &mut Budget::new()).map_err(|r| {
         let rule = format!("{}: it is damaged or no ONNX file", r.rule);
         Error::new("onnx", Rule { rule, ..r })
@@ -133,8 +135,11 @@ fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<External<
     let mut initializers: HashMap<&str, Known> = HashMap::new();
     let is_given = |name: &str| given.contains_key(name) && graph.input.iter().any(|i| i.name == name);
     // An initialiser that is an input, too, is that input's default.
-    for t in graph.initializer.iter().filter(|t| !is_given(&t.name)) {
-        let known = tensor::read(t, external).at(&format!("initialiser `{}`", t.name))?;
+    let read: Vec<_> = graph.initializer.iter().filter(|t| !is_given(&t.name)).map(|t| (t, OnceLock::new())).collect();
+    together(read.iter(), |(t, known)| drop(known.set(tensor::read(t, external))));
+    for (t, known) in read {
+        let known = known.into_inner().unwrap_or_else(|| tensor::read(t, external));
+        let known = known.at(&format!("initialiser `{}`", t.name))?;
         if known.shape.len() > MAX_RANK {
             let rule = Rule::new(format!("{} axes", known.shape.len()));
             return Err(Error::new(&*t.name, rule.right(format!("at most {MAX_RANK}"))));

@@ -4,7 +4,7 @@ use super::packing::Groups;
 use super::{TASK, spreads};
 use crate::blocked::layout::{Blocked, LANES};
 use crate::blocked::slide::{Phase, Run, Slide, ZEROS, pixel};
-use crate::shared::MOST_TASKS;
+use crate::shared::{MOST_TASKS, product};
 use crate::simd::{Kernel, Simd16};
 use crate::split::{ELEMENTS, share};
 use crate::{Isa, SharedMut, Work};
@@ -46,8 +46,8 @@ impl DepthwiseFilterGradKernel {
             alike[t] = if taps(t).eq(taps(t + 1)) { alike[t + 1] } else { t + 1 };
         }
         let blocks = groups.blocks();
-        let products = n * blocks * g.window.output_len() * groups.taps * groups.size;
-        let wanted = (products / TASK).clamp(1, MOST_TASKS);
+        let products = product(&[n, blocks, g.window.output_len(), groups.taps, groups.size]);
+        let wanted = (products / TASK as u64).clamp(1, MOST_TASKS as u64) as usize;
         let parts = wanted.div_ceil(blocks).min((n * rows).max(1));
         let join = (parts * groups.packed_len() / ELEMENTS).clamp(1, blocks);
         let phases = [wanted.min(blocks * parts), join];

@@ -5,7 +5,7 @@ use super::spreads;
 use crate::blocked::layout::{Blocked, LANES};
 use crate::blocked::slide::{Meet, Phase, Run, Slide, ZEROS, pixel};
 use crate::blocked::{BlockedEpilogue, Packing};
-use crate::shared::MOST_TASKS;
+use crate::shared::{MOST_TASKS, product};
 use crate::simd::{Kernel, Simd16};
 use crate::split::share;
 use crate::{Isa, SharedMut, Work};
@@ -13,7 +13,7 @@ use gabor_tensor::{ConvGeometry, Rule};
 
 /// Smallest task worth handing to another thread, in fused multiply-adds of 16 lanes: few microseconds, so that the planes of
 /// 7 × 7 pixels at the end of a network keep several threads busy for a single image.
-const TASK: usize = 1 << 13;
+const TASK: u64 = 1 << 13;
 
 /// A prepared depthwise convolution on blocked tensors, or its input gradient; groups may have 1, 2, 4 or 8 channels.
 ///
@@ -49,9 +49,9 @@ impl DepthwiseKernel {
         let (groups, slide) = (Groups::new(g)?, slide.map_err(Rule::new)?);
         let rows = n * groups.blocks() * slide.targets.rows;
         // Each pair of a window and a tap is a product per channel of the group; a pixel is stored once.
-        let products = n * groups.blocks() * g.window.output_len() * groups.taps * groups.size;
-        let work = products + rows * slide.targets.columns;
-        let tasks = [work.div_ceil(TASK).clamp(1, MOST_TASKS).min(rows.max(1))];
+        let products = product(&[n, groups.blocks(), g.window.output_len(), groups.taps, groups.size]);
+        let work = products + product(&[rows, slide.targets.columns]);
+        let tasks = [(work.div_ceil(TASK).clamp(1, MOST_TASKS as u64) as usize).min(rows.max(1))];
         let packing = DepthwisePacking::new(groups, transposed);
         Ok(DepthwiseKernel { n, groups, slide, spreads: spreads(groups.size), packing, isa, tasks })
     }

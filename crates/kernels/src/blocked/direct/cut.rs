@@ -3,7 +3,7 @@
 use super::pass::{PIXELS, Pass};
 use super::tile::VECTORS;
 use crate::blocked::layout::LANES;
-use crate::shared::TASK;
+use crate::shared::worth;
 
 /// Most floats of the weights that are used before others are: a part of the second-level cache.
 const WEIGHTS: usize = 40 << 10;
@@ -91,7 +91,7 @@ impl Cut {
         let outputs = |p: &Pass| p.axes.iter().map(|a| a.count).product::<usize>();
         let steps: usize = passes.iter().map(|p| p.taps.len() * outputs(p)).sum();
         // Half a task's worth of work is the least that another thread is woken for.
-        let most = (2 * e.n * e.groups * e.vectors() * e.source * steps / TASK).max(1);
+        let most = worth(&[2, e.n, e.groups, e.vectors(), e.source, steps], 1, usize::MAX);
         let units = e.groups * e.panels();
         let mut best = (u64::MAX, Cut { images: 1, pieces: [1; 3], parts: 1, chunks: 1, shared: false });
         for (images, pieces) in shapes {

@@ -3,7 +3,7 @@
 use super::band::{Band, Pixels, Region};
 use crate::blocked::Blocked;
 use crate::memory::{LINE, Pieces};
-use crate::shared::TASK;
+use crate::shared::worth;
 use crate::simd::{Kernel, Simd16};
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::ConvGeometry;
@@ -47,8 +47,10 @@ impl FirstFilterGradKernel {
         let output = Blocked { n, c: g.co, plane: g.window.output_len() };
         let steps = g.ci * g.window.kernel_len();
         let groups = output.blocks().div_ceil(GROUP);
-        let work = n * output.plane * output.blocks() * steps;
-        let wanted = (work / TASK).clamp(1, TASKS).div_ceil(groups).min(PARTS / (output.blocks() * 16 * steps)).max(1);
+        let wanted = worth(&[n, output.plane, output.blocks(), steps], 1, TASKS)
+            .div_ceil(groups)
+            .min(PARTS / (output.blocks() * 16 * steps))
+            .max(1);
         let band = Band::new(axes, g.ci, n, false, wanted, OUTPUTS);
         let parts = wanted.min(band.units()).max(1);
         let run = if axes[2].dilation == 1 { axes[2].kernel } else { 1 };

@@ -3,7 +3,8 @@
 //! With one or three channels there is nothing to block in the input, so images and bytes are read as they come: the
 //! rows that a block of outputs needs are copied into a padded *band*, where every tap is a constant offset. The
 //! convolution multiplies broadcast pixels with vectors of 16 filters; its filter gradient broadcast pixels with vectors
-//! of 16 output gradients; its input gradient broadcast weights with vectors of 16 neighbouring output gradients.
+//! of 16 output gradients; its input gradient broadcast weights with vectors of 16 neighbouring output gradients. Where a
+//! stride lets Winograd's algorithm do it with less work, [`cells`](super::cells) is asked before.
 
 mod band;
 mod filter_grad;

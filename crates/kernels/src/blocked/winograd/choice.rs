@@ -24,16 +24,27 @@ const EXPOSED: f64 = 0.3;
 ///
 /// An estimate for filters that are not in the cache. It depends on shapes alone.
 pub fn winograd_tile(g: &ConvGeometry, n: usize, fixed: bool) -> Option<WinogradTile> {
-    let filter = (g.ci * g.co.next_multiple_of(LANES) * g.window.kernel_len()) as f64;
-    let macs = filter / LANES as f64 * (n * g.window.output_len()) as f64;
+    best_tile(g, g, 0.0, n, fixed)
+}
+
+/// As [`winograd_tile`], where the tiles convolve another geometry than the direct sums and cost `more` cycles.
+pub(in crate::blocked) fn best_tile(
+    direct: &ConvGeometry,
+    tiled: &ConvGeometry,
+    more: f64,
+    n: usize,
+    fixed: bool,
+) -> Option<WinogradTile> {
+    let filter = (direct.ci * direct.co.next_multiple_of(LANES) * direct.window.kernel_len()) as f64;
+    let macs = filter / LANES as f64 * (n * direct.window.output_len()) as f64;
     let mut best = (cost(macs * PRODUCT, filter, fixed), None);
     for tile in [WinogradTile::F2, WinogradTile::F4] {
-        let Ok(p) = Plan::forward(g, n, tile) else { continue };
-        let filter = (p.sizes.panels() * p.sizes.points * p.sizes.u_point) as f64;
+        let Ok(p) = Plan::forward(tiled, n, tile) else { continue };
+        let filter = p.sizes.filter_len() as f64;
         let tiles = (p.total * p.sizes.points) as f64;
         let products = tiles * (p.sizes.channels * p.out_blocks()) as f64;
         let transforms = tiles * (p.blocks() + p.out_blocks()) as f64;
-        let cost = cost(products * PRODUCT + transforms * POINT, filter, fixed);
+        let cost = cost(products * PRODUCT + transforms * POINT + more, filter, fixed);
         if cost < best.0 {
             best = (cost, Some(tile));
         }

@@ -1,11 +1,10 @@
 //! The convolution and its input gradient.
 
+use super::WinogradTile;
 use super::filter::WinogradFilter;
 use super::plan::Plan;
 use super::product::{Product, product};
-use super::transform::{F2, F4, Tile};
-use super::transform5::{F2x5, F4x5};
-use super::{WinogradTile, square};
+use super::tiling::{Square, Strided, Tiling};
 use crate::blocked::BlockedEpilogue;
 use crate::blocked::layout::LANES;
 use crate::memory::{LINE, Pieces, whole};
@@ -34,14 +33,15 @@ impl WinogradConvKernel {
     /// Prepares the convolution of `n` images.
     ///
     /// # Errors
-    /// Windows other than 3x3 and 5x5, strides, dilations, groups, and fewer than 16 channels.
+    /// Windows other than 3x3, 4x4 and 5x5, strides (but 2 of 3x3 windows over whole blocks of channels), dilations, groups,
+    /// and fewer than 12 channels.
     pub fn forward(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         Ok(WinogradConvKernel { isa, tile, turned: false, n, plan: Plan::forward(g, n, tile)? })
     }
     /// Prepares the input gradient of `n` images.
     ///
     /// # Errors
-    /// As [`WinogradConvKernel::forward`].
+    /// As [`WinogradConvKernel::forward`], and any stride.
     pub fn input_grad(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         Ok(WinogradConvKernel { isa, tile, turned: true, n, plan: Plan::input_grad(g, n, tile)? })
     }
@@ -71,19 +71,20 @@ impl WinogradConvKernel {
     ) {
         let p = &self.plan;
         let y_len = self.n * p.out_blocks() * p.to[0] * p.to[1] * LANES;
-        assert!(x.len() >= self.n * p.blocks() * p.from[0] * p.from[1] * LANES && y.len() >= y_len);
-        assert!(u.len() >= p.sizes.panels() * p.sizes.points * p.sizes.u_point);
+        assert!(x.len() >= self.n * p.source_blocks() * p.from[0] * p.from[1] * LANES && y.len() >= y_len);
+        assert!(u.len() >= p.sizes.filter_len());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= p.sizes.outputs));
         assert!(epilogue.add.is_none_or(|a| a.len() >= y_len));
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         let at = At { phase, task };
         // SAFETY: lengths are checked; tasks write disjoint tiles or channels; the rest is the caller's promise.
         unsafe {
-            match (self.tile, p.sizes.taps) {
-                (WinogradTile::F2, 9) => self.isa.call(Run::<F2>::new(p, at, x, u, epilogue, y, workspace, scratch)),
-                (WinogradTile::F2, _) => self.isa.call(Run::<F2x5>::new(p, at, x, u, epilogue, y, workspace, scratch)),
-                (WinogradTile::F4, 9) => self.isa.call(Run::<F4>::new(p, at, x, u, epilogue, y, workspace, scratch)),
-                (WinogradTile::F4, _) => self.isa.call(Run::<F4x5>::new(p, at, x, u, epilogue, y, workspace, scratch)),
+            if p.sizes.rows > 1 {
+                self.isa.call(Run::<Strided>::new(p, at, x, u, epilogue, y, workspace, scratch));
+            } else {
+                with_algorithm!(self.tile, p.sizes.taps.isqrt(), A => {
+                    self.isa.call(Run::<Square<A>>::new(p, at, x, u, epilogue, y, workspace, scratch))
+                });
             }
         }
     }
@@ -122,7 +123,7 @@ struct Run<'a, T> {
     tile: PhantomData<T>,
 }
 
-impl<'a, T: Tile> Run<'a, T> {
+impl<'a, T: Tiling> Run<'a, T> {
     #[allow(clippy::too_many_arguments)]
     fn new(
         plan: &'a Plan,
@@ -138,7 +139,7 @@ impl<'a, T: Tile> Run<'a, T> {
     }
 }
 
-impl<T: Tile> Kernel for Run<'_, T> {
+impl<T: Tiling> Kernel for Run<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
@@ -244,7 +245,7 @@ impl Spot {
 /// Transforms the inputs of a group, one block of channels.
 struct Inputs<'a, T>(Job<'a, T>, usize, usize);
 
-impl<T: Tile> Kernel for Inputs<'_, T> {
+impl<T: Tiling> Kernel for Inputs<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
@@ -255,17 +256,19 @@ impl<T: Tile> Kernel for Inputs<'_, T> {
         // SAFETY: tiles lie inside the planes or are copied from there; `v` has room for all groups.
         unsafe {
             let to = job.v.add(group * p.v_group + block * p.slot * LANES);
+            let (tap_row, source) = (block / p.source_blocks(), block % p.source_blocks());
+            let first = |i: usize, tile: usize| (tile * T::OUTPUTS[i] * T::STRIDE) as isize - p.pad[i];
             for slot in 0..tiles.len() {
-                let plane = job.x.add((spot.image * p.blocks() + block) * h * w * LANES);
-                let (y, x) = ((spot.row * T::M) as isize - p.pad[0], (spot.column * T::M) as isize - p.pad[1]);
-                let inside = |at: isize, len: usize| at >= 0 && at as usize + T::A <= len;
-                let (from, row) = if inside(y, h) && inside(x, w) {
+                let plane = job.x.add((spot.image * p.source_blocks() + source) * h * w * LANES);
+                let (y, x) = (first(0, spot.row) + tap_row as isize, first(1, spot.column));
+                let inside = |i: usize, at: isize, len: usize| at >= 0 && at as usize + T::INPUTS[i] <= len;
+                let (from, row) = if inside(0, y, h) && inside(1, x, w) {
                     (plane.offset((y * w as isize + x) * LANES as isize), w * LANES)
                 } else {
                     copy_patch::<S, T>(plane, [h, w], [y, x], job.patch);
-                    (job.patch.cast_const(), T::A * LANES)
+                    (job.patch.cast_const(), T::INPUTS[1] * LANES)
                 };
-                square::input::<S, T>(from, row, to.add(slot * LANES), p.v_point);
+                T::input::<S>(from, row, to.add(slot * LANES), p.v_point);
                 spot.step(p);
             }
         }
@@ -274,24 +277,24 @@ impl<T: Tile> Kernel for Inputs<'_, T> {
 
 /// Copies the inputs of a tile, zeros where it reaches beyond the plane.
 #[inline(always)]
-unsafe fn copy_patch<S: Simd16, T: Tile>(plane: *const f32, [h, w]: [usize; 2], [y, x]: [isize; 2], to: *mut f32) {
-    for r in 0..T::A {
+unsafe fn copy_patch<S: Simd16, T: Tiling>(plane: *const f32, [h, w]: [usize; 2], [y, x]: [isize; 2], to: *mut f32) {
+    for r in 0..T::INPUTS[0] {
         let row = y + r as isize;
         let row_inside = row >= 0 && (row as usize) < h;
-        for c in 0..T::A {
+        for c in 0..T::INPUTS[1] {
             let column = x + c as isize;
             let inside = row_inside && column >= 0 && (column as usize) < w;
-            // SAFETY: read only inside the plane; the patch has A x A vectors.
+            // SAFETY: read only inside the plane; the patch has a vector for each input.
             unsafe {
                 let v =
                     if inside { S::load(plane.add((row as usize * w + column as usize) * LANES)) } else { S::zero() };
-                S::store(to.add((r * T::A + c) * LANES), v);
+                S::store(to.add((r * T::INPUTS[1] + c) * LANES), v);
             }
         }
     }
 }
 
-impl<T: Tile> Job<'_, T> {
+impl<T: Tiling> Job<'_, T> {
     /// Multiplies the groups with the filters of a panel and transforms the products back.
     #[inline(always)]
     unsafe fn outputs<S: Simd16>(&self, panel: usize, groups: Range<usize>) {
@@ -301,7 +304,7 @@ impl<T: Tile> Job<'_, T> {
         // SAFETY: all offsets lie inside the buffers, as `Plan` lays them out.
         unsafe {
             for point in 0..z.points {
-                let u = self.u.add((panel * z.points + point) * z.u_point);
+                let u = self.u.add((panel * z.filter_points + point.min(z.filter_points - 1)) * z.u_point);
                 for (i, group) in groups.clone().enumerate() {
                     let rows = p.group(self.span, group).len();
                     if rows == 0 {
@@ -334,7 +337,7 @@ impl<T: Tile> Job<'_, T> {
 /// Transforms the products of a group back, one block of channels.
 struct Outputs<'a, T>(Job<'a, T>, usize, usize, *const f32);
 
-impl<T: Tile> Kernel for Outputs<'_, T> {
+impl<T: Tiling> Kernel for Outputs<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
@@ -347,11 +350,11 @@ impl<T: Tile> Kernel for Outputs<'_, T> {
             let bias = job.epilogue.bias_of::<S>(block);
             for slot in 0..tiles.len() {
                 let plane = (spot.image * p.out_blocks() + block) * h * w;
-                let (y, x) = (spot.row * T::M, spot.column * T::M);
-                let lines = square::output::<S, T>(m.add(slot * LANES), p.m_point);
-                for r in 0..T::M {
+                let (y, x) = (spot.row * T::OUTPUTS[0], spot.column * T::OUTPUTS[1]);
+                let lines = T::output::<S>(m.add(slot * LANES), p.m_point);
+                for r in 0..T::OUTPUTS[0] {
                     if y + r < h {
-                        for c in 0..T::M {
+                        for c in 0..T::OUTPUTS[1] {
                             if x + c < w {
                                 let at = (plane + (y + r) * w + x + c) * LANES;
                                 S::store(job.y.add(at), job.epilogue.finish::<S>(lines[r][c], bias, at));

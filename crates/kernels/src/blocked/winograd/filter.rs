@@ -2,9 +2,8 @@
 
 use super::WinogradTile;
 use super::plan::Sizes;
-use super::square;
-use super::transform::{F2, F4, MOST, Tile};
-use super::transform5::{F2x5, F4x5};
+use super::tiling::{Square, Strided, Tiling};
+use super::transform::MOST;
 use crate::blocked::Packing;
 use crate::blocked::layout::LANES;
 use crate::shared::MOST_TASKS;
@@ -45,10 +44,11 @@ impl Work for WinogradFilter {
 
 impl Packing for WinogradFilter {
     fn key(&self) -> String {
-        format!("winograd {:?}{}", self.tile, if self.turned { " turned" } else { "" })
+        let turned = if self.turned { " turned" } else { "" };
+        format!("winograd {:?}{turned}{}", self.tile, if self.sizes.rows > 1 { " by rows" } else { "" })
     }
     fn packed_len(&self) -> usize {
-        self.sizes.panels() * self.sizes.points * self.sizes.u_point
+        self.sizes.filter_len()
     }
     unsafe fn pack(
         &self,
@@ -60,17 +60,18 @@ impl Packing for WinogradFilter {
         _scratch: &mut [f32],
     ) {
         let z = self.sizes;
-        assert!(from.len() >= z.outputs * z.channels * z.taps && to.len() >= self.packed_len());
+        assert!(from.len() >= z.outputs * z.source_channels() * z.taps && to.len() >= self.packed_len());
         let (units, tasks) = (z.panels() * self.slices, self.phases[0]);
         for unit in units * task / tasks..units * (task + 1) / tasks {
             let (panel, slice) = (unit / self.slices, unit % self.slices);
             // SAFETY: lengths are checked, and a unit writes its panel's rows of its own input channels.
             unsafe {
-                match (self.tile, z.taps) {
-                    (WinogradTile::F2, 9) => self.transform::<F2>(panel, slice, from, to),
-                    (WinogradTile::F2, _) => self.transform::<F2x5>(panel, slice, from, to),
-                    (WinogradTile::F4, 9) => self.transform::<F4>(panel, slice, from, to),
-                    (WinogradTile::F4, _) => self.transform::<F4x5>(panel, slice, from, to),
+                if z.rows > 1 {
+                    self.transform::<Strided>(panel, slice, from, to);
+                } else {
+                    with_algorithm!(self.tile, z.taps.isqrt(), A => {
+                        self.transform::<Square<A>>(panel, slice, from, to)
+                    });
                 }
             }
         }
@@ -80,7 +81,7 @@ impl Packing for WinogradFilter {
 impl WinogradFilter {
     /// # Safety
     /// As [`Packing::pack`]; the lengths must be checked.
-    unsafe fn transform<T: Tile>(&self, panel: usize, slice: usize, from: &[f32], to: SharedMut<'_, f32>) {
+    unsafe fn transform<T: Tiling>(&self, panel: usize, slice: usize, from: &[f32], to: SharedMut<'_, f32>) {
         let (from, to, tile) = (from.as_ptr(), to.as_ptr(), PhantomData);
         // SAFETY: the caller's promise.
         unsafe {
@@ -103,37 +104,41 @@ struct Transform<'a, T, const TURNED: bool> {
     tile: PhantomData<T>,
 }
 
-impl<T: Tile, const TURNED: bool> Kernel for Transform<'_, T, TURNED> {
+impl<T: Tiling, const TURNED: bool> Kernel for Transform<'_, T, TURNED> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
         let z = self.filter.sizes;
         // Distances of the plain filter: from output to output, from input to input.
-        let (output, input) = if TURNED { (z.taps, z.outputs * z.taps) } else { (z.channels * z.taps, z.taps) };
+        let channels = z.source_channels();
+        let (output, input) = if TURNED { (z.taps, z.outputs * z.taps) } else { (channels * z.taps, z.taps) };
         let vectors = z.vectors(self.panel);
+        let (columns, all) = (T::TAPS[1], T::TAPS[0] * T::TAPS[1]);
         // SAFETY: outputs and inputs lie inside the filter, rows inside the panel.
         unsafe {
-            let panel = self.to.add(self.panel * z.points * z.u_point);
+            let panel = self.to.add(self.panel * z.filter_points * z.u_point);
+            // Every turn of the loops writes the same ones.
+            let mut taps = [[S::zero(); MOST]; MOST];
             for c in self.slice * LANES..z.channels.min((self.slice + 1) * LANES) {
                 for j in 0..vectors {
                     let first = (2 * self.panel + j) * LANES;
                     let count = (z.outputs - first).min(LANES);
-                    let from = self.from.add(first * output + c * input);
-                    let mut taps = [[S::zero(); MOST]; MOST];
+                    // A row of taps is a channel of its own where they are read one by one.
+                    let from = self.from.add(first * output + c % channels * input + c / channels * all);
                     let mut k = 0;
-                    while k < T::R * T::R {
-                        let len = (T::R * T::R - k).min(LANES);
+                    while k < all {
+                        let len = (all - k).min(LANES);
                         let mut rows = [S::zero(); LANES];
                         for (r, row) in rows.iter_mut().enumerate().take(count) {
                             *row = S::load_up_to(from.add(r * output + k), len);
                         }
-                        for (i, v) in S::transpose(rows).into_iter().enumerate().take(T::R * T::R - k) {
-                            let tap = if TURNED { T::R * T::R - 1 - k - i } else { k + i };
-                            taps[tap / T::R][tap % T::R] = v;
+                        for (i, v) in S::transpose(rows).into_iter().enumerate().take(all - k) {
+                            let tap = if TURNED { all - 1 - k - i } else { k + i };
+                            taps[tap / columns][tap % columns] = v;
                         }
                         k += LANES;
                     }
-                    square::filter::<S, T>(&taps, panel.add((c * vectors + j) * LANES), z.u_point);
+                    T::filter::<S>(&taps, panel.add((c * vectors + j) * LANES), z.u_point);
                 }
             }
         }

@@ -2,8 +2,9 @@
 
 use super::WinogradTile;
 use super::product::GROUP;
+use super::tiling::{Strided, Tiling};
 use crate::blocked::layout::LANES;
-use crate::shared::{MOST_TASKS, TASK};
+use crate::shared::{MOST_TASKS, worth};
 use gabor_tensor::{Axis, ConvGeometry};
 
 /// Floats of the transformed inputs of a span that one thread owns, and of its products: half of a second level cache.
@@ -13,22 +14,42 @@ const SHARED: usize = 3 << 19;
 /// Floats of a transformed filter that is read from the last level cache for every span.
 const RESIDENT: usize = 3 << 20;
 
+/// With fewer channels most lanes of a block would be idle.
+const FEWEST: usize = 12;
+
 /// Channels and points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
-    /// Channels that are summed over.
+    /// Channels that are summed over: those of the source, once for each row of taps if they are read one by one.
     pub channels: usize,
+    /// Rows of taps that are read one by one; 1 if all are read together.
+    pub rows: usize,
     /// Channels of the result.
     pub outputs: usize,
     /// Taps of a filter.
     pub taps: usize,
     /// Points of a tile.
     pub points: usize,
+    /// Points of a filter: the last one is for all points of a tile from there on.
+    pub filter_points: usize,
     /// Floats from one point of the transformed filter to the next.
     pub u_point: usize,
 }
 
 impl Sizes {
+    /// Of square tiles with `m` outputs under a window of `taps` in each dimension; the distance of points is not known yet.
+    fn square([m, taps]: [usize; 2], [channels, outputs]: [usize; 2]) -> Self {
+        let points = (m + taps - 1).pow(2);
+        Sizes { channels, rows: 1, outputs, taps: taps * taps, points, filter_points: points, u_point: 0 }
+    }
+    /// Channels of the source.
+    pub fn source_channels(&self) -> usize {
+        self.channels / self.rows
+    }
+    /// Floats of the transformed filter.
+    pub fn filter_len(&self) -> usize {
+        self.panels() * self.filter_points * self.u_point
+    }
     /// Panels of 32 output channels.
     pub fn panels(&self) -> usize {
         self.outputs.div_ceil(2 * LANES)
@@ -78,37 +99,49 @@ pub(super) struct Plan {
 
 impl Plan {
     pub fn forward(g: &ConvGeometry, n: usize, tile: WinogradTile) -> Result<Self, String> {
-        let axes = check(g)?;
+        let (outputs, sizes, axes) = if g.window.axes().iter().all(|a| a.stride == Strided::STRIDE) {
+            let axes = check(g, &[Strided::ROWS], Strided::STRIDE)?;
+            if tile != WinogradTile::F4 || !g.ci.is_multiple_of(LANES) {
+                return Err(format!(
+                    "Winograd with a stride needs F4 and whole blocks of channels, not {tile:?} of {}",
+                    g.ci
+                ));
+            }
+            let sizes = Sizes {
+                channels: g.ci * Strided::ROWS,
+                rows: Strided::ROWS,
+                points: Strided::POINTS,
+                filter_points: Strided::FILTER_POINTS,
+                ..Sizes::square([tile.outputs(), Strided::ROWS], [g.ci, g.co])
+            };
+            (Strided::OUTPUTS, sizes, axes)
+        } else {
+            let axes = check(g, WINDOWS, 1)?;
+            ([tile.outputs(); 2], Sizes::square([tile.outputs(), axes[0].kernel], [g.ci, g.co]), axes)
+        };
         let (from, to) = (axes.map(|a| a.input), axes.map(|a| a.output));
-        Ok(Self::new([tile.outputs(), axes[0].kernel], n, [g.ci, g.co], from, to, axes.map(|a| a.pad_begin as isize)))
+        Ok(Self::new(outputs, n, sizes, from, to, axes.map(|a| a.pad_begin as isize)))
     }
     pub fn input_grad(g: &ConvGeometry, n: usize, tile: WinogradTile) -> Result<Self, String> {
-        let axes = check(g)?;
+        let axes = check(g, WINDOWS, 1)?;
         let (from, to) = (axes.map(|a| a.output), axes.map(|a| a.input));
         let pad = axes.map(|a| a.kernel as isize - 1 - a.pad_begin as isize);
-        Ok(Self::new([tile.outputs(), axes[0].kernel], n, [g.co, g.ci], from, to, pad))
+        let sizes = Sizes::square([tile.outputs(), axes[0].kernel], [g.co, g.ci]);
+        Ok(Self::new([tile.outputs(); 2], n, sizes, from, to, pad))
     }
 
-    fn new(
-        [m, taps]: [usize; 2],
-        n: usize,
-        [channels, outputs]: [usize; 2],
-        from: [usize; 2],
-        to: [usize; 2],
-        pad: [isize; 2],
-    ) -> Self {
-        let points = (m + taps - 1).pow(2);
+    /// For tiles of so many rows and columns of outputs.
+    fn new(m: [usize; 2], n: usize, sizes: Sizes, from: [usize; 2], to: [usize; 2], pad: [isize; 2]) -> Self {
+        let Sizes { channels, outputs, points, .. } = sizes;
+        let sizes = Sizes { u_point: apart(channels * 2 * LANES), ..sizes };
         let blocks = channels.div_ceil(LANES);
-        let panel = channels * 2 * LANES;
-        let sizes = Sizes { channels, outputs, taps: taps * taps, points, u_point: apart(panel) };
-        let tiles = to.map(|l| l.div_ceil(m));
+        let tiles = [0, 1].map(|i| to[i].div_ceil(m[i]));
         let total = n * tiles[0] * tiles[1];
-        // Vector operations of the products, and what they allow.
-        let work = total * points * channels * outputs.div_ceil(LANES);
-        let wanted = (work / TASK).clamp(1, MOST_TASKS);
+        // What the products allow.
+        let wanted = worth(&[total, points, channels, outputs.div_ceil(LANES)], 1, MOST_TASKS);
         let per_tile = points * blocks * LANES;
         let private = (PRIVATE / (per_tile + points * 2 * LANES)).max(2 * GROUP);
-        let u = sizes.panels() * points * sizes.u_point;
+        let u = sizes.filter_len();
         let shared = wanted > 1 && (u > RESIDENT || total < private * wanted.min(8));
         let spans = if shared {
             total.div_ceil((SHARED / per_tile).max(4 * GROUP))
@@ -145,9 +178,13 @@ impl Plan {
             phases,
         }
     }
-    /// Blocks of 16 input channels.
+    /// Blocks of 16 channels that are summed over.
     pub fn blocks(&self) -> usize {
         self.sizes.channels.div_ceil(LANES)
+    }
+    /// Blocks of 16 channels of the source.
+    pub fn source_blocks(&self) -> usize {
+        self.sizes.source_channels().div_ceil(LANES)
     }
     /// Blocks of 16 output channels.
     pub fn out_blocks(&self) -> usize {
@@ -169,20 +206,26 @@ impl Plan {
     }
 }
 
+/// Windows of tiles that are square.
+const WINDOWS: &[usize] = &[3, 4, 5];
+
 /// The two axes of a geometry that the algorithms can do.
-fn check(g: &ConvGeometry) -> Result<[Axis; 2], String> {
+fn check(g: &ConvGeometry, windows: &[usize], stride: usize) -> Result<[Axis; 2], String> {
     let [h, w] = g.window.axes() else {
         return Err(format!("Winograd needs 2 spatial dimensions, not {}", g.window.rank()));
     };
-    if g.groups != 1 || g.ci < LANES || g.co < LANES {
+    if g.groups != 1 || g.ci.min(g.co) < FEWEST {
         return Err(format!(
-            "Winograd needs one group and at least {LANES} channels, not {} groups of {} to {} channels",
+            "Winograd needs one group and at least {FEWEST} channels, not {} groups of {} to {} channels",
             g.groups, g.ci, g.co
         ));
     }
     for a in [h, w] {
-        if ![3, 5].contains(&a.kernel) || a.kernel != h.kernel || a.stride != 1 || a.dilation != 1 {
-            return Err(format!("Winograd needs windows of 3x3 or 5x5, stride 1 and dilation 1, not {}", g.window));
+        if !windows.contains(&a.kernel) || a.kernel != h.kernel || a.stride != stride || a.dilation != 1 {
+            return Err(format!(
+                "Winograd needs windows of 3x3, 4x4 or 5x5 with stride 1 (forward: 3x3 with 2) and dilation 1, not {}",
+                g.window
+            ));
         }
     }
     Ok([*h, *w])

@@ -68,9 +68,9 @@ pub(super) unsafe fn product<S: Simd16>(p: Product) {
 
 /// For each listed number of tiles, a register tile of that size.
 macro_rules! sizes {
-    ($p:ident, $n:literal, $step:expr, $($r:literal)*) => {
+    ($p:ident, $n:literal, $step:literal, $($r:literal)*) => {
         match $p.rows {
-            $($r => S::call(Registers::<$r, $n>($p, $step)),)*
+            $($r => S::call(Registers::<$r, $n, $step>($p)),)*
             _ => unreachable!("a group has at most {GROUP} tiles"),
         }
     };
@@ -90,17 +90,22 @@ unsafe fn rows<S: Simd16, const N: usize>(p: Product) {
 #[inline(always)]
 unsafe fn few_rows<S: Simd16>(step: usize, p: Product) {
     // SAFETY: the caller's promise.
-    unsafe { sizes!(p, 1, step, 1 2 3 4 5 6) }
+    unsafe {
+        match step {
+            2 => sizes!(p, 1, 2, 1 2 3 4 5 6),
+            _ => sizes!(p, 1, 1, 1 2 3 4 5 6),
+        }
+    }
 }
 
-/// `ROWS` tiles times `N` vectors in registers; vectors of the filter per input channel.
-struct Registers<const ROWS: usize, const N: usize>(Product, usize);
+/// `ROWS` tiles times `N` vectors in registers; `STEP` vectors of the filter per input channel.
+struct Registers<const ROWS: usize, const N: usize, const STEP: usize>(Product);
 
-impl<const ROWS: usize, const N: usize> Kernel for Registers<ROWS, N> {
+impl<const ROWS: usize, const N: usize, const STEP: usize> Kernel for Registers<ROWS, N, STEP> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
-        let Registers(p, step) = self;
+        let Registers(p) = self;
         // SAFETY: the contract of `product`.
         unsafe {
             let mut sums = [[S::zero(); N]; ROWS];
@@ -112,13 +117,13 @@ impl<const ROWS: usize, const N: usize> Kernel for Registers<ROWS, N> {
                 }
                 for k in 0..LANES {
                     add::<S, ROWS, N>(&mut sums, a.add(k), u);
-                    u = u.add(step * LANES);
+                    u = u.add(STEP * LANES);
                 }
                 a = a.add(p.a_block);
             }
             for k in 0..p.channels % LANES {
                 add::<S, ROWS, N>(&mut sums, a.add(k), u);
-                u = u.add(step * LANES);
+                u = u.add(STEP * LANES);
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {

@@ -24,11 +24,11 @@ pub(super) unsafe fn input<S: Simd16, T: Tile>(from: *const f32, row: usize, to:
     }
 }
 
-/// Two rows of points: those of zero and infinity, or those of a pair ±p, which have most operations in common. All of
-/// a tile would not fit the registers.
+/// Two rows of points: those of zero and infinity (if there is one), or those of a pair ±p, which have most operations in
+/// common. All of a tile would not fit the registers.
 #[inline(always)]
 unsafe fn input_rows<S: Simd16, T: Tile, const PAIR: usize>(from: *const f32, row: usize, to: *mut f32, step: usize) {
-    let (a, b) = if PAIR == 0 { (0, T::A - 1) } else { (2 * PAIR - 1, 2 * PAIR) };
+    let (a, b) = if PAIR == 0 { (0, (T::A - 1) % 2 * (T::A - 1)) } else { (2 * PAIR - 1, 2 * PAIR) };
     // SAFETY: the caller's promise.
     unsafe {
         let (mut first, mut second) = ([S::zero(); MOST], [S::zero(); MOST]);
@@ -41,7 +41,9 @@ unsafe fn input_rows<S: Simd16, T: Tile, const PAIR: usize>(from: *const f32, ro
             (first[c], second[c]) = (p[a], p[b]);
         }
         put::<S, T>(&T::input::<S>(&first), to.add(a * T::A * step), step);
-        put::<S, T>(&T::input::<S>(&second), to.add(b * T::A * step), step);
+        if b != a {
+            put::<S, T>(&T::input::<S>(&second), to.add(b * T::A * step), step);
+        }
     }
 }
 

@@ -189,7 +189,7 @@ pub(super) unsafe fn line<S: Simd16, const N: usize>(v: [S::V; N]) -> Line<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transform5::{F2x5, F4x5};
+    use super::super::transform5::{F2x5, F4x5, Finite};
     use super::*;
     use crate::Isa;
     use crate::check::uniform;
@@ -276,6 +276,9 @@ mod tests {
     fn tiles_correlate() {
         correlates::<F2>(2e-6);
         correlates::<F4>(2e-6);
+        correlates::<Finite<F4>>(2e-6);
+        correlates::<Finite<F2x5>>(4e-6);
+        correlates::<Finite<F4x5>>(1e-5);
         correlates::<F2x5>(4e-6);
         correlates::<F4x5>(1e-5);
     }

@@ -1,8 +1,9 @@
-//! The algorithms for five taps.
+//! The algorithms for five taps, and for four.
 
 use super::transform::{Line, Tile, line, number, six_points};
 use crate::simd::Simd16;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+use std::marker::PhantomData;
 
 /// F(2, 5): points 0, ±1/√2, ±√2, ∞.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +151,41 @@ impl Tile for F4x5 {
             }
             l
         }
+    }
+}
+
+/// F(m, r − 1) at the points of F(m, r) but infinity, where a filter whose last tap is zero is zero.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finite<T>(PhantomData<T>);
+
+impl<T: Tile> Tile for Finite<T> {
+    const M: usize = T::M;
+    const R: usize = T::R - 1;
+
+    #[inline(always)]
+    unsafe fn input<S: Simd16>(d: &Line<S>) -> Line<S> {
+        // SAFETY: as above.
+        unsafe { T::input::<S>(d) }
+    }
+    #[inline(always)]
+    unsafe fn output<S: Simd16>(p: &Line<S>) -> Line<S> {
+        // SAFETY: as above.
+        unsafe { T::output::<S>(p) }
+    }
+    #[inline(always)]
+    unsafe fn spread<S: Simd16>(dy: &Line<S>) -> Line<S> {
+        // SAFETY: as above.
+        unsafe { T::spread::<S>(dy) }
+    }
+    #[inline(always)]
+    unsafe fn filter<S: Simd16>(g: &Line<S>) -> Line<S> {
+        // SAFETY: as above.
+        unsafe { T::filter::<S>(g) }
+    }
+    #[inline(always)]
+    unsafe fn gather<S: Simd16>(p: &Line<S>) -> Line<S> {
+        // SAFETY: as above.
+        unsafe { T::gather::<S>(p) }
     }
 }
 

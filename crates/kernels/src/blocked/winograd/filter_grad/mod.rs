@@ -10,8 +10,7 @@ mod product;
 mod tests;
 
 use super::WinogradTile;
-use super::transform::{F2, F4, Tile};
-use super::transform5::{F2x5, F4x5};
+use super::transform::Tile;
 use crate::memory::LINE;
 use crate::{Isa, SharedMut, Work};
 use bands::BAND;
@@ -24,7 +23,7 @@ use std::marker::PhantomData;
 /// Most floats of the sums of all points.
 const SUMS: usize = 1 << 26;
 
-/// A prepared filter gradient of a 3 × 3 or 5 × 5 convolution of stride 1 on blocked tensors: x `[n, ci, h, w]` and
+/// A prepared filter gradient of a 3 × 3, 4 × 4 or 5 × 5 convolution of stride 1 on blocked tensors: x `[n, ci, h, w]` and
 /// dy `[n, co, h', w']` to dw `[co, ci, k, k]` in plain order.
 ///
 /// An infinity or NaN spreads over the taps of its pair of channels. Sums over tiles run chunk by chunk, then over
@@ -50,7 +49,7 @@ impl WinogradFilterGradKernel {
     /// Prepares the filter gradient of `n` images.
     ///
     /// # Errors
-    /// What it does not do: other windows than 3 × 3 and 5 × 5, strides, dilations, groups, more padding than leaves taps
+    /// What it does not do: other windows than 3 × 3, 4 × 4 and 5 × 5, strides, dilations, groups, more padding than leaves taps
     /// inside, sums of more than 256 MiB.
     pub fn new(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         check(g)?;
@@ -127,14 +126,7 @@ impl WinogradFilterGradKernel {
         assert!(task < self.phases[phase]);
         let at = [phase, task];
         // SAFETY: lengths are checked; tasks write disjoint parts; the rest is the caller's promise.
-        unsafe {
-            match (self.tile, self.taps) {
-                (WinogradTile::F2, 3) => self.call::<F2>(at, x, dy, dw, workspace, scratch),
-                (WinogradTile::F4, 3) => self.call::<F4>(at, x, dy, dw, workspace, scratch),
-                (WinogradTile::F2, _) => self.call::<F2x5>(at, x, dy, dw, workspace, scratch),
-                (WinogradTile::F4, _) => self.call::<F4x5>(at, x, dy, dw, workspace, scratch),
-            }
-        }
+        unsafe { with_algorithm!(self.tile, self.taps, A => self.call::<A>(at, x, dy, dw, workspace, scratch)) }
     }
     /// # Safety
     /// As [`WinogradFilterGradKernel::run`], which has checked the lengths.
@@ -160,9 +152,12 @@ fn check(g: &ConvGeometry) -> Result<(), String> {
         return Err(format!("{} spatial dimensions and {} groups, not 2 and 1", axes.len(), g.groups));
     }
     for a in axes {
-        let same = a.kernel == axes[0].kernel && [3, 5].contains(&a.kernel);
+        let same = a.kernel == axes[0].kernel && [3, 4, 5].contains(&a.kernel);
         if !same || (a.stride, a.dilation) != (1, 1) {
-            return Err(format!("kernel {}, stride {}, dilation {}, not 3 or 5, 1, 1", a.kernel, a.stride, a.dilation));
+            return Err(format!(
+                "kernel {}, stride {}, dilation {}, not 3, 4 or 5, 1, 1",
+                a.kernel, a.stride, a.dilation
+            ));
         }
         if a.pad_begin.max(a.pad_end) >= a.kernel {
             return Err(format!("padding {} and {}, not less than {}", a.pad_begin, a.pad_end, a.kernel));

@@ -2,7 +2,7 @@
 
 use super::super::WinogradTile;
 use super::bands::RUN;
-use crate::shared::TASK;
+use crate::shared::worth;
 use crate::split::share;
 use gabor_tensor::ConvGeometry;
 use std::ops::Range;
@@ -80,7 +80,7 @@ impl Plan {
         };
         let total = plan.first_tile(plan.runs);
         if few {
-            let parts = (plan.work(total) / TASK).clamp(1, TASKS).min(plan.runs.max(1));
+            let parts = plan.worth(total).min(plan.runs.max(1));
             plan.parts = Some(parts);
             plan.chunks = total.div_ceil(parts * tiles).clamp(1, plan.runs.div_ceil(parts).max(1));
         } else {
@@ -88,7 +88,7 @@ impl Plan {
         }
         let all = plan.parts.unwrap_or(1) * plan.chunks;
         plan.tiles = (0..all).map(|c| plan.tiles_of(share(c, all, plan.runs))).max().unwrap_or(0);
-        let wanted = (plan.work(plan.tiles) / TASK).clamp(1, TASKS);
+        let wanted = plan.worth(plan.tiles);
         let mut size = [GROUP, GROUP];
         loop {
             plan.groups = [0, 1].map(|i| plan.blocks[i].div_ceil(size[i]));
@@ -100,14 +100,14 @@ impl Plan {
         }
         plan
     }
-    /// Multiply-adds of as many tiles, in vectors.
-    fn work(&self, tiles: usize) -> usize {
-        tiles * self.points * self.blocks[0] * self.blocks[1] * 16
+    /// Tasks for the products of as many tiles.
+    fn worth(&self, tiles: usize) -> usize {
+        worth(&[tiles, self.points, self.blocks[0], self.blocks[1], 16], 1, TASKS)
     }
     /// Tasks that transform a chunk.
     pub(super) fn transforms(&self) -> usize {
         let pieces = self.tiles * (self.blocks[0] + self.blocks[1]);
-        (pieces * self.points * 10 / TASK).clamp(1, TASKS)
+        worth(&[pieces, self.points, 10], 1, TASKS)
     }
     /// The number of the first tile of a run.
     pub(super) fn first_tile(&self, run: usize) -> usize {

@@ -1,8 +1,8 @@
 """Reads a run's event files with TensorBoard's own reader and compares them with metrics.jsonl.
 
-  python tensorboard.py RUN [FEWEST_FILES]
+  python read_events.py RUN [FEWEST_FILES]
 
-Exits with 77 where TensorBoard is not installed.
+Exits with 77 where TensorBoard is not installed. (A script called tensorboard.py would import itself.)
 """
 import json
 import pathlib

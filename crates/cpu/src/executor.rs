@@ -1,16 +1,17 @@
 //! Running plans.
 
 use crate::backend::CpuBackend;
-use crate::buffer::{Buffer, out_of_memory, start_of, zeros_f32};
+use crate::buffer::{Buffer, start_of};
 use crate::forms::FormId;
 use crate::kernel::{Io, Kernel, Slot};
+use crate::parameters::{Layout, Parameter, Place};
 use crate::plan::{Location, Plan, Step};
 use crate::pool::{Address, Pool};
 use gabor_compile::{CompileOptions, Error, Executable, Program, Report, Result, View};
-use gabor_graph::{Graph, Source, ValueId, ValueType};
+use gabor_graph::{Source, ValueId};
 use gabor_kernels::SharedMut;
 use gabor_tensor::{DType, Rule, Tensor};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// A compiled program on the CPU.
@@ -31,25 +32,6 @@ pub struct CpuExecutable {
     /// The plan of the last run, whose outputs lie in the arena.
     last: Option<usize>,
 }
-
-struct Parameter {
-    ty: ValueType,
-    shape: Vec<usize>,
-    place: Place,
-    /// Grows with every change.
-    version: u64,
-}
-
-/// Where a parameter lies.
-enum Place {
-    /// From this byte on among the values.
-    Own(usize),
-    /// In a tensor whose elements whoever wrote it may keep, too: no graph of the program changes it.
-    Shared(Tensor),
-}
-
-/// Parameters of at least so many bytes are shared: small ones are better together.
-const SHARED: usize = 1 << 16;
 
 /// A plan with its own memory and the addresses of its values.
 struct Ready {
@@ -83,31 +65,7 @@ unsafe impl Send for CpuExecutable {}
 
 impl CpuExecutable {
     pub fn new(backend: CpuBackend, program: &Program, options: CompileOptions) -> Result<Self> {
-        let mut parameters: Vec<Parameter> = Vec::new();
-        let (mut by_name, mut bytes) = (HashMap::new(), 0usize);
-        let updates = |g: &Graph| g.updates().iter().map(|&(p, _)| g.value(p).name.clone()).collect::<Vec<_>>();
-        let updated: HashSet<String> = program.entries().iter().flat_map(|(_, g)| updates(g)).collect();
-        for (_, graph) in program.entries() {
-            for (v, _) in graph.parameters() {
-                let value = graph.value(v);
-                if by_name.contains_key(&value.name) {
-                    continue;
-                }
-                let shape = value.ty.shape.at(0);
-                let len = shape.iter().fold(value.ty.dtype.size(), |a, &b| a.saturating_mul(b));
-                let place = if len >= SHARED && value.ty.dtype == DType::F32 && !updated.contains(&value.name) {
-                    let zeros =
-                        zeros_f32(len / 4).ok_or_else(|| out_of_memory(len)).and_then(|v| Tensor::f32(&shape, v));
-                    Place::Shared(zeros.map_err(|r| Error::new(&value.name, r))?)
-                } else {
-                    let at = bytes;
-                    bytes = bytes.saturating_add(len).checked_next_multiple_of(64).unwrap_or(usize::MAX);
-                    Place::Own(at)
-                };
-                by_name.insert(value.name.clone(), parameters.len());
-                parameters.push(Parameter { ty: value.ty.clone(), shape, place, version: 1 });
-            }
-        }
+        let Layout { parameters, by_name, bytes } = Layout::of(program);
         let values = Buffer::new(bytes).map_err(|r| Error::new("parameters", r))?;
         let pool = Pool::new(backend.threads());
         Ok(CpuExecutable {
@@ -183,6 +141,12 @@ impl CpuExecutable {
         if scratch > self.scratch.len() {
             self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
         }
+        for (&p, name) in ready.parameters.iter().zip(&plan.parameters) {
+            let p = &mut self.parameters[p];
+            if matches!(p.place, Place::Shared(None)) {
+                p.place = Place::Shared(Some(p.zeros().map_err(|r| Error::new(name, r))?));
+            }
+        }
         if ready.reserved {
             return Ok(());
         }
@@ -208,14 +172,16 @@ impl CpuExecutable {
             return;
         }
         let plan = &ready.plan;
+        let dangling = std::ptr::NonNull::<u64>::dangling().as_ptr().cast();
         ready.slots = (plan.forms.iter().zip(&plan.places))
             .map(|(form, place)| {
                 let start = match *place {
-                    Location::Input(_) | Location::Unplaced => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
+                    Location::Input(_) | Location::Unplaced => dangling,
                     Location::Parameter(p) => match &self.parameters[ready.parameters[p]].place {
                         Place::Own(at) => self.values.at(*at),
                         // Never written to: no graph of the program updates it.
-                        Place::Shared(t) => start_of(t).cast_mut(),
+                        Place::Shared(Some(t)) => start_of(t).cast_mut(),
+                        Place::Shared(None) => dangling,
                     },
                     Location::Kept(offset) => ready.kept.at(offset),
                     Location::Arena(offset) => self.arena.at(offset),
@@ -419,7 +385,8 @@ impl Executable for CpuExecutable {
     fn read(&self, parameter: &str) -> Result<Tensor> {
         let p = &self.parameters[self.find(parameter)?];
         match &p.place {
-            Place::Shared(t) => Ok(t.clone()),
+            Place::Shared(Some(t)) => Ok(t.clone()),
+            Place::Shared(None) => p.zeros().map_err(|r| Error::new(parameter, r)),
             Place::Own(at) => {
                 let v = self.values.as_f32(*at, p.shape.iter().product()).to_vec();
                 Tensor::f32(&p.shape, v).map_err(|r| Error::new(parameter, r))
@@ -437,9 +404,8 @@ impl Executable for CpuExecutable {
         check_len(parameter, tensor)?;
         match &mut p.place {
             Place::Own(at) => self.values.write(*at, tensor, &mut self.pool),
-            Place::Shared(old) => {
-                *old = tensor.clone();
-                let start = start_of(old).cast_mut();
+            Place::Shared(shared) => {
+                let start = start_of(shared.insert(tensor.clone())).cast_mut();
                 for ready in &mut self.plans {
                     ready.moved = true;
                     // At once: the parameter may be an output of the last run.

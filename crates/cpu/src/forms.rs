@@ -109,7 +109,9 @@ pub fn choose(
     for v in graph.value_ids() {
         let fixed = match graph.value(v).source {
             Source::Constant(_) => true,
-            Source::Parameter(_) => !changes(v),
+            // Where there is one run only, what is made of parameters is made right where it is read, in memory of the
+            // arena that the next layer takes again: less to clear, and still in the caches.
+            Source::Parameter(_) => !options.once && !changes(v),
             Source::Input if c.is_blocked_end(v) => {
                 c.add(v, Order::Blocked, false);
                 continue;
@@ -298,7 +300,7 @@ impl Chooser<'_> {
             inputs: extents(&node.inputs),
             outputs: extents(&node.outputs),
             stored: node.inputs.iter().map(|&v| self.stored(v)).collect(),
-            fixed: fixed.iter().map(|&f| f && !self.options.once).collect(),
+            fixed: fixed.clone(),
             read: node.outputs.iter().map(|o| self.read[o.0 as usize]).collect(),
             strict: self.options.strict || self.backend.options().strict,
             winograd: self.backend.options().winograd,

@@ -14,6 +14,7 @@ mod candidates;
 mod executor;
 mod forms;
 mod kernel;
+mod parameters;
 mod peak;
 mod plan;
 mod pool;

@@ -8,7 +8,7 @@ use crate::wire::{Field, Head, put_bytes, put_message};
 pub const OWN: &str = "\0";
 
 /// Raw data of at least so many bytes stay in the file.
-const LARGE: u64 = 1 << 18;
+const LARGE: u64 = 1 << 16;
 /// Bytes that are read at a time to look for the heads of fields.
 const WINDOW: u64 = 1 << 16;
 /// The longest head of a field: two numbers of 10 bytes.

@@ -1,7 +1,7 @@
 //! Whole files: read with a bound, written so that a reader sees the old or the new one and nothing between.
 
 use crate::{Error, Result};
-use gabor_formats::onnx::{self, External, Location};
+use gabor_formats::onnx::{self, External, Floats, Location};
 use gabor_tensor::Rule;
 use std::collections::HashMap;
 use std::fs::File;
@@ -157,8 +157,8 @@ impl Beside {
 
 /// Floats that are read at a time.
 const PIECE: usize = 1 << 16;
-/// Floats of a tensor that one thread reads; the tensors of a file are read by several at once.
-const PORTION: usize = 1 << 20;
+/// Floats of a tensor that one thread reads at least; the tensors of a file are read by several at once.
+const PORTION: usize = 1 << 22;
 
 impl External for Beside {
     /// The bytes of a place.
@@ -169,39 +169,43 @@ impl External for Beside {
     fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule> {
         let file = self.file(at)?;
         let mut bytes = vec![0; at.length];
-        read_at(&file, &mut bytes, at.offset).map_err(|e| unreadable(at, &e))?;
+        read_at(&file, &mut bytes, at.offset).map_err(|e| unreadable(at.length, at.offset, &e))?;
         Ok(bytes)
     }
-    fn floats(&self, at: &Location<'_>) -> Result<Vec<f32>, Rule> {
-        let file = self.file(at)?;
-        if at.length < 4 {
-            return Ok(Vec::new());
-        }
-        let memory = || Rule::new(format!("{} MiB of memory for a tensor are not to be had", at.length >> 20));
-        let mut floats = gabor_cpu::zeros_f32(at.length / 4).ok_or_else(memory)?;
-        let failed = Mutex::new(None);
-        gabor_formats::together(floats.chunks_mut(PORTION).enumerate(), |(i, portion)| {
-            let mut place = at.offset + (4 * PORTION * i) as u64;
-            // In pieces that the cache holds, and that keep nobody waiting who wants memory, too.
-            for floats in portion.chunks_mut(PIECE) {
-                gabor_cpu::take_memory(floats);
-                match read_at(&file, gabor_cpu::bytes_mut(floats), place) {
-                    // The file's order is that of nearly every machine.
-                    Ok(()) => floats.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_le(v.to_bits()))),
-                    Err(e) => return *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e),
-                }
-                place += 4 * floats.len() as u64;
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(e) => Err(unreadable(at, &e)),
-            None => Ok(floats),
-        }
+    fn floats<'a>(&'a self, at: &Location<'_>) -> Result<Floats<'a>, Rule> {
+        let (file, length, offset) = (self.file(at)?, at.length, at.offset);
+        Ok(Box::new(move || floats(&file, length, offset)))
     }
 }
 
-fn unreadable(at: &Location<'_>, e: &std::io::Error) -> Rule {
-    Rule::new(format!("{} bytes from byte {} on cannot be read: {e}", at.length, at.offset))
+fn floats(file: &File, length: usize, offset: u64) -> Result<Vec<f32>, Rule> {
+    if length < 4 {
+        return Ok(Vec::new());
+    }
+    let memory = || Rule::new(format!("{} MiB of memory for a tensor are not to be had", length >> 20));
+    let mut floats = gabor_cpu::zeros_f32(length / 4).ok_or_else(memory)?;
+    let failed = Mutex::new(None);
+    gabor_formats::together(floats.chunks_mut(PORTION).enumerate(), |(i, portion)| {
+        let mut place = offset + (4 * PORTION * i) as u64;
+        // In pieces that the cache holds, and that keep nobody waiting who wants memory, too.
+        for floats in portion.chunks_mut(PIECE) {
+            gabor_cpu::take_memory(floats);
+            match read_at(file, gabor_cpu::bytes_mut(floats), place) {
+                // The file's order is that of nearly every machine.
+                Ok(()) => floats.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_le(v.to_bits()))),
+                Err(e) => return *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e),
+            }
+            place += 4 * floats.len() as u64;
+        }
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(e) => Err(unreadable(length, offset, &e)),
+        None => Ok(floats),
+    }
+}
+
+fn unreadable(length: usize, offset: u64, e: &std::io::Error) -> Rule {
+    Rule::new(format!("{length} bytes from byte {offset} on cannot be read: {e}"))
 }
 
 /// Reads exactly these bytes of a file.

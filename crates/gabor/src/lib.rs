@@ -69,6 +69,7 @@ pub use gabor_train as train;
 
 mod again;
 mod arithmetic;
+mod bound;
 mod card;
 mod check_page;
 mod diagram;
@@ -101,6 +102,7 @@ pub use self::arithmetic::{
     Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic, gif_scale,
 };
 pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
+pub use bound::Bound;
 pub use card::published_preprocessing;
 pub use check_page::check_page;
 pub use diagram::diagram;
@@ -122,7 +124,7 @@ pub use load::{
     Content, Difference, FORMATS, Format, Hear, LoadOptions, Loaded, Origin, Parts, Write, compare, format_of,
     hub_name, load, load_with, model_file, writer,
 };
-pub use model::{Bound, Model, Prediction};
+pub use model::{Model, Prediction};
 pub use page::{explain_methods, page};
 pub use raw::Gradients;
 pub use run::{Finished, read_events, resolve_directory, train_run};

@@ -4,7 +4,7 @@ use crate::{Error, Result, files, load};
 use gabor_compile::{Backend, CompileOptions, Executable, Program};
 use gabor_cpu::CpuBackend;
 use gabor_data::{Image, Preprocessing};
-use gabor_formats::{Array, ElementType, Metadata, onnx};
+use gabor_formats::{Metadata, onnx};
 use gabor_graph::ops::Softmax;
 use gabor_graph::{Graph, ValueId};
 use gabor_nets::{Mode, Network};
@@ -46,16 +46,6 @@ pub struct Model {
     pub(crate) sum: OnceLock<String>,
 }
 
-/// A model that was read for one run.
-pub struct Bound {
-    /// The model.
-    pub model: Model,
-    /// What was given for the inputs of the model's graph, in the types that it computes in.
-    pub inputs: Vec<(String, Tensor)>,
-    /// The element types that the file names for its outputs; empty where it does not name all.
-    pub outputs: Vec<(String, ElementType)>,
-}
-
 impl Model {
     /// Reads a file that holds a network: `.onnx`, or one of the other formats of [`FORMATS`](crate::FORMATS). Weights of
     /// an `.onnx` file that lie in another file are read from the model's directory.
@@ -65,20 +55,6 @@ impl Model {
     /// are named).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         load::open(path.as_ref())?.model(None)
-    }
-    /// Reads a `.onnx` file for one run on these inputs. Extents that the file leaves open are those of the inputs, and
-    /// an operator may take from an input what it must know beforehand, such as a shape; such an input becomes part of
-    /// the graph.
-    ///
-    /// # Errors
-    /// As [`open`](Model::open); an input that the model does not have, or of another kind or shape than it says.
-    pub fn bind(path: impl AsRef<Path>, inputs: Vec<(String, Array)>) -> Result<Bound> {
-        let path = path.as_ref();
-        let (bytes, beside) = files::Beside::open(path, load::LARGEST_FILE)?;
-        let read = onnx::import_for(&bytes, inputs, Some(&beside)).map_err(Error::from);
-        let bound =
-            read.and_then(|b| Ok(Bound { model: Self::of_imported(b.model)?, inputs: b.inputs, outputs: b.outputs }));
-        bound.map_err(|e| e.inside(path.display()))
     }
     pub(crate) fn set_preprocessing(&mut self, preprocessing: Option<Preprocessing>) {
         self.preprocessing = preprocessing;
@@ -96,7 +72,7 @@ impl Model {
     pub fn from_onnx(bytes: &[u8]) -> Result<Self> {
         Self::of_imported(onnx::import(bytes)?)
     }
-    fn of_imported(read: onnx::Imported) -> Result<Self> {
+    pub(crate) fn of_imported(read: onnx::Imported) -> Result<Self> {
         let onnx::Imported { graph, weights, metadata, .. } = read;
         let preprocessing = match &metadata.preprocessing {
             Some(text) => Some(Preprocessing::from_json(text)?),

@@ -1,8 +1,8 @@
 //! A model on raw tensors, with gradients of every input and weight.
 
 use crate::{Error, Model, Result};
-use gabor_compile::{CompileOptions, Program, differentiate_with};
-use gabor_graph::ValueId;
+use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate_with};
+use gabor_graph::{Graph, ValueId};
 use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
 
 /// Gradients of Σ dy·y.
@@ -30,7 +30,7 @@ impl Model {
         inputs: &[(&str, &Tensor)],
         dy: &[(&str, &Tensor)],
     ) -> Result<(Vec<(String, Tensor)>, Gradients)> {
-        let n = self.batch_size(inputs)?;
+        let n = batch_size(&self.graph, inputs)?;
         let mut graph = self.graph.clone();
         let outputs: Vec<String> = graph.outputs().iter().map(|o| o.0.clone()).collect();
         let mut given: Vec<(String, &Tensor)> = inputs.iter().map(|&(k, t)| (k.to_string(), t)).collect();
@@ -64,17 +64,11 @@ impl Model {
             }
         }
         let program = Program::single("run", graph.validate()?);
-        let mut run = self.backend.compile(&program, &CompileOptions { once: true, ..Default::default() })?;
-        for (name, tensor) in self.weights.iter().filter(|(name, _)| self.graph.find(name).is_some()) {
-            run.write(name, tensor)?;
-        }
+        let mut run = self.backend.compile(&program, &once())?;
+        self.write_weights(&mut *run)?;
         let list: Vec<(&str, &Tensor)> = given.iter().map(|(k, t)| (k.as_str(), *t)).collect();
         run.run(0, n, &list)?;
-        let mut results = Vec::new();
-        for name in outputs {
-            let tensor = run.output(&name)?.to_tensor();
-            results.push((name, tensor));
-        }
+        let results = results(&*run, outputs)?;
         let mut gradients = Gradients::default();
         for (name, v, d) in wanted {
             let tensor = match d {
@@ -86,29 +80,74 @@ impl Model {
         Ok((results, gradients))
     }
 
-    /// The batch size that the inputs' shapes say; 1 if none has a batch axis.
-    fn batch_size(&self, inputs: &[(&str, &Tensor)]) -> Result<usize> {
-        for &(name, tensor) in inputs {
-            let known = || self.graph.inputs().map(|v| self.describe(v)).collect::<Vec<_>>().join(", ");
-            let v = (self.graph.inputs().find(|&v| self.graph.value(v).name == name)).ok_or_else(|| {
-                Error::new(name, Rule::new("the model has no such input").right(format!("one of {}", known())))
-            })?;
-            let Shape(dims) = self.graph.shape(v);
-            let wrong = |rule: String| {
-                let given = format!("{}{:?}", tensor.dtype(), tensor.shape());
-                Err(Error::new(name, Rule::new(rule).given(given).right(self.graph.ty(v).to_string())))
-            };
-            if dims.len() != tensor.shape().len() {
-                return wrong(format!("{} axes where {} are wanted", tensor.shape().len(), dims.len()));
-            }
-            for (dim, &extent) in dims.iter().zip(tensor.shape()) {
-                match dim {
-                    Dim::Batch(k) if extent > 0 && extent % k == 0 => return Ok(extent / k),
-                    Dim::Batch(k) => return wrong(format!("an extent of {extent} where a multiple of {k} is wanted")),
-                    Dim::Fixed(_) => {}
-                }
+    /// The outputs of what [`planned`] made for this model's graph and inputs of these shapes.
+    pub(crate) fn run_compiled(
+        &self,
+        run: &mut dyn Executable,
+        inputs: &[(&str, &Tensor)],
+    ) -> Result<Vec<(String, Tensor)>> {
+        self.write_weights(run)?;
+        run.run(0, batch_size(&self.graph, inputs)?, inputs)?;
+        results(run, self.graph.outputs().iter().map(|o| o.0.clone()))
+    }
+    fn write_weights(&self, run: &mut dyn Executable) -> Result<()> {
+        for (name, tensor) in self.weights.iter().filter(|(name, _)| self.graph.find(name).is_some()) {
+            run.write(name, tensor)?;
+        }
+        Ok(())
+    }
+}
+
+fn once() -> CompileOptions {
+    CompileOptions { once: true, ..Default::default() }
+}
+
+/// A graph compiled and planned for a run on these inputs.
+pub(crate) fn planned(
+    graph: &Graph,
+    inputs: &[(String, Tensor)],
+    backend: &dyn Backend,
+) -> Result<Box<dyn Executable>> {
+    let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(k, t)| (k.as_str(), t)).collect();
+    let n = batch_size(graph, &inputs)?;
+    let mut run = backend.compile(&Program::single("run", graph.clone().validate()?), &once())?;
+    run.report(0, n)?;
+    Ok(run)
+}
+
+fn results(run: &dyn Executable, names: impl IntoIterator<Item = String>) -> Result<Vec<(String, Tensor)>> {
+    let mut results = Vec::new();
+    for name in names {
+        let tensor = run.output(&name)?.to_tensor();
+        results.push((name, tensor));
+    }
+    Ok(results)
+}
+
+/// The batch size that the inputs' shapes say; 1 if none has a batch axis.
+fn batch_size(graph: &Graph, inputs: &[(&str, &Tensor)]) -> Result<usize> {
+    for &(name, tensor) in inputs {
+        let known = || {
+            graph.inputs().map(|v| format!("{} {}", graph.value(v).name, graph.ty(v))).collect::<Vec<_>>().join(", ")
+        };
+        let v = (graph.inputs().find(|&v| graph.value(v).name == name)).ok_or_else(|| {
+            Error::new(name, Rule::new("the model has no such input").right(format!("one of {}", known())))
+        })?;
+        let Shape(dims) = graph.shape(v);
+        let wrong = |rule: String| {
+            let given = format!("{}{:?}", tensor.dtype(), tensor.shape());
+            Err(Error::new(name, Rule::new(rule).given(given).right(graph.ty(v).to_string())))
+        };
+        if dims.len() != tensor.shape().len() {
+            return wrong(format!("{} axes where {} are wanted", tensor.shape().len(), dims.len()));
+        }
+        for (dim, &extent) in dims.iter().zip(tensor.shape()) {
+            match dim {
+                Dim::Batch(k) if extent > 0 && extent % k == 0 => return Ok(extent / k),
+                Dim::Batch(k) => return wrong(format!("an extent of {extent} where a multiple of {k} is wanted")),
+                Dim::Fixed(_) => {}
             }
         }
-        Ok(1)
     }
+    Ok(1)
 }

@@ -38,7 +38,7 @@ fn a_file_predicts_what_the_network_predicts() {
 fn large_weights_are_read_from_where_they_lie() {
     // Read in two portions.
     let net = Network::new("wide", &[1, 40, 40], 10, |net| {
-        net.flatten()?.linear("wide", 1200)?.relu()?.linear("fc", 10).map(|_| ())
+        net.flatten()?.linear("wide", 3000)?.relu()?.linear("fc", 10).map(|_| ())
     });
     let model = Model::new(net.graph(Mode::Infer).unwrap(), net.initialize(3).unwrap()).unwrap();
     let bytes = model.to_onnx().unwrap();

@@ -4,9 +4,9 @@ use crate::arguments::{Compute, Format, holds_no_weights, pair};
 use crate::failure::{Failure, Result};
 use crate::output;
 use clap::Args;
-use gabor::Model;
 use gabor::formats::{Array, ElementType, npy, onnx};
 use gabor::tensor::{DType, Tensor};
+use gabor::{Gradients, Model};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,19 +60,27 @@ pub fn run(a: &Arguments) -> Result<()> {
         return Err(Failure::Usage(text));
     }
     let inputs = read_inputs(&a.inputs)?;
-    let bound = Model::bind(&file, inputs)?;
-    let (model, inputs) = (bound.model.on(a.compute.backend()?), bound.inputs);
-    let seeds = a.grad.iter().map(|g| seed(&model, g)).collect::<Result<Vec<_>>>()?;
     fn view(v: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
         v.iter().map(|(k, t)| (k.as_str(), t)).collect()
     }
-    let (outputs, gradients) =
-        (model.run_with_gradients(&view(&inputs), &view(&seeds))).map_err(|e| e.inside(&shown))?;
+    let backend = a.compute.backend()?;
+    // Kernels are not measured beside the reading of weights.
+    let (kinds, run) = if a.grad.is_empty() && a.compute.tune.is_none() {
+        let mut bound = Model::bind_on(&file, inputs, backend)?;
+        let outputs = bound.run();
+        (bound.outputs, outputs.map(|y| (y, Gradients::default())))
+    } else {
+        let bound = Model::bind(&file, inputs)?;
+        let model = bound.model.on(backend);
+        let seeds = a.grad.iter().map(|g| seed(&model, g)).collect::<Result<Vec<_>>>()?;
+        (bound.outputs, model.run_with_gradients(&view(&bound.inputs), &view(&seeds)))
+    };
+    let (outputs, gradients) = run.map_err(|e| e.inside(&shown))?;
     std::fs::create_dir_all(&a.output).map_err(|e| gabor::Error::io(&a.output, "make the directory", &e))?;
     let mut writer = Writer { directory: &a.output, taken: BTreeMap::new() };
     let mut written = [Map::new(), Map::new()];
     for (name, tensor) in &outputs {
-        let kind = bound.outputs.iter().find(|(n, _)| n == name).map_or(of(tensor.dtype()), |(_, k)| *k);
+        let kind = kinds.iter().find(|(n, _)| n == name).map_or(of(tensor.dtype()), |(_, k)| *k);
         writer.write(&mut written[0], name, &file_name(name), tensor, kind)?;
     }
     for (name, tensor) in gradients.by_name.iter() {

@@ -29,14 +29,19 @@ pub trait External: Sync {
     /// # Errors
     /// A place that is not there or must not be read.
     fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule>;
-    /// The same as little-endian floats.
+    /// What gives the same as little-endian floats: they may be read when it is called, once and by another thread. That
+    /// they are there is known before.
     ///
     /// # Errors
-    /// As [`bytes`](External::bytes).
-    fn floats(&self, at: &Location<'_>) -> Result<Vec<f32>, Rule> {
-        Ok(each(&self.bytes(at)?, f32::from_le_bytes))
+    /// A place that is not there or must not be read.
+    fn floats<'a>(&'a self, at: &Location<'_>) -> Result<Floats<'a>, Rule> {
+        let floats = each(&self.bytes(at)?, f32::from_le_bytes);
+        Ok(Box::new(move || Ok(floats.clone())))
     }
 }
+
+/// Reads the floats of a place that was looked at.
+pub type Floats<'a> = Box<dyn Fn() -> Result<Vec<f32>, Rule> + Send + Sync + 'a>;
 
 impl<F: Fn(&Location<'_>) -> Result<Vec<u8>, Rule> + Sync> External for F {
     fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule> {
@@ -78,8 +83,43 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Known> {
     read(&proto, None).at("onnx tensor")
 }
 
-/// The tensor of a file, its extents compared with its bytes before anything is allocated.
+/// The tensor of a file.
 pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Result<Known, Rule> {
+    match open(t, external)? {
+        Opened::Known(known) => Ok(known),
+        Opened::Later(later) => later.read(),
+    }
+}
+
+/// A tensor of a file.
+pub(super) enum Opened<'a> {
+    Known(Known),
+    Later(Later<'a>),
+}
+
+/// Floats that still lie elsewhere.
+pub(super) struct Later<'a> {
+    pub shape: Vec<usize>,
+    count: usize,
+    file: String,
+    floats: Floats<'a>,
+}
+
+impl Later<'_> {
+    pub(super) fn read(&self) -> Result<Known, Rule> {
+        let Later { shape, count, file, floats } = self;
+        let floats = floats()?;
+        match floats.len() == *count {
+            true => Ok(Known::floats(shape.clone(), floats)),
+            false => Err(Rule::new(format!("{} bytes of `{file}` for f32 {shape:?}", floats.len() * 4))
+                .right(format!("{} bytes", count * 4))),
+        }
+    }
+}
+
+/// Looks at the tensor of a file: its extents are compared with its bytes before anything is allocated. Floats that lie
+/// elsewhere are not read yet.
+pub(super) fn open<'a>(t: &TensorProto<'_>, external: Option<&'a dyn External>) -> Result<Opened<'a>, Rule> {
     let extent =
         |&d: &i64| usize::try_from(d).map_err(|_| Rule::new(format!("extents {:?}", t.dims)).right("none below 0"));
     let shape = t.dims.iter().map(extent).collect::<Result<Vec<_>, _>>()?;
@@ -92,21 +132,17 @@ pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Resu
             let rule = format!("its elements lie in another file, `{}` (external data)", location.file);
             return Err(Rule::new(rule).right("the model opened by its path, beside that file"));
         };
-        let all = |bytes: usize| match bytes == count * size {
-            true => Ok(()),
-            false => Err(Rule::new(format!("{bytes} bytes of `{}` for {kind} {shape:?}", location.file))
-                .right(format!("{} bytes", count * size))),
-        };
-        let elements = if kind == ElementType::F32 {
+        let file = location.file.to_string();
+        if kind == ElementType::F32 {
             let floats = external.floats(&location)?;
-            all(floats.len() * size)?;
-            Elements::Float(floats)
-        } else {
-            let bytes = external.bytes(&location)?;
-            all(bytes.len())?;
-            from_raw(kind, &bytes)?
-        };
-        return Ok(Known { shape, kind, elements });
+            return Ok(Opened::Later(Later { shape, count, file, floats }));
+        }
+        let bytes = external.bytes(&location)?;
+        if bytes.len() != count * size {
+            return Err(Rule::new(format!("{} bytes of `{file}` for {kind} {shape:?}", bytes.len()))
+                .right(format!("{} bytes", count * size)));
+        }
+        return Ok(Opened::Known(Known { shape, kind, elements: from_raw(kind, &bytes)? }));
     }
     let elements = match &t.raw_data {
         Some(raw) if raw.len() == count * size => from_raw(kind, raw)?,
@@ -123,7 +159,7 @@ pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Resu
             elements
         }
     };
-    Ok(Known { shape, kind, elements })
+    Ok(Opened::Known(Known { shape, kind, elements }))
 }
 
 /// Where external data lie: a place below the model's directory and as many bytes as the tensor has.

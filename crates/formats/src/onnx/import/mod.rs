@@ -22,6 +22,7 @@ mod sample;
 mod scatter;
 mod shapes;
 mod slices;
+mod stored;
 mod windows;
 
 #[cfg(test)]
@@ -34,15 +35,16 @@ use super::tensor::{self, ElementType, Elements, External, Known};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 use crate::array::Array;
 use crate::error::At;
-use crate::together::together;
+use crate::together::{beside, together};
 use crate::wire::{Budget, Message};
 use crate::{Error, Imported, Metadata, Result};
-use gabor_graph::ValueType;
+use gabor_graph::{Graph, ValueType};
 use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
 use op::Op;
 use reader::{Reader, Source};
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use stored::Stored;
 
 /// How one operator is read.
 type Row = fn(&mut Op<'_, '_>) -> Result<(), op::Fail>;
@@ -96,7 +98,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
 /// # Errors
 /// As [`import`], and what `external` finds wrong.
 pub fn import_with(bytes: &[u8], external: Option<&dyn External>) -> Result<Imported> {
-    Ok(read(bytes, &HashMap::new(), external)?.model)
+    Ok(read(bytes, &HashMap::new(), external, |_, _| ())?.model)
 }
 
 /// A model that was read for one run.
@@ -117,10 +119,29 @@ pub struct Bound {
 /// # Errors
 /// As [`import_with`]; an input that the model does not have, or of another kind or shape than the model says.
 pub fn import_for(bytes: &[u8], inputs: Vec<(String, Array)>, external: Option<&dyn External>) -> Result<Bound> {
-    read(bytes, &inputs.into_iter().collect(), external)
+    import_while(bytes, inputs, external, |_, _| ())
 }
 
-fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<&dyn External>) -> Result<Bound> {
+/// The same; `meanwhile` is called with the network and what is given for its inputs as soon as both are known, while
+/// other threads may still read weights.
+///
+/// # Errors
+/// As [`import_for`].
+pub fn import_while(
+    bytes: &[u8],
+    inputs: Vec<(String, Array)>,
+    external: Option<&dyn External>,
+    meanwhile: impl FnOnce(&Graph, &[(String, Tensor)]),
+) -> Result<Bound> {
+    read(bytes, &inputs.into_iter().collect(), external, meanwhile)
+}
+
+fn read(
+    bytes: &[u8],
+    given: &HashMap<String, Known>,
+    external: Option<&dyn External>,
+    meanwhile: impl FnOnce(&Graph, &[(String, Tensor)]),
+) -> Result<Bound> {
     let model = ModelProto::read(bytes, &mut Budget::new()).map_err(|r| {
         let rule = format!("{}: it is damaged or no ONNX file", r.rule);
         Error::new("onnx", Rule { rule, ..r })
@@ -132,21 +153,24 @@ fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<&dyn Exte
     if !graph.sparse_initializer.is_empty() {
         return Err(Error::new("onnx", Rule::new("sparse initialisers").right("dense ones")));
     }
-    let mut initializers: HashMap<&str, Known> = HashMap::new();
+    let mut initializers: HashMap<&str, Stored<'_>> = HashMap::new();
     let is_given = |name: &str| given.contains_key(name) && graph.input.iter().any(|i| i.name == name);
     // An initialiser that is an input, too, is that input's default.
-    let read: Vec<_> = graph.initializer.iter().filter(|t| !is_given(&t.name)).map(|t| (t, OnceLock::new())).collect();
-    together(read.iter(), |(t, known)| drop(known.set(tensor::read(t, external))));
-    for (t, known) in read {
-        let known = known.into_inner().unwrap_or_else(|| tensor::read(t, external));
-        let known = known.at(&format!("initialiser `{}`", t.name))?;
-        if known.shape.len() > MAX_RANK {
-            let rule = Rule::new(format!("{} axes", known.shape.len()));
+    let opened: Vec<_> =
+        graph.initializer.iter().filter(|t| !is_given(&t.name)).map(|t| (t, OnceLock::new())).collect();
+    together(opened.iter(), |(t, open)| drop(open.set(Stored::open(t, external))));
+    let mut names = Vec::with_capacity(opened.len());
+    for (t, open) in opened {
+        let open = open.into_inner().unwrap_or_else(|| Stored::open(t, external));
+        let open = open.at(&format!("initialiser `{}`", t.name))?;
+        if open.shape.len() > MAX_RANK {
+            let rule = Rule::new(format!("{} axes", open.shape.len()));
             return Err(Error::new(&*t.name, rule.right(format!("at most {MAX_RANK}"))));
         }
-        if initializers.insert(&t.name, known).is_some() {
+        if initializers.insert(&t.name, open).is_some() {
             return Err(Error::new(&*t.name, Rule::new("two initialisers have this name")));
         }
+        names.push(&*t.name);
     }
     // Old files list initialisers among the inputs, too.
     let inputs: Vec<_> = graph.input.iter().filter(|i| !initializers.contains_key(&*i.name)).collect();
@@ -164,38 +188,61 @@ fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<&dyn Exte
         types.push(ty.at(&format!("input `{}`", i.name))?);
     }
     let source = Source { proto: graph, initializers: &initializers, given, opset };
-    let one = |t: &ValueType| t.shape.0.first() == Some(&Dim::Fixed(1)) && t.shape.rank() > 1;
-    let mut attempt = None;
-    if given.is_empty() && !types.is_empty() && types.iter().all(one) {
-        let mut symbolic = types.clone();
-        symbolic.iter_mut().for_each(|t| t.shape.0[0] = Dim::Batch(1));
-        attempt = Reader::new(&source, true).read(&inputs, &symbolic).ok();
-    }
-    let (read, used) = match attempt {
-        Some(done) => done,
-        None => Reader::new(&source, false).read(&inputs, &types)?,
+    let network = || {
+        let network = network(&source, &inputs, &types)?;
+        meanwhile(&network.graph, &network.given);
+        Ok::<_, Error>(network)
     };
+    let later: Vec<_> = names.into_iter().filter(|&n| !initializers[n].is_here()).collect();
+    let network = beside(later.iter(), |&n| drop(initializers[n].known()), network)?;
+    for name in later {
+        initializers[name].known().map(drop).at(&format!("initialiser `{name}`"))?;
+    }
     let outputs = graph.output.iter().map(|o| Some((o.name.to_string(), input_kind(o).ok()?)));
     let outputs = outputs.collect::<Option<Vec<_>>>().unwrap_or_default();
-    let mut bound = Vec::new();
-    for v in read.inputs() {
-        let name = &read.value(v).name;
-        let Some(k) = given.get(name.as_str()) else { continue };
-        // In the file's own type, which decides in what the graph computes.
-        let kind = inputs.iter().find(|i| i.name == *name).and_then(|i| input_kind(i).ok()).unwrap_or(k.kind);
-        bound.push((name.clone(), Known { kind, ..k.clone() }.into_tensor().at(&format!("input `{name}`"))?));
-    }
     let mut weights = Weights::new();
-    for (name, key) in used {
+    for (name, key) in network.parameters {
         if let Some(known) = initializers.remove(key.as_str()) {
-            weights.insert(name, known.into_tensor().at(&key)?);
+            weights.insert(name, known.into_known().and_then(Known::into_tensor).at(&key)?);
         }
     }
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
     let metadata = Metadata::from_props(&model.metadata_props)?;
     let format = format!("ONNX opset {opset}");
-    let model = Imported { graph: read, weights, metadata, format, producer, notes: Vec::new() };
-    Ok(Bound { model, inputs: bound, outputs })
+    let model = Imported { graph: network.graph, weights, metadata, format, producer, notes: Vec::new() };
+    Ok(Bound { model, inputs: network.given, outputs })
+}
+
+/// What a file's nodes are.
+struct Read {
+    graph: Graph,
+    /// Parameters of the graph and the initialisers they come from.
+    parameters: Vec<(String, String)>,
+    /// What is given for the graph's inputs.
+    given: Vec<(String, Tensor)>,
+}
+
+fn network<'m>(source: &Source<'m>, inputs: &[&'m ValueInfoProto<'m>], types: &[ValueType]) -> Result<Read> {
+    let one = |t: &ValueType| t.shape.0.first() == Some(&Dim::Fixed(1)) && t.shape.rank() > 1;
+    let mut attempt = None;
+    if source.given.is_empty() && !types.is_empty() && types.iter().all(one) {
+        let mut symbolic = types.to_vec();
+        symbolic.iter_mut().for_each(|t| t.shape.0[0] = Dim::Batch(1));
+        attempt = Reader::new(source, true).read(inputs, &symbolic).ok();
+    }
+    let (graph, parameters) = match attempt {
+        Some(done) => done,
+        None => Reader::new(source, false).read(inputs, types)?,
+    };
+    let mut given = Vec::new();
+    for v in graph.inputs() {
+        let name = &graph.value(v).name;
+        let Some(k) = source.given.get(name.as_str()) else { continue };
+        // In the file's own type, which decides in what the graph computes.
+        let kind = inputs.iter().find(|i| i.name == *name).and_then(|i| input_kind(i).ok()).unwrap_or(k.kind);
+        given.push((name.clone(), Known { kind, ..k.clone() }.into_tensor().at(&format!("input `{name}`"))?));
+    }
+    Ok(Read { graph, parameters, given })
 }
 
 /// The element type of a value that is named with its type.

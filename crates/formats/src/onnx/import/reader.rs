@@ -2,9 +2,10 @@
 
 use super::item::{Int, Ints, Item, as_ints, as_known};
 use super::op::{Fail, Op};
+use super::stored::Stored;
 use super::{fold, input_kind, row, want_size};
 use crate::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
-use crate::onnx::tensor::{ElementType, Elements, Known};
+use crate::onnx::tensor::{ElementType, Known};
 use crate::{Error, Refusal, Result};
 use gabor_graph::{Graph, Initializer, Parameter, ValueId, ValueType};
 use gabor_tensor::{Dim, Rule};
@@ -30,7 +31,7 @@ pub(super) struct Reader<'m> {
     /// Whether a batch size of 1 in the file is taken for any batch size.
     pub(super) relaxed: bool,
     proto: &'m GraphProto<'m>,
-    initializers: &'m HashMap<&'m str, Known>,
+    initializers: &'m HashMap<&'m str, Stored<'m>>,
     items: HashMap<&'m str, Item<'m>>,
     /// Names that nodes do not take.
     reserved: HashSet<&'m str>,
@@ -49,7 +50,7 @@ pub(super) struct Reader<'m> {
 /// A file's parts that a reader walks through.
 pub(super) struct Source<'m> {
     pub(super) proto: &'m GraphProto<'m>,
-    pub(super) initializers: &'m HashMap<&'m str, Known>,
+    pub(super) initializers: &'m HashMap<&'m str, Stored<'m>>,
     pub(super) given: &'m HashMap<String, Known>,
     pub(super) opset: i64,
 }
@@ -75,7 +76,8 @@ impl<'m> Reader<'m> {
             inputs: Vec::new(),
             kinds: HashMap::new(),
             generated: super::MAX_GENERATED
-                + 4 * initializers.values().chain(given.values()).map(|k| k.elements.len()).sum::<usize>(),
+                + 4 * (initializers.values().map(Stored::len).sum::<usize>()
+                    + given.values().map(|k| k.elements.len()).sum::<usize>()),
         }
     }
 
@@ -232,8 +234,8 @@ impl<'m> Reader<'m> {
     }
     fn parameter(&mut self, key: &'m str, role: Role) -> Result<ValueId, Fail> {
         let known = &self.initializers[key];
-        if !matches!(known.elements, Elements::Float(_)) {
-            return Ok(self.graph.constant(known.clone().into_tensor()?));
+        if !known.kind.is_float() {
+            return Ok(self.graph.constant(known.known()?.clone().into_tensor()?));
         }
         // A node may have taken the name: then the parameter has a number behind it.
         let mut name = key.to_string();
@@ -283,7 +285,7 @@ impl<'m> Reader<'m> {
                 Some(Item::Constant(k)) => Rc::clone(k),
                 Some(Item::Ints(i)) => Rc::new(as_known(i).ok()?),
                 Some(Item::Initializer(key)) if !self.initializers[key].kind.is_float() => {
-                    Rc::new(self.initializers[key].clone())
+                    Rc::new(self.initializers[key].known().ok()?.clone())
                 }
                 Some(Item::Input(_)) => Rc::new(self.given(name).filter(|k| !k.kind.is_float())?.clone()),
                 _ => return None,
@@ -298,7 +300,7 @@ impl<'m> Reader<'m> {
             Item::Input(_) | Item::Value(_) => {
                 self.given(name).filter(|k| !k.kind.is_float()).map(|k| Rc::new(k.clone()))
             }
-            Item::Initializer(key) => Some(Rc::new(self.initializers[key].clone())),
+            Item::Initializer(key) => Some(Rc::new(self.initializers[key].known()?.clone())),
             Item::Constant(k) => Some(k),
             Item::Ints(i) => as_known(&i).ok().map(Rc::new),
             _ => None,
@@ -309,7 +311,7 @@ impl<'m> Reader<'m> {
         Ok(match self.item(name)? {
             Item::Ints(i) => Some(i),
             Item::Input(_) | Item::Value(_) => self.given(name).and_then(as_ints),
-            Item::Initializer(key) => as_ints(&self.initializers[key]),
+            Item::Initializer(key) => as_ints(self.initializers[key].known()?),
             Item::Constant(k) => as_ints(&k),
             _ => None,
         })

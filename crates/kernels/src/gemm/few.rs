@@ -23,23 +23,23 @@ impl Run<'_> {
     /// Every element of c is a dot product of two contiguous rows.
     #[inline(always)]
     pub(super) unsafe fn dots<S: Simd16>(self) {
-        let (_, columns, _, batch) = self.place();
-        let (kernel, p) = (self.kernel, self.kernel.p);
+        let (place, columns, _, batch) = self.place();
+        let (kernel, p, m) = (self.kernel, self.kernel.p, place.len());
         let mut pieces = Pieces::new(self.scratch);
-        let sums = pieces.take(p.m * columns.len() * 16 + 256).as_mut_ptr();
-        let rows = pieces.take(p.m * ROW).as_mut_ptr();
-        let tail_a = pieces.take(p.m * 16).as_mut_ptr();
+        let sums = pieces.take(m * columns.len() * 16 + 256).as_mut_ptr();
+        let rows = pieces.take(m * ROW).as_mut_ptr();
+        let tail_a = pieces.take(m * 16).as_mut_ptr();
         let tail_b = pieces.take(columns.len() * 16).as_mut_ptr();
-        let a = self.a[batch * p.m * p.k..].as_ptr();
+        let a = self.a[(batch * p.m + place.start) * p.k..].as_ptr();
         let b = self.b[batch * p.k * p.n + columns.start * p.k..].as_ptr();
         let (steps, tail) = (p.k / 16, p.k % 16);
         // SAFETY: rows and columns lie inside the matrices; scratch is as long as `scratch_len` says.
         unsafe {
-            zero::<S>(sums, p.m * columns.len() * 16);
+            zero::<S>(sums, m * columns.len() * 16);
             let tile = DotTile {
                 y: a,
                 y_row: p.k,
-                rows: p.m,
+                rows: m,
                 y_run: 0,
                 x: b,
                 offsets: &kernel.offsets[..columns.len()],
@@ -54,13 +54,13 @@ impl Run<'_> {
             while step < steps {
                 let count = (steps - step).min(STEPS);
                 // Rows in order often lie a power of two apart, and then share sets of the cache.
-                for r in 0..if p.m > 1 { p.m } else { 0 } {
+                for r in 0..if m > 1 { m } else { 0 } {
                     copy::<S>(a.add(r * p.k + step * 16), rows.add(r * ROW), count * 16);
                 }
                 for first in (0..columns.len()).step_by(4) {
                     let last = (first + 4).min(columns.len());
                     dot_tile::<S>(DotTile {
-                        y: if p.m > 1 { rows } else { a.add(step * 16) },
+                        y: if m > 1 { rows } else { a.add(step * 16) },
                         y_row: ROW,
                         x: b.add(step * 16),
                         offsets: &kernel.offsets[first..last],
@@ -74,7 +74,7 @@ impl Run<'_> {
                 step += count;
             }
             if tail > 0 {
-                for r in 0..p.m {
+                for r in 0..m {
                     S::store(tail_a.add(r * 16), S::load_part(a.add(r * p.k + steps * 16), tail));
                 }
                 let mut at = [0; 16];
@@ -98,8 +98,8 @@ impl Run<'_> {
                     j += 16;
                 }
             }
-            for r in 0..p.m {
-                let at = (batch * p.m + r) * p.n + columns.start;
+            for r in 0..m {
+                let at = (batch * p.m + place.start + r) * p.n + columns.start;
                 reduce_lanes::<S>(sums.add(r * columns.len() * 16), columns.len(), self.c.as_ptr().add(at));
                 self.epilogue.columns::<S>(self.c.as_ptr(), at, columns.start, columns.len());
             }

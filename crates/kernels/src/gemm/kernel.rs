@@ -133,7 +133,7 @@ impl Work for MatMulKernel {
     }
     fn scratch_len(&self) -> usize {
         LINE + match self.way {
-            Way::Dots => dots_scratch(self.p.m, self.columns),
+            Way::Dots => dots_scratch(self.rows, self.columns),
             Way::Groups => whole(self.rows * GROUP) + GROUP * 16 + self.rows * sums_pitch(self.columns),
             Way::Tiles => 16 * PITCH + K_BLOCK * self.columns.next_multiple_of(32),
         }

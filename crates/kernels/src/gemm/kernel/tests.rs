@@ -70,3 +70,25 @@ fn integers_are_multiplied_exactly_and_sets_agree() {
         }
     }
 }
+
+#[test]
+fn each_element_is_written_by_one_task() {
+    for p in cases() {
+        let kernel = MatMulKernel::new(p, Isa::best());
+        let (a, b) = (uniform(4, p.batch * p.m * p.k), uniform(5, p.batch * p.k * p.n));
+        let mut workspace = vec![f32::NAN; kernel.workspace_len()];
+        let mut scratch = vec![f32::NAN; kernel.scratch_len()];
+        // The last phase writes the result.
+        let phase = kernel.phases().len() - 1;
+        let mut writers = vec![0; p.batch * p.m * p.n];
+        for task in 0..kernel.phases()[phase] {
+            workspace.fill(0.0);
+            let mut c = vec![f32::NAN; writers.len()];
+            let (out, space) = (SharedMut::new(&mut c), SharedMut::new(&mut workspace));
+            // SAFETY: one task at a time.
+            unsafe { kernel.run(phase, task, &a, &b, Epilogue::default(), out, space, &mut scratch) };
+            writers.iter_mut().zip(&c).for_each(|(n, v)| *n += usize::from(!v.is_nan()));
+        }
+        assert!(writers.iter().all(|&n| n == 1), "{p:?}: {:?}", writers.iter().max());
+    }
+}

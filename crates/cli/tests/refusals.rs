@@ -74,7 +74,10 @@ fn a_batch_is_at_most_what_there_is_and_memory_is_told_before_it_is_taken() {
     // Hundreds of gigabytes are planned, not reserved: so the refusal can say what would fit.
     let net = "INPUT 3x2048x2048 -> [CONV3-64 -> RELU]*8 -> GAP -> FC";
     let e = p.fails(1, &[&train[..], &["--net", net, "batch=16", "--out", "c"]].concat());
-    assert!(e.contains("error: memory: a step of 16 samples takes about ") && e.contains("GiB of memory"), "{e}");
+    assert!(
+        e.contains("error: memory: a run in steps of 16 samples takes about ") && e.contains("GiB of memory"),
+        "{e}"
+    );
     assert!(e.contains("recompute=segments (about ") && e.contains("a smaller input or network"), "{e}");
     let e = p.fails(1, &[&train[..], &["--net", "lenet5", "memory=1MiB", "--out", "d"]].concat());
     assert!(e.contains("the key `memory` (1.00 MiB, of which the program holds "), "{e}");

@@ -83,3 +83,32 @@ fn a_data_set_decodes_as_prediction_does() {
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+/// The same photographs must be the same pixels to the network, whatever holds them.
+#[test]
+fn every_source_decodes_alike() {
+    use gabor_data::{ConvertOptions, OpenOptions, Target, convert, open};
+    let dir = std::env::temp_dir().join(format!("gabor-data-alike-{}", std::process::id()));
+    for class in ["a", "b"] {
+        std::fs::create_dir_all(dir.join("folder").join(class)).unwrap();
+        std::fs::write(dir.join("folder").join(class).join("photo.jpg"), file("photo.jpg")).unwrap();
+    }
+    let options = OpenOptions { test_fraction: 0.0, ..Default::default() };
+    let folder = open(dir.join("folder"), &options).unwrap();
+    let p = short_side(28, Filter::Bilinear);
+    let train = folder.train().unwrap();
+    let image = train.image_at_least(0, &|whole| p.enough(whole)).unwrap();
+    assert!(image.original() != [image.height(), image.width()]);
+    let targets = [("tar", Target::Tar), ("folder", Target::Folder)].into_iter();
+    #[cfg(feature = "parquet")]
+    let targets = targets.chain([("parquet", Target::Parquet)]);
+    for (name, target) in targets {
+        let to = dir.join(format!("as {name}"));
+        convert(&folder, &to, &ConvertOptions::new(target), &mut |_, _| {}).unwrap();
+        let copy = open(&to, &options).unwrap();
+        let copied = copy.train().unwrap();
+        assert_eq!(copied.image_at_least(0, &|whole| p.enough(whole)).unwrap(), image, "{name}");
+        assert_eq!(copied.image(1).unwrap(), train.image(1).unwrap(), "{name}");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -5,6 +5,7 @@ use crate::error::element_count;
 use crate::half::{bf16_to_f32, f16_to_f32};
 use crate::together::together;
 use gabor_tensor::{Data, Rule, Tensor};
+use std::io::{self, Write};
 
 /// An element type that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +89,24 @@ pub(crate) fn each<const N: usize, T: Copy + Default + Send>(bytes: &[u8], f: im
     to
 }
 
-/// A tensor's elements as little-endian bytes.
-pub(crate) fn bytes_of(tensor: &Tensor, out: &mut Vec<u8>) {
+/// Elements that are turned into bytes at a time.
+const PIECE: usize = 1 << 14;
+
+/// Writes a tensor's elements as little-endian bytes.
+pub(crate) fn write_bytes(tensor: &Tensor, out: &mut dyn Write) -> io::Result<()> {
+    fn pieces<T: Copy, const N: usize>(v: &[T], bytes: fn(T) -> [u8; N], out: &mut dyn Write) -> io::Result<()> {
+        let mut piece = Vec::with_capacity(PIECE.min(v.len()) * N);
+        for part in v.chunks(PIECE) {
+            piece.clear();
+            part.iter().for_each(|&x| piece.extend_from_slice(&bytes(x)));
+            out.write_all(&piece)?;
+        }
+        Ok(())
+    }
     match tensor.data() {
-        Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::I32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        Data::U8(v) => out.extend_from_slice(v),
+        Data::F32(v) => pieces(v, f32::to_le_bytes, out),
+        Data::F64(v) => pieces(v, f64::to_le_bytes, out),
+        Data::I32(v) => pieces(v, i32::to_le_bytes, out),
+        Data::U8(v) => out.write_all(v),
     }
 }

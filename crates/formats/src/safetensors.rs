@@ -5,13 +5,14 @@
 //! `f64`, `i32` and `u8`, largest alignment first, then by name, so the same tensors give the same bytes.
 //! Source: the format's specification by Hugging Face.
 
-use crate::elements::{Element, bytes_of};
+use crate::elements::{Element, write_bytes};
 use crate::error::At;
 use crate::{Error, Result};
 use gabor_tensor::{Data, Rule, Tensor, Weights};
 use serde::de::{self, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 
 /// Longest header that is read, as in the reference implementation.
 const MAX_HEADER: usize = 100_000_000;
@@ -32,6 +33,71 @@ pub type Metadata = BTreeMap<String, String>;
 /// assert_eq!(safetensors::read(&bytes).unwrap().0, w);
 /// ```
 pub fn write(weights: &Weights, metadata: &Metadata) -> Vec<u8> {
+    Encoded::new(weights, metadata).to_bytes()
+}
+
+/// A file that can be written piece by piece: its header, and the tensors whose bytes follow it.
+pub struct Encoded<'a> {
+    header: Vec<u8>,
+    tensors: Vec<&'a Tensor>,
+    len: u64,
+}
+
+impl<'a> Encoded<'a> {
+    /// The file of [`write()`].
+    pub fn new(weights: &'a Weights, metadata: &Metadata) -> Self {
+        encode(weights, metadata)
+    }
+    /// The file of [`write_with_checksum()`].
+    pub fn with_checksum(weights: &'a Weights, metadata: &Metadata) -> Self {
+        let mut metadata = metadata.clone();
+        metadata.insert(CHECKSUM.into(), ZERO.into());
+        let mut file = Self::new(weights, &metadata);
+        let mut sum = Sum(crc32fast::Hasher::new());
+        // A hash takes whatever it is given.
+        let _ = file.write_to(&mut sum);
+        let sum = format!("{:08x}", sum.0.finalize());
+        if let Some(at) = find(&file.header, &entry(ZERO)) {
+            let end = at + entry(ZERO).len() - 1;
+            file.header[end - 8..end].copy_from_slice(sum.as_bytes());
+        }
+        file
+    }
+    /// How many bytes the file has.
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+    /// Writes the file; no more of it than a few kilobytes is held as bytes at a time.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write_to(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        out.write_all(&self.header)?;
+        self.tensors.iter().try_for_each(|t| write_bytes(t, out))
+    }
+    /// The same as bytes.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len as usize);
+        // Memory takes whatever it is given.
+        let _ = self.write_to(&mut bytes);
+        bytes
+    }
+}
+
+/// CRC-32 of what is written.
+struct Sum(crc32fast::Hasher);
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn encode<'a>(weights: &'a Weights, metadata: &Metadata) -> Encoded<'a> {
     // The specification asks for aligned tensors, so larger elements go first.
     let mut order: Vec<(&str, &Tensor)> = weights.iter().collect();
     order.sort_by_key(|(name, t)| (std::cmp::Reverse(t.dtype().size()), *name));
@@ -64,13 +130,10 @@ pub fn write(weights: &Weights, metadata: &Metadata) -> Vec<u8> {
     header.push('}');
     let pad = header.len().next_multiple_of(8) - header.len();
     header.extend(std::iter::repeat_n(' ', pad));
-    let mut out = Vec::with_capacity(8 + header.len() + at);
-    out.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    out.extend_from_slice(header.as_bytes());
-    for (_, t) in order {
-        bytes_of(t, &mut out);
-    }
-    out
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    let len = (bytes.len() + at) as u64;
+    Encoded { header: bytes, tensors: order.into_iter().map(|(_, t)| t).collect(), len }
 }
 
 /// The tensors and texts in the bytes of a file. A checksum left by [`write_with_checksum`] is verified and not returned.
@@ -123,17 +186,11 @@ pub fn read(bytes: &[u8]) -> Result<(Weights, Metadata)> {
 
 /// As [`write()`], with a checksum over the whole file that [`read()`] verifies.
 pub fn write_with_checksum(weights: &Weights, metadata: &Metadata) -> Vec<u8> {
-    const ZERO: &str = "00000000";
-    let mut metadata = metadata.clone();
-    metadata.insert(CHECKSUM.into(), ZERO.into());
-    let mut bytes = write(weights, &metadata);
-    let sum = format!("{:08x}", checksum(&bytes, ZERO));
-    if let Some(at) = find(&bytes, &entry(ZERO)) {
-        let end = at + entry(ZERO).len() - 1;
-        bytes[end - 8..end].copy_from_slice(sum.as_bytes());
-    }
-    bytes
+    Encoded::with_checksum(weights, metadata).to_bytes()
 }
+
+/// The checksum while it is computed.
+const ZERO: &str = "00000000";
 
 fn entry(sum: &str) -> Vec<u8> {
     format!("\"{CHECKSUM}\":\"{sum}\"").into_bytes()
@@ -153,7 +210,7 @@ fn checksum(bytes: &[u8], sum: &str) -> u32 {
         Some(at) if sum.len() == 8 => {
             let end = at + entry.len() - 1;
             hash.update(&bytes[..end - 8]);
-            hash.update(b"00000000");
+            hash.update(ZERO.as_bytes());
             hash.update(&bytes[end..]);
         }
         _ => hash.update(bytes),

@@ -261,7 +261,7 @@ mod tests {
         let at = |file, offset, length| Location { file, offset, length };
         assert_eq!(beside.bytes(&at("w.bin", 2, 3)).unwrap(), [3, 4, 5]);
         assert_eq!(beside.bytes(&at("inner/w.bin", 0, 1)).unwrap(), [9]);
-        assert_eq!(beside.floats(&at("w.bin", 4, 4)).unwrap(), [f32::from_le_bytes([5, 6, 7, 8])]);
+        assert_eq!(beside.floats(&at("w.bin", 4, 4)).unwrap()().unwrap(), [f32::from_le_bytes([5, 6, 7, 8])]);
         for (place, text) in [
             (at("w.bin", 6, 3), "3 bytes from byte 6 on"),
             (at("w.bin", u64::MAX, 2), "2 bytes from byte 18446744073709551615 on"),

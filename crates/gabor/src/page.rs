@@ -7,6 +7,7 @@ use gabor_data::Image;
 use gabor_nets::summary;
 use gabor_report::{Curve, Figure, LayerRow, Report, Seen, bytes, class_names, count, duration};
 use gabor_train::{Event, Outcome, Setup};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// How many training images are shown as the network saw them.
@@ -27,6 +28,7 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
         configuration: configuration(setup),
         provenance: provenance(setup, outcome),
         commands: commands(setup, model, directory),
+        notes: notes(events),
         ..Default::default()
     };
     curves(&mut r, events);
@@ -48,6 +50,24 @@ pub fn page(setup: &Setup, model: &Model, outcome: &Outcome, events: &[Event], d
     let rate = format!("{} images/s", count(rate as u64));
     r.figures.push(Figure::new("time", duration(outcome.state.seconds), rate));
     Ok(r)
+}
+
+/// Most notes that a page shows.
+const NOTES: usize = 40;
+
+/// What the run warned of and noted, each once, in the order in which it was first said.
+fn notes(events: &[Event]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let text = |e: &Event| match e {
+        Event::Warning { text } | Event::Note { text } => Some(text.clone()),
+        _ => None,
+    };
+    let mut notes: Vec<String> = events.iter().filter_map(text).filter(|t| seen.insert(t.clone())).collect();
+    if let Some(more) = notes.len().checked_sub(NOTES + 1) {
+        notes.truncate(NOTES);
+        notes.push(format!("and {} more; metrics.jsonl has all", count(more as u64 + 1)));
+    }
+    notes
 }
 
 fn subtitle(setup: &Setup) -> String {

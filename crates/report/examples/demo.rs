@@ -132,6 +132,7 @@ fn main() -> std::io::Result<()> {
         configuration: "net = \"lenet5\"\nepochs = 30\nbatch_size = 64\n\n[optimiser]\nname = \"adamw\"\nlr = 0.002"
             .into(),
         provenance: vec![("seed".into(), "0".into()), ("gabor".into(), "0.1.0".into())],
+        notes: vec!["data: 2 samples could not be read and are left out".into()],
         commands: vec![("gabor predict runs/lenet5-digits-1/model.onnx image.png".into(), "name a picture".into())],
     };
     std::fs::write(std::env::args().nth(1).unwrap_or("demo.html".into()), report.to_html())

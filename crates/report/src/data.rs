@@ -145,6 +145,8 @@ pub struct Report {
     pub configuration: String,
     /// Where the model comes from: names and values.
     pub provenance: Vec<(String, String)>,
+    /// What was warned of and noted on the way: samples left out, weights that were not found.
+    pub notes: Vec<String>,
     /// Commands to type next, with what they do.
     pub commands: Vec<(String, String)>,
 }

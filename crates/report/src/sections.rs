@@ -370,6 +370,14 @@ pub(crate) fn origin(r: &Report) -> String {
         }
         out += "</dl>\n</section>\n";
     }
+    if !r.notes.is_empty() {
+        out += "<section>\n<h2>Warnings and notes</h2>\n<ul class=\"notes\">\n";
+        for note in &r.notes {
+            let lines: Vec<String> = note.lines().map(|l| escape(l.trim_end())).collect();
+            let _ = writeln!(out, "<li>{}</li>", lines.join("<br>"));
+        }
+        out += "</ul>\n</section>\n";
+    }
     if !r.configuration.is_empty() {
         let _ = writeln!(
             out,
@@ -413,6 +421,7 @@ mod tests {
             layer_columns: vec![nasty.clone()],
             layers: vec![LayerRow { cells: vec![nasty.clone()] }],
             layer_notes: vec![nasty.clone()],
+            notes: vec![nasty.clone()],
             configuration: nasty.clone(),
             provenance: vec![(nasty.clone(), nasty.clone())],
             commands: vec![(nasty.clone(), nasty)],

@@ -56,22 +56,25 @@ pub struct Best {
     pub loss: f64,
 }
 
+/// What writes the content of a file.
+pub type Content<'a> = &'a dyn Fn(&mut dyn Write) -> std::io::Result<()>;
+
 /// How bytes reach the disk; tests put a full disk in its place.
 pub trait Storage: Send {
-    /// Creates (or empties) a file, writes the bytes and flushes them to the disk.
+    /// Creates (or empties) a file, has its content written and flushes it to the disk.
     ///
     /// # Errors
     /// What the operating system says.
-    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()>;
+    fn write(&self, path: &Path, content: Content<'_>) -> std::io::Result<()>;
 }
 
 /// The disk.
 pub struct Disk;
 
 impl Storage for Disk {
-    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fn write(&self, path: &Path, content: Content<'_>) -> std::io::Result<()> {
         let mut file = File::create(path)?;
-        file.write_all(bytes)?;
+        content(&mut file)?;
         file.sync_all()
     }
 }
@@ -81,7 +84,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let aside = PathBuf::from(name);
-    let done = Disk.write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
+    let done = Disk.write(&aside, &|file| file.write_all(bytes)).and_then(|()| std::fs::rename(&aside, path));
     done.map_err(|e| Error::io(path, "write", &e))
 }
 
@@ -154,11 +157,11 @@ impl Checkpoints {
     fn write_aside(&self, name: &str, weights: &Weights, state: &State) -> Result<PathBuf> {
         let path = self.directory.join(format!("{name}.new"));
         let json = serde_json::to_string(state).map_err(|e| Error::io(&path, "write", &e.into()))?;
-        let bytes = safetensors::write_with_checksum(weights, &[(STATE.to_string(), json)].into());
-        if let Err(e) = self.storage.write(&path, &bytes) {
+        let file = safetensors::Encoded::with_checksum(weights, &[(STATE.to_string(), json)].into());
+        if let Err(e) = self.storage.write(&path, &|out| file.write_to(out)) {
             // Half a file is of no use and holds space that the next try needs.
             let _ = std::fs::remove_file(&path);
-            let rule = Rule::new(format!("cannot write a checkpoint of {} bytes: {e}", bytes.len()))
+            let rule = Rule::new(format!("cannot write a checkpoint of {} bytes: {e}", file.size()))
                 .right("a writable directory with space left; the checkpoints before are untouched");
             return Err(Error::new(path.display().to_string(), rule));
         }
@@ -321,11 +324,13 @@ mod tests {
     struct Full(Arc<AtomicBool>);
 
     impl Storage for Full {
-        fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        fn write(&self, path: &Path, content: Content<'_>) -> std::io::Result<()> {
             if !self.0.load(Ordering::Relaxed) {
-                return Disk.write(path, bytes);
+                return Disk.write(path, content);
             }
-            Disk.write(path, &bytes[..bytes.len() / 2])?;
+            let mut bytes = Vec::new();
+            content(&mut bytes)?;
+            Disk.write(path, &|file| file.write_all(&bytes[..bytes.len() / 2]))?;
             Err(std::io::ErrorKind::StorageFull.into())
         }
     }

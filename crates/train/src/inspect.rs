@@ -125,7 +125,7 @@ fn judge(config: &Config, report: &CheckReport, splits: &mut Splits) -> Result<(
             splits.notes.push(format!("{what} and are left out:{shown}{more}"));
         } else {
             let rule = Rule::new(what).given(format!("{shown}{more}\n"));
-            let right = format!("intact files (`gabor data check {}` lists all), or check=none", config.data);
+            let right = format!("intact files (`gabor data check {}` lists all), or bad=skip", config.data);
             return Err(Error::new(config.data.clone(), rule.right(right)));
         }
     }

@@ -257,7 +257,7 @@ fn memory_is_foreseen_and_refused_with_numbers() {
     let s = setup(&["epochs=1", "batch=256", "memory=64KiB"]);
     let options = RunOptions { directory: Some(dir.clone()), ..Default::default() };
     let e = train(&s, &backend(1), options, &mut Vec::new()).unwrap_err().to_string();
-    assert!(e.starts_with("memory: a step of 256 samples takes about "), "{e}");
+    assert!(e.starts_with("memory: a run in steps of 256 samples takes about "), "{e}");
     assert!(e.contains("the key `memory` (64.0 KiB, of which the program holds "), "{e}");
     assert!(e.contains(") has 0.00 KiB left; right would be: "), "{e}");
     assert!(e.ends_with("memory=none to try it all the same"), "{e}");

@@ -5,7 +5,7 @@ mod common;
 use common::{backend, directory, network, run, setup};
 use gabor_data::{Color, Dataset, MemoryDataset, Splits};
 use gabor_nets::{Network, conv};
-use gabor_train::checkpoint::{Disk, Storage};
+use gabor_train::checkpoint::{Content, Disk, Storage};
 use gabor_train::{Checkpoints, Config, Event, Jsonl, RunOptions, Setup, Stop, train};
 use std::path::Path;
 use std::sync::Arc;
@@ -154,11 +154,11 @@ fn a_loss_that_is_not_finite_says_where_it_began() {
 struct Filling(std::sync::atomic::AtomicUsize);
 
 impl Storage for Filling {
-    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fn write(&self, path: &Path, content: Content<'_>) -> std::io::Result<()> {
         if self.0.fetch_add(1, Ordering::Relaxed) >= 3 {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
-        Disk.write(path, bytes)
+        Disk.write(path, content)
     }
 }
 

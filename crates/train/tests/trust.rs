@@ -4,7 +4,7 @@ mod common;
 
 use common::{backend, directory, run, setup};
 use gabor_tensor::{Stream, rng};
-use gabor_train::checkpoint::{Disk, Storage};
+use gabor_train::checkpoint::{Content, Disk, Storage};
 use gabor_train::{Checkpoints, Event, FnSink, RunOptions, train};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -40,11 +40,13 @@ struct Deadly {
 }
 
 impl Storage for Deadly {
-    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fn write(&self, path: &Path, content: Content<'_>) -> std::io::Result<()> {
         if self.writes.fetch_add(1, Ordering::Relaxed) < self.deadly {
-            return Disk.write(path, bytes);
+            return Disk.write(path, content);
         }
-        Disk.write(path, &bytes[..bytes.len() / 3])?;
+        let mut bytes = Vec::new();
+        content(&mut bytes)?;
+        Disk.write(path, &|file| file.write_all(&bytes[..bytes.len() / 3]))?;
         die();
         loop {
             std::thread::sleep(Duration::from_secs(1));

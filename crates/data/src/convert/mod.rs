@@ -221,6 +221,10 @@ fn read<'a>(
             // The decoder says what is wrong.
             return set.image(i).map(Item::Pixels);
         };
+        // A copy takes any bytes; who wants bad images left out wants them looked at.
+        if options.bad == OnBad::Skip {
+            set.image(i)?;
+        }
         return Ok(Item::File(bytes, ending(format)));
     }
     let mut image = set.image(i)?;

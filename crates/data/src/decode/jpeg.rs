@@ -33,7 +33,13 @@ pub(super) fn decode(
 ) -> Result<Image<'static>, Rule> {
     let frame = frame(bytes)?;
     limits.check_image(frame.height as u64, frame.width as u64, 12)?;
-    check_end(bytes, frame.scan)?;
+    let end = end(bytes, frame.scan)?;
+    // A block of 8 × 8 takes a bit at least; a header that lies would be answered with grey.
+    let (bits, blocks) = (8 * end.saturating_sub(frame.scan), frame.height.div_ceil(8) * frame.width.div_ceil(8));
+    if bits < blocks {
+        let given = format!("{} bytes of data for {} × {} pixels", bits / 8, frame.width, frame.height);
+        return Err(damaged(Format::Jpeg, given));
+    }
     let upright = [frame.height, frame.width];
     let turned = frame.orientation >= 5;
     let wanted = if turned {
@@ -173,15 +179,15 @@ pub(super) fn frame(bytes: &[u8]) -> Result<Frame, Rule> {
 }
 
 /// The decoders fill what is missing with grey, so a truncated file is recognised here: the end-of-image marker must
-/// follow after the segments and scans. A thumbnail inside a segment has its own, which does not count.
-fn check_end(bytes: &[u8], mut at: usize) -> Result<(), Rule> {
+/// follow after the segments and scans. A thumbnail inside a segment has its own, which does not count. Where it stands.
+fn end(bytes: &[u8], mut at: usize) -> Result<usize, Rule> {
     loop {
         let Some((start, m)) = marker(bytes, at) else {
             let given = format!("{} bytes", bytes.len());
             return Err(Rule::new("the JPEG ends before its end-of-image marker").given(given).right("a whole file"));
         };
         if m == 0xd9 {
-            return Ok(());
+            return Ok(start);
         }
         at = segment(bytes, start).map_or(start + 4, |s| s.1);
     }

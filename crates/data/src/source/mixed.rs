@@ -43,6 +43,10 @@ impl Dataset for Mixed {
         let (set, inner) = self.at(i)?;
         set.image(inner)
     }
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
+        let (set, inner) = self.at(i)?;
+        set.image_at_least(inner, enough)
+    }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         let (set, inner) = self.at(i)?;
         set.encoded(inner)

@@ -1,7 +1,7 @@
 //! Weights as a file that `torch.load(FILE, weights_only=True)` reads.
 
 use super::zip;
-use crate::elements::bytes_of;
+use crate::elements::write_bytes;
 use gabor_tensor::{Data, Tensor, Weights};
 
 /// The bytes of a `.pth` file: an `OrderedDict` of tensors, in the order of their names. The same tensors give the same
@@ -22,7 +22,8 @@ pub fn write(weights: &Weights) -> Vec<u8> {
     for (i, (name, tensor)) in weights.iter().enumerate() {
         entry(&mut pickle, &i.to_string(), name, tensor);
         let mut data = Vec::with_capacity(tensor.len() * tensor.dtype().size());
-        bytes_of(tensor, &mut data);
+        // Memory takes whatever it is given.
+        let _ = write_bytes(tensor, &mut data);
         entries.push((format!("weights/data/{i}"), data));
     }
     pickle.extend_from_slice(b"u.");

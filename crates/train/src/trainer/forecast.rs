@@ -25,20 +25,23 @@ struct Memory {
     kept: u64,
     /// Batches that the loader prepares ahead.
     batches: u64,
+    /// The copy of parameters and optimiser memory that a checkpoint is written from.
+    copy: u64,
 }
 
 impl Memory {
     fn total(&self) -> u64 {
-        self.growing + self.kept + self.batches
+        self.growing + self.kept + self.batches + self.copy
     }
     /// In batches of which each is computed in so many parts more.
     fn in_parts(&self, parts: u64) -> u64 {
-        (self.growing + self.batches) / parts + self.kept
+        (self.growing + self.batches) / parts + self.kept + self.copy
     }
     fn add(&mut self, report: &Report) {
         // Plans share the arena and the working memory, the largest of each counts.
         self.growing = self.growing.max((report.arena_bytes + report.scratch_bytes) as u64);
         self.kept += report.kept.iter().map(|h| h.bytes as u64).sum::<u64>();
+        self.copy = self.copy.max(report.parameter_bytes as u64);
     }
 }
 
@@ -123,7 +126,7 @@ impl Run<'_> {
         ways.push("a smaller input or network".into());
         ways.push("memory=none to try it all the same".into());
         let rule = Rule::new(format!(
-            "a step of {} samples takes about {} of memory, and {whose} has {} left",
+            "a run in steps of {} samples takes about {} of memory, and {whose} has {} left",
             config.batch_size() / accum,
             size(memory.total()),
             size(free)

@@ -318,10 +318,9 @@ impl<'a> Run<'a> {
             config: self.setup.config.entries().into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
         };
         self.emit(&event)?;
-        for text in splits.notes.iter().chain(&self.phases.notes).cloned().collect::<Vec<_>>() {
-            self.emit(&Event::Note { text })?;
-        }
-        Ok(())
+        let notes = splits.notes.iter().map(|text| Event::Note { text: text.clone() });
+        let all: Vec<Event> = notes.chain(self.phases.notes.iter().cloned()).collect();
+        all.iter().try_for_each(|event| self.emit(event))
     }
 
     fn emit(&mut self, event: &Event) -> Result<()> {
@@ -473,8 +472,8 @@ impl<'a> Run<'a> {
             Some(files) if self.state.best.is_some() && !interrupted => Some(files.checkpoints.load_best()?.0),
             _ => self.best_weights.take(),
         };
-        if let Some(best) = &best {
-            write_with_averages(&mut *self.executable, best, &self.averages)?;
+        if let Some(best) = best {
+            write_with_averages(&mut *self.executable, &best, &self.averages)?;
         }
         let mut evaluation = None;
         if let (false, Ok((name, data))) = (interrupted, self.setup.splits.evaluation()) {

@@ -2,16 +2,17 @@
 
 use super::Run;
 use crate::pattern::matches;
+use crate::schedule::Kind;
 use crate::setup::Setup;
 use crate::step::{Entry, Forward, FreezeNorm, Group, StepOptions, groups, reset_optimiser};
-use crate::{Event, Result};
+use crate::{Config, Event, Result};
 
 /// What a run does when.
 pub(super) struct Phases {
     /// Epochs in which the head alone is trained.
     pub(super) head_epochs: u64,
-    /// In words, for people.
-    pub(super) notes: Vec<String>,
+    /// Notes and warnings, for people.
+    pub(super) notes: Vec<Event>,
 }
 
 impl Phases {
@@ -23,7 +24,7 @@ impl Phases {
         let trained = |g: &Group| -> Vec<String> { g.parameters.iter().filter(|n| !frozen(n)).cloned().collect() };
         let head: Vec<String> = groups.iter().filter(|g| g.name == "head").flat_map(&trained).collect();
         let others = groups.iter().filter(|g| g.name != "head").any(|g| !trained(g).is_empty());
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = Vec::new();
         let mut head_epochs = config.unfreeze.0.unwrap_or(0) as u64;
         if !others || head.is_empty() {
             head_epochs = 0;
@@ -52,8 +53,43 @@ impl Phases {
         if config.weights.is_some() && options.freeze_norm == FreezeNorm::All {
             notes.push("batch normalisation keeps the statistics of the weights (freeze_norm=true)".into());
         }
+        let warnings = if config.is_lbfgs() { Vec::new() } else { in_vain(config, head_epochs) };
+        let warnings = warnings.into_iter().map(|text| Event::Warning { text });
+        let notes = notes.into_iter().map(|text| Event::Note { text }).chain(warnings).collect();
         Phases { head_epochs, notes }
     }
+}
+
+/// Settings that can never come into effect, because the run is over before.
+fn in_vain(config: &Config, head_epochs: u64) -> Vec<String> {
+    let epochs = config.epochs.0.unwrap_or(1) as u64;
+    let mut found = Vec::new();
+    if head_epochs >= epochs && head_epochs > 0 {
+        found.push(format!(
+            "the head alone is trained in all of the {epochs} epochs, no other layer is (unfreeze={head_epochs})"
+        ));
+        return found;
+    }
+    let (schedule, left) = (config.full_schedule(), (epochs - head_epochs) as usize);
+    if schedule.warmup > 0.0 && schedule.warmup >= left as f64 {
+        found.push(format!(
+            "the warm-up of {} epochs is not over when the run is, after {left}: the learning rate never reaches {}",
+            schedule.warmup,
+            config.base_lr().map_or_else(|_| "its value".into(), |lr| lr.to_string())
+        ));
+    }
+    let beyond = |at: usize| at as f64 + schedule.warmup >= left as f64;
+    match &schedule.kind {
+        Kind::Milestones { at, .. } if at.iter().any(|&a| beyond(a)) => found.push(format!(
+            "milestones at or beyond the end of the run, after {left} epochs of this schedule, change nothing: {}",
+            at.iter().filter(|&&a| beyond(a)).map(usize::to_string).collect::<Vec<_>>().join(", ")
+        )),
+        Kind::Step { every, .. } if beyond(*every) => found.push(format!(
+            "the learning rate never falls: the run is over after {left} epochs of this schedule, before the first {every}"
+        )),
+        _ => {}
+    }
+    found
 }
 
 /// `conv1.weight … layer2.1.bn2.bias, 30 tensors`.

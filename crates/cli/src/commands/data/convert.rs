@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Bytes of a shard, such as 256MB
     #[arg(long, value_name = "BYTES", default_value = "256MB", value_parser = amount)]
     shard_bytes: u64,
-    /// What to do about images that cannot be read: fail, or skip
+    /// What to do about images that cannot be read: fail, or skip, which decodes also files that are only copied
     #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = crate::arguments::on_bad)]
     bad: OnBad,
     /// Replace the data set that is there
@@ -143,6 +143,14 @@ fn report(a: &Arguments, classes: usize, done: &Converted, seconds: f64) -> Resu
     }
     for bad in &done.bad {
         output::warning(&format!("left out: {bad}"));
+    }
+    if !done.bad.is_empty() {
+        let all = done.bad.len() as u64 + done.parts.iter().map(|p| p.1).sum::<u64>();
+        output::note(&format!(
+            "{} of {} samples cannot be read and are left out",
+            count(done.bad.len() as u64),
+            count(all)
+        ));
     }
     let mut rows = vec![];
     for (part, samples) in &done.parts {

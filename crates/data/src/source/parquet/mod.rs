@@ -12,7 +12,8 @@ use super::read::{Entry, class_names, list};
 use super::split::{Part, Parts};
 use super::store::{File, is_url};
 use super::{Blocks, Dataset, OpenOptions, Splits, out_of_range, shards, together, twins};
-use crate::{Error, Image, Limits, decode};
+use crate::decode::decode_at_least;
+use crate::{Error, Image, Limits};
 use ::parquet::basic::Compression;
 use ::parquet::column::reader::{ColumnReader, get_column_reader};
 use ::parquet::data_type::ByteArray;
@@ -358,7 +359,10 @@ impl Dataset for ParquetDataset {
         format!("{} row {}", file.path().display(), i - file.starts[0])
     }
     fn image(&self, i: usize) -> Result<Image<'_>, Error> {
-        self.read(i, |bytes| decode(bytes, &self.limits).map_err(|r| Error::new(self.id(i), r)))
+        self.image_at_least(i, &|whole| whole)
+    }
+    fn image_at_least(&self, i: usize, enough: &dyn Fn([usize; 2]) -> [usize; 2]) -> Result<Image<'_>, Error> {
+        self.read(i, |bytes| decode_at_least(bytes, &self.limits, enough).map_err(|r| Error::new(self.id(i), r)))
     }
     fn encoded(&self, i: usize) -> Result<Option<Cow<'_, [u8]>>, Error> {
         self.read(i, |bytes| Ok(Some(bytes.to_vec().into())))

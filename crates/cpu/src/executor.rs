@@ -141,14 +141,14 @@ impl CpuExecutable {
         if scratch > self.scratch.len() {
             self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
         }
+        if ready.reserved {
+            return Ok(());
+        }
         for (&p, name) in ready.parameters.iter().zip(&plan.parameters) {
             let p = &mut self.parameters[p];
             if matches!(p.place, Place::Shared(None)) {
                 p.place = Place::Shared(Some(p.zeros().map_err(|r| Error::new(name, r))?));
             }
-        }
-        if ready.reserved {
-            return Ok(());
         }
         let mut kept = Buffer::touched(plan.kept, &mut self.pool).map_err(out_of_memory)?;
         for v in plan.graph.value_ids() {

@@ -46,7 +46,42 @@ pub struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     /// The file of [`write()`].
     pub fn new(weights: &'a Weights, metadata: &Metadata) -> Self {
-        encode(weights, metadata)
+        // The specification asks for aligned tensors, so larger elements go first.
+        let mut order: Vec<(&str, &Tensor)> = weights.iter().collect();
+        order.sort_by_key(|(name, t)| (std::cmp::Reverse(t.dtype().size()), *name));
+        let quoted = |s: &str| serde_json::Value::from(s).to_string();
+        let mut header = String::from("{");
+        if !metadata.is_empty() {
+            let entries: Vec<String> = metadata.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
+            header += &format!("\"__metadata__\":{{{}}},", entries.join(","));
+        }
+        let mut at = 0;
+        for (name, t) in &order {
+            let kind = match t.data() {
+                Data::F32(_) => "F32",
+                Data::F64(_) => "F64",
+                Data::I32(_) => "I32",
+                Data::U8(_) => "U8",
+            };
+            let end = at + t.len() * t.dtype().size();
+            let shape: Vec<String> = t.shape().iter().map(usize::to_string).collect();
+            header += &format!(
+                "{}:{{\"dtype\":\"{kind}\",\"shape\":[{}],\"data_offsets\":[{at},{end}]}},",
+                quoted(name),
+                shape.join(",")
+            );
+            at = end;
+        }
+        if header.ends_with(',') {
+            header.pop();
+        }
+        header.push('}');
+        let pad = header.len().next_multiple_of(8) - header.len();
+        header.extend(std::iter::repeat_n(' ', pad));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        let len = (bytes.len() + at) as u64;
+        Encoded { header: bytes, tensors: order.into_iter().map(|(_, t)| t).collect(), len }
     }
     /// The file of [`write_with_checksum()`].
     pub fn with_checksum(weights: &'a Weights, metadata: &Metadata) -> Self {
@@ -95,45 +130,6 @@ impl Write for Sum {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-fn encode<'a>(weights: &'a Weights, metadata: &Metadata) -> Encoded<'a> {
-    // The specification asks for aligned tensors, so larger elements go first.
-    let mut order: Vec<(&str, &Tensor)> = weights.iter().collect();
-    order.sort_by_key(|(name, t)| (std::cmp::Reverse(t.dtype().size()), *name));
-    let quoted = |s: &str| serde_json::Value::from(s).to_string();
-    let mut header = String::from("{");
-    if !metadata.is_empty() {
-        let entries: Vec<String> = metadata.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
-        header += &format!("\"__metadata__\":{{{}}},", entries.join(","));
-    }
-    let mut at = 0;
-    for (name, t) in &order {
-        let kind = match t.data() {
-            Data::F32(_) => "F32",
-            Data::F64(_) => "F64",
-            Data::I32(_) => "I32",
-            Data::U8(_) => "U8",
-        };
-        let end = at + t.len() * t.dtype().size();
-        let shape: Vec<String> = t.shape().iter().map(usize::to_string).collect();
-        header += &format!(
-            "{}:{{\"dtype\":\"{kind}\",\"shape\":[{}],\"data_offsets\":[{at},{end}]}},",
-            quoted(name),
-            shape.join(",")
-        );
-        at = end;
-    }
-    if header.ends_with(',') {
-        header.pop();
-    }
-    header.push('}');
-    let pad = header.len().next_multiple_of(8) - header.len();
-    header.extend(std::iter::repeat_n(' ', pad));
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header.as_bytes());
-    let len = (bytes.len() + at) as u64;
-    Encoded { header: bytes, tensors: order.into_iter().map(|(_, t)| t).collect(), len }
 }
 
 /// The tensors and texts in the bytes of a file. A checksum left by [`write_with_checksum`] is verified and not returned.

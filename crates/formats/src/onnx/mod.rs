@@ -12,6 +12,7 @@ mod import;
 mod metadata;
 mod outline;
 mod proto;
+mod stored;
 mod tensor;
 
 pub use export::export;

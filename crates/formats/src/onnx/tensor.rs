@@ -2,10 +2,11 @@
 
 use super::outline::OWN;
 use super::proto::{TensorProto, elem, elem_name, elem_of};
+use super::stored::Stored;
 use crate::Result;
 pub(super) use crate::array::{Array as Known, ElementType, Elements};
 use crate::elements::each;
-use crate::error::{At, element_count};
+use crate::error::At;
 use crate::half::{bf16_to_f32, f16_to_f32};
 use crate::wire::{Budget, Message, Text};
 use gabor_tensor::{Data, Rule, Tensor};
@@ -83,87 +84,13 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Known> {
     read(&proto, None).at("onnx tensor")
 }
 
-/// The tensor of a file.
+/// The tensor of a file with its elements.
 pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Result<Known, Rule> {
-    match open(t, external)? {
-        Opened::Known(known) => Ok(known),
-        Opened::Later(later) => later.read(),
-    }
-}
-
-/// A tensor of a file.
-pub(super) enum Opened<'a> {
-    Known(Known),
-    Later(Later<'a>),
-}
-
-/// Floats that still lie elsewhere.
-pub(super) struct Later<'a> {
-    pub shape: Vec<usize>,
-    count: usize,
-    file: String,
-    floats: Floats<'a>,
-}
-
-impl Later<'_> {
-    pub(super) fn read(&self) -> Result<Known, Rule> {
-        let Later { shape, count, file, floats } = self;
-        let floats = floats()?;
-        match floats.len() == *count {
-            true => Ok(Known::floats(shape.clone(), floats)),
-            false => Err(Rule::new(format!("{} bytes of `{file}` for f32 {shape:?}", floats.len() * 4))
-                .right(format!("{} bytes", count * 4))),
-        }
-    }
-}
-
-/// Looks at the tensor of a file: its extents are compared with its bytes before anything is allocated. Floats that lie
-/// elsewhere are not read yet.
-pub(super) fn open<'a>(t: &TensorProto<'_>, external: Option<&'a dyn External>) -> Result<Opened<'a>, Rule> {
-    let extent =
-        |&d: &i64| usize::try_from(d).map_err(|_| Rule::new(format!("extents {:?}", t.dims)).right("none below 0"));
-    let shape = t.dims.iter().map(extent).collect::<Result<Vec<_>, _>>()?;
-    let kind = kind_of(t.data_type)?;
-    let size = kind.size();
-    let count = element_count(&shape, size)?;
-    if t.data_location != 0 || !t.external_data.is_empty() {
-        let location = location(t, count * size)?;
-        let Some(external) = external else {
-            let rule = format!("its elements lie in another file, `{}` (external data)", location.file);
-            return Err(Rule::new(rule).right("the model opened by its path, beside that file"));
-        };
-        let file = location.file.to_string();
-        if kind == ElementType::F32 {
-            let floats = external.floats(&location)?;
-            return Ok(Opened::Later(Later { shape, count, file, floats }));
-        }
-        let bytes = external.bytes(&location)?;
-        if bytes.len() != count * size {
-            return Err(Rule::new(format!("{} bytes of `{file}` for {kind} {shape:?}", bytes.len()))
-                .right(format!("{} bytes", count * size)));
-        }
-        return Ok(Opened::Known(Known { shape, kind, elements: from_raw(kind, &bytes)? }));
-    }
-    let elements = match &t.raw_data {
-        Some(raw) if raw.len() == count * size => from_raw(kind, raw)?,
-        Some(raw) => {
-            return Err(Rule::new(format!("{} bytes for {} {shape:?}", raw.len(), elem_name(t.data_type)))
-                .right(format!("{} bytes", count * size)));
-        }
-        None => {
-            let elements = from_fields(t, kind)?;
-            if elements.len() != count {
-                return Err(Rule::new(format!("{} elements for a tensor of shape {shape:?}", elements.len()))
-                    .right(format!("{count} elements")));
-            }
-            elements
-        }
-    };
-    Ok(Opened::Known(Known { shape, kind, elements }))
+    Stored::open(t, external)?.into_known()
 }
 
 /// Where external data lie: a place below the model's directory and as many bytes as the tensor has.
-fn location<'t>(t: &'t TensorProto<'_>, length: usize) -> Result<Location<'t>, Rule> {
+pub(super) fn location<'t>(t: &'t TensorProto<'_>, length: usize) -> Result<Location<'t>, Rule> {
     let entry = |key: &str| t.external_data.iter().find(|e| e.key == key).map(|e| &*e.value);
     let number = |key: &str| {
         entry(key)
@@ -189,7 +116,7 @@ fn location<'t>(t: &'t TensorProto<'_>, length: usize) -> Result<Location<'t>, R
     Ok(Location { file, offset: number("offset")?.unwrap_or(0), length })
 }
 
-fn from_raw(kind: ElementType, raw: &[u8]) -> Result<Elements, Rule> {
+pub(super) fn from_raw(kind: ElementType, raw: &[u8]) -> Result<Elements, Rule> {
     Ok(match kind {
         ElementType::F32 => Elements::Float(each(raw, f32::from_le_bytes)),
         ElementType::F64 => doubles(&each(raw, f64::from_le_bytes))?,
@@ -223,7 +150,7 @@ fn unsigned(v: &[i64]) -> Result<Elements, Rule> {
 }
 
 /// Elements in the typed field that the standard gives each type.
-fn from_fields(t: &TensorProto<'_>, kind: ElementType) -> Result<Elements, Rule> {
+pub(super) fn from_fields(t: &TensorProto<'_>, kind: ElementType) -> Result<Elements, Rule> {
     let half = |f: fn(u16) -> f32| Elements::Float(t.int32_data.iter().map(|&v| f(v as u16)).collect());
     Ok(match kind {
         ElementType::F32 => Elements::Float(t.float_data.clone()),

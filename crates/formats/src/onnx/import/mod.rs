@@ -22,7 +22,6 @@ mod sample;
 mod scatter;
 mod shapes;
 mod slices;
-mod stored;
 mod windows;
 
 #[cfg(test)]
@@ -31,6 +30,7 @@ mod bound_tests;
 mod tests;
 
 use super::proto::{ModelProto, ValueInfoProto};
+use super::stored::Stored;
 use super::tensor::{self, ElementType, Elements, External, Known};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 use crate::array::Array;
@@ -44,7 +44,6 @@ use op::Op;
 use reader::{Reader, Source};
 use std::collections::HashMap;
 use std::sync::OnceLock;
-use stored::Stored;
 
 /// How one operator is read.
 type Row = fn(&mut Op<'_, '_>) -> Result<(), op::Fail>;
@@ -163,8 +162,8 @@ fn read(
     for (t, open) in opened {
         let open = open.into_inner().unwrap_or_else(|| Stored::open(t, external));
         let open = open.at(&format!("initialiser `{}`", t.name))?;
-        if open.shape.len() > MAX_RANK {
-            let rule = Rule::new(format!("{} axes", open.shape.len()));
+        if open.shape().len() > MAX_RANK {
+            let rule = Rule::new(format!("{} axes", open.shape().len()));
             return Err(Error::new(&*t.name, rule.right(format!("at most {MAX_RANK}"))));
         }
         if initializers.insert(&t.name, open).is_some() {

@@ -2,9 +2,9 @@
 
 use super::item::{Int, Ints, Item, as_ints, as_known};
 use super::op::{Fail, Op};
-use super::stored::Stored;
 use super::{fold, input_kind, row, want_size};
 use crate::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
+use crate::onnx::stored::Stored;
 use crate::onnx::tensor::{ElementType, Known};
 use crate::{Error, Refusal, Result};
 use gabor_graph::{Graph, Initializer, Parameter, ValueId, ValueType};
@@ -234,7 +234,7 @@ impl<'m> Reader<'m> {
     }
     fn parameter(&mut self, key: &'m str, role: Role) -> Result<ValueId, Fail> {
         let known = &self.initializers[key];
-        if !known.kind.is_float() {
+        if !known.kind().is_float() {
             return Ok(self.graph.constant(known.known()?.clone().into_tensor()?));
         }
         // A node may have taken the name: then the parameter has a number behind it.
@@ -246,10 +246,12 @@ impl<'m> Reader<'m> {
         }
         let parameter = match role {
             Role::State => Parameter::state(Initializer::Zeros),
-            Role::Weight if known.shape.len() > 1 => Parameter::weight(Initializer::KaimingUniform { a: 5f64.sqrt() }),
+            Role::Weight if known.shape().len() > 1 => {
+                Parameter::weight(Initializer::KaimingUniform { a: 5f64.sqrt() })
+            }
             _ => Parameter::bias(Initializer::Zeros),
         };
-        let id = self.graph.parameter(&name, &known.shape, parameter)?;
+        let id = self.graph.parameter(&name, known.shape(), parameter)?;
         self.used.push((name, key.to_string()));
         Ok(id)
     }
@@ -271,7 +273,7 @@ impl<'m> Reader<'m> {
     pub(super) fn kind(&self, name: &str) -> Option<ElementType> {
         match self.items.get(name)? {
             Item::Constant(k) => Some(k.kind),
-            Item::Initializer(key) => Some(self.initializers[key].kind),
+            Item::Initializer(key) => Some(self.initializers[key].kind()),
             Item::Ints(_) => Some(ElementType::I64),
             _ => self.kinds.get(name).copied(),
         }
@@ -284,7 +286,7 @@ impl<'m> Reader<'m> {
                 _ if name.is_empty() => return Some(None),
                 Some(Item::Constant(k)) => Rc::clone(k),
                 Some(Item::Ints(i)) => Rc::new(as_known(i).ok()?),
-                Some(Item::Initializer(key)) if !self.initializers[key].kind.is_float() => {
+                Some(Item::Initializer(key)) if !self.initializers[key].kind().is_float() => {
                     Rc::new(self.initializers[key].known().ok()?.clone())
                 }
                 Some(Item::Input(_)) => Rc::new(self.given(name).filter(|k| !k.kind.is_float())?.clone()),
@@ -322,7 +324,7 @@ impl<'m> Reader<'m> {
         Ok(match self.item(name)? {
             Item::Value(v) => self.graph.shape(v).0.iter().map(|&d| d.into()).collect(),
             Item::Input(i) => self.inputs[i].1.shape.0.iter().map(|&d| d.into()).collect(),
-            Item::Initializer(key) => fixed(&self.initializers[key].shape),
+            Item::Initializer(key) => fixed(self.initializers[key].shape()),
             Item::Constant(k) => fixed(&k.shape),
             Item::Ints(i) if i.scalar => Vec::new(),
             Item::Ints(i) => vec![Int::Known(i.v.len() as i64)],

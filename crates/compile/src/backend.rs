@@ -3,7 +3,7 @@
 
 use crate::{Applied, Recompute};
 use gabor_graph::ValidGraph;
-use gabor_tensor::{DType, Data, Rule, Tensor};
+use gabor_tensor::{DType, Data, Rule, Tensor, Unread};
 use std::fmt;
 
 /// Result of this crate.
@@ -136,6 +136,15 @@ pub trait Executable: Send {
     /// # Errors
     /// A name that no graph of the program has, or a tensor of another type.
     fn write(&mut self, parameter: &str, tensor: &Tensor) -> Result<()>;
+    /// Writes a parameter whose elements are read by each run, right before the kernel that needs them, into memory that
+    /// the next one takes again: for few runs, of networks whose weights are large.
+    ///
+    /// # Errors
+    /// As [`write`](Executable::write). What keeps elements from being read, the runs tell, unless they are read at once.
+    fn write_unread(&mut self, parameter: &str, unread: &Unread) -> Result<()> {
+        let tensor = unread.tensor().map_err(|r| Error::new(parameter, r))?;
+        self.write(parameter, &tensor)
+    }
     /// What was compiled for graph `entry` at batch size `n`: the rewritten graph, the plan, who computes what and why.
     ///
     /// # Errors

@@ -3,14 +3,15 @@
 use crate::backend::CpuBackend;
 use crate::buffer::{Buffer, start_of};
 use crate::forms::FormId;
-use crate::kernel::{Io, Kernel, Slot};
+use crate::kernel::Slot;
 use crate::parameters::{Layout, Parameter, Place};
-use crate::plan::{Location, Plan, Step};
-use crate::pool::{Address, Pool};
+use crate::plan::{Location, Plan};
+use crate::pool::Pool;
+use crate::stage::{self, Staged};
+use crate::steps::execute;
 use gabor_compile::{CompileOptions, Error, Executable, Program, Report, Result, View};
 use gabor_graph::{Source, ValueId};
-use gabor_kernels::SharedMut;
-use gabor_tensor::{DType, Rule, Tensor};
+use gabor_tensor::{DType, Rule, Tensor, Unread};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ pub struct CpuExecutable {
     plan_of: HashMap<(usize, usize), usize>,
     arena: Buffer,
     scratch: Buffer,
+    /// Where the parameters of a step lie that waited for it.
+    stage: Buffer,
     /// The plan of the last run, whose outputs lie in the arena.
     last: Option<usize>,
 }
@@ -49,6 +52,8 @@ struct Ready {
     inputs: Vec<(String, ValueId)>,
     /// Number of each graph parameter in the executable.
     parameters: Vec<usize>,
+    /// Parameters that wait for their step, in the order of the steps.
+    staged: Vec<Staged>,
     /// Versions of the parameters that prepared values were made from.
     seen: Vec<u64>,
     /// Whether the prepared steps have run; what they made lies in the plan's own memory and stays.
@@ -80,6 +85,7 @@ impl CpuExecutable {
             plan_of: HashMap::new(),
             arena: Buffer::default(),
             scratch: Buffer::default(),
+            stage: Buffer::default(),
             last: None,
         })
     }
@@ -120,6 +126,7 @@ impl CpuExecutable {
             input_uses,
             inputs,
             parameters,
+            staged: Vec::new(),
             seen,
             prepared: false,
             arena_base: std::ptr::null_mut(),
@@ -164,6 +171,22 @@ impl CpuExecutable {
         Ok(())
     }
 
+    /// Finds out which parameters of a plan wait for their step, if any has moved, and reads the others that are unread.
+    fn stage(&mut self, entry: usize, at: usize) -> Result<()> {
+        let ready = &mut self.plans[at];
+        if !ready.moved {
+            return Ok(());
+        }
+        let (staged, bytes) = stage::staged(&ready.plan, &ready.parameters, &mut self.parameters)?;
+        ready.staged = staged;
+        let moves = stage::grow(&mut self.stage, bytes, &mut self.pool)
+            .map_err(|r| Error::new(&self.program.entries()[entry].0, r))?;
+        if moves {
+            self.plans.iter_mut().for_each(|p| p.moved = true);
+        }
+        Ok(())
+    }
+
     /// Computes the addresses of a plan's values anew if the arena or a parameter has moved.
     fn resolve(&mut self, at: usize) {
         let base = self.arena.at(0);
@@ -181,7 +204,7 @@ impl CpuExecutable {
                         Place::Own(at) => self.values.at(*at),
                         // Never written to: no graph of the program updates it.
                         Place::Shared(Some(t)) => start_of(t).cast_mut(),
-                        Place::Shared(None) => dangling,
+                        Place::Shared(None) | Place::Unread(_) => dangling,
                     },
                     Location::Kept(offset) => ready.kept.at(offset),
                     Location::Arena(offset) => self.arena.at(offset),
@@ -193,6 +216,9 @@ impl CpuExecutable {
         let of = |ids: &[FormId]| ids.iter().map(|f| slots[f.at()]).collect::<Vec<_>>();
         ready.step_slots = plan.steps.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
         ready.prepared_slots = plan.prepared.iter().map(|s| (of(&s.inputs), of(&s.outputs))).collect();
+        for s in &ready.staged {
+            ready.step_slots[s.step].0[s.input].start = self.stage.at(s.offset);
+        }
         if ready.arena_base != base {
             ready.seen.fill(0);
         }
@@ -252,58 +278,6 @@ fn check_len(name: &str, t: &Tensor) -> Result<()> {
     Err(Error::new(name, rule.right(format!("{want} elements"))))
 }
 
-/// Runs steps one after the other, each on all threads that it has tasks for.
-fn execute(
-    steps: &[Step],
-    slots: &[(Vec<Slot>, Vec<Slot>)],
-    arena: *mut u8,
-    scratch: &mut Buffer,
-    pool: &mut Pool,
-    done: &mut dyn FnMut(usize),
-) {
-    for (i, (step, (inputs, outputs))) in steps.iter().zip(slots).enumerate() {
-        // SAFETY: the plan gave every value its own place for its lifetime (overlapping only where the kernel works in
-        // place), the buffers are alive, and inputs are borrowed by `run`.
-        let io = unsafe { Io::new(inputs, outputs) };
-        let len = step.kernel.work().workspace_len();
-        // SAFETY: the plan reserved `len` floats there for this step.
-        let workspace = unsafe { std::slice::from_raw_parts_mut(arena.add(step.workspace).cast::<f32>(), len) };
-        // SAFETY: the kernel's contract holds by the two comments above.
-        unsafe { run_kernel(&*step.kernel, &io, SharedMut::new(workspace), scratch, pool) };
-        done(i);
-    }
-}
-
-/// All phases of a kernel, one after the other, each on all threads that it has tasks for. Every thread has its own part
-/// of the scratch memory, at least as long as the kernel asks for.
-///
-/// # Safety
-/// `io` and `workspace` are as [`Kernel::run`] demands, and nothing else uses them meanwhile.
-pub(crate) unsafe fn run_kernel(
-    kernel: &dyn Kernel,
-    io: &Io<'_>,
-    workspace: SharedMut<'_, f32>,
-    scratch: &mut Buffer,
-    pool: &mut Pool,
-) {
-    let per_thread = scratch.len() / 64 / pool.threads() * 64;
-    let scratch = Address(scratch.at(0));
-    let work = kernel.work();
-    let scratch_len = work.scratch_len();
-    assert!(scratch_len * 4 <= per_thread, "{scratch_len} floats of scratch in {per_thread} bytes");
-    for (phase, &tasks) in work.phases().iter().enumerate() {
-        pool.run(tasks, &|task, thread| {
-            // SAFETY: each thread's part of the scratch buffer is its own and long enough; the rest is the caller's
-            // promise.
-            unsafe {
-                let start = scratch.get().add(thread * per_thread).cast::<f32>();
-                let mine = std::slice::from_raw_parts_mut(start, scratch_len);
-                kernel.run(phase, task, io, workspace, mine);
-            }
-        });
-    }
-}
-
 impl CpuExecutable {
     /// A run that tells of each step when it is done.
     fn run_watched(
@@ -315,6 +289,7 @@ impl CpuExecutable {
     ) -> Result<usize> {
         let at = self.plan(entry, n)?;
         self.reserve(entry, at)?;
+        self.stage(entry, at)?;
         self.resolve(at);
         self.bind(at, inputs)?;
         let ready = &mut self.plans[at];
@@ -323,13 +298,25 @@ impl CpuExecutable {
         let version = |p: &usize| self.parameters[ready.parameters[*p]].version;
         let changed = plan.prepared_from.iter().zip(&ready.seen).any(|(p, &seen)| version(p) != seen);
         if !ready.prepared || changed {
-            execute(&plan.prepared, &ready.prepared_slots, arena, &mut self.scratch, &mut self.pool, &mut |_| {});
+            let (scratch, pool) = (&mut self.scratch, &mut self.pool);
+            execute(&plan.prepared, &ready.prepared_slots, arena, scratch, pool, &mut |_, _| Ok(()), &mut |_| {})?;
             for (p, seen) in plan.prepared_from.iter().zip(&mut ready.seen) {
                 *seen = self.parameters[ready.parameters[*p]].version;
             }
             ready.prepared = true;
         }
-        execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool, done);
+        // Should it stop half way, there are no outputs.
+        self.last = None;
+        let (parameters, stage, mut staged) = (&self.parameters, &mut self.stage, ready.staged.iter().peekable());
+        let mut read = |step: usize, pool: &mut Pool| {
+            while let Some(s) = staged.next_if(|s| s.step == step) {
+                let Place::Unread(unread) = &parameters[ready.parameters[s.parameter]].place else { continue };
+                let name = &plan.parameters[s.parameter];
+                stage::fill(stage, s.offset, unread, pool).map_err(|r| Error::new(name, r))?;
+            }
+            Ok(())
+        };
+        execute(&plan.steps, &ready.step_slots, arena, &mut self.scratch, &mut self.pool, &mut read, done)?;
         for &(f, at) in &plan.echoes {
             let from = ready.slots[f.at()];
             // SAFETY: the plan reserved the value's bytes there; inputs are borrowed until this function returns.
@@ -387,6 +374,7 @@ impl Executable for CpuExecutable {
         match &p.place {
             Place::Shared(Some(t)) => Ok(t.clone()),
             Place::Shared(None) => p.zeros().map_err(|r| Error::new(parameter, r)),
+            Place::Unread(unread) => unread.tensor().map_err(|r| Error::new(parameter, r)),
             Place::Own(at) => {
                 let v = self.values.as_f32(*at, p.shape.iter().product()).to_vec();
                 Tensor::f32(&p.shape, v).map_err(|r| Error::new(parameter, r))
@@ -402,10 +390,11 @@ impl Executable for CpuExecutable {
             return Err(Error::new(parameter, rule.right(format!("{}", p.ty))));
         }
         check_len(parameter, tensor)?;
-        match &mut p.place {
-            Place::Own(at) => self.values.write(*at, tensor, &mut self.pool),
-            Place::Shared(shared) => {
-                let start = start_of(shared.insert(tensor.clone())).cast_mut();
+        match p.place {
+            Place::Own(at) => self.values.write(at, tensor, &mut self.pool),
+            Place::Shared(_) | Place::Unread(_) => {
+                p.place = Place::Shared(Some(tensor.clone()));
+                let start = start_of(tensor).cast_mut();
                 for ready in &mut self.plans {
                     ready.moved = true;
                     // At once: the parameter may be an output of the last run.
@@ -418,6 +407,21 @@ impl Executable for CpuExecutable {
             }
         }
         p.version += 1;
+        Ok(())
+    }
+
+    fn write_unread(&mut self, parameter: &str, unread: &Unread) -> Result<()> {
+        let at = self.find(parameter)?;
+        let p = &mut self.parameters[at];
+        if matches!(p.place, Place::Own(_)) || unread.shape() != p.shape {
+            let tensor = unread.tensor().map_err(|r| Error::new(parameter, r))?;
+            return self.write(parameter, &tensor);
+        }
+        p.place = Place::Unread(unread.clone());
+        p.version += 1;
+        self.plans.iter_mut().for_each(|r| r.moved = true);
+        // It may have been an output of the last run.
+        self.last = None;
         Ok(())
     }
 

@@ -19,6 +19,8 @@ mod peak;
 mod plan;
 mod pool;
 pub mod reference;
+mod stage;
+mod steps;
 mod tune;
 
 pub use backend::{CpuBackend, CpuOptions};

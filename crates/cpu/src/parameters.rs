@@ -3,7 +3,7 @@
 use crate::buffer::{out_of_memory, zeros_f32};
 use gabor_compile::Program;
 use gabor_graph::{Graph, ValueType};
-use gabor_tensor::{DType, Rule, Tensor};
+use gabor_tensor::{DType, Rule, Tensor, Unread};
 use std::collections::{HashMap, HashSet};
 
 pub(crate) struct Parameter {
@@ -21,6 +21,8 @@ pub(crate) enum Place {
     /// In a tensor whose elements whoever wrote it may keep, too: no graph of the program changes it. None before the
     /// first write or run: zeros.
     Shared(Option<Tensor>),
+    /// Elsewhere; no graph of the program changes it.
+    Unread(Unread),
 }
 
 /// Parameters of at least so many bytes are shared: small ones are better together.

@@ -1,9 +1,9 @@
 //! Choosing kernels by the clock instead of by rule, and remembering the choices.
 
 use crate::buffer::Buffer;
-use crate::executor::run_kernel;
 use crate::kernel::{Io, Kernel, Problem, Slot};
 use crate::pool::Pool;
+use crate::steps::run_kernel;
 use gabor_kernels::SharedMut;
 use gabor_tensor::{DType, Rule};
 use std::collections::BTreeMap;

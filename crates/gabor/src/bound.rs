@@ -1,11 +1,11 @@
-//! A model that is read for one run.
+//! Models that are read for one run.
 
-use crate::{Error, Model, Result, files, load, raw};
-use gabor_compile::{Backend, Executable};
+use crate::model::check_parameters;
+use crate::{Model, Result, files, load, raw};
+use gabor_compile::{Backend, Executable, Program};
 use gabor_formats::{Array, ElementType, onnx};
 use gabor_tensor::Tensor;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A model that was read for one run.
 pub struct Bound {
@@ -15,8 +15,6 @@ pub struct Bound {
     pub inputs: Vec<(String, Tensor)>,
     /// The element types that the file names for its outputs; empty where it does not name all.
     pub outputs: Vec<(String, ElementType)>,
-    /// What was compiled for the model and these inputs; its parameters are not written.
-    compiled: Option<Box<dyn Executable>>,
 }
 
 impl Model {
@@ -27,44 +25,65 @@ impl Model {
     /// # Errors
     /// As [`open`](Model::open); an input that the model does not have, or of another kind or shape than it says.
     pub fn bind(path: impl AsRef<Path>, inputs: Vec<(String, Array)>) -> Result<Bound> {
-        bind(path.as_ref(), inputs, None)
+        let path = path.as_ref();
+        let bound = read(path, inputs).and_then(|b| {
+            let b = b.whole()?;
+            Ok(Bound { model: Model::of_imported(b.model)?, inputs: b.inputs, outputs: b.outputs })
+        });
+        bound.map_err(|e| e.inside(path.display()))
     }
-    /// The same, to be run on a backend, which plans while other threads still read weights.
+    /// Reads and plans a `.onnx` file as [`bind`](Model::bind), for nothing but the run: its large weights are read then,
+    /// one after the other, and their memory is that of the largest.
     ///
     /// # Errors
-    /// As [`bind`](Model::bind).
-    pub fn bind_on(path: impl AsRef<Path>, inputs: Vec<(String, Array)>, backend: Arc<dyn Backend>) -> Result<Bound> {
-        bind(path.as_ref(), inputs, Some(backend))
+    /// As [`bind`](Model::bind), and as planning.
+    pub fn once(path: impl AsRef<Path>, inputs: Vec<(String, Array)>, backend: &dyn Backend) -> Result<Once> {
+        let path = path.as_ref();
+        read(path, inputs).and_then(|b| Once::new(b, backend)).map_err(|e| e.inside(path.display()))
     }
 }
 
-fn bind(path: &Path, inputs: Vec<(String, Array)>, backend: Option<Arc<dyn Backend>>) -> Result<Bound> {
+fn read(path: &Path, inputs: Vec<(String, Array)>) -> Result<onnx::Bound> {
     let (bytes, beside) = files::Beside::open(path, load::LARGEST_FILE)?;
-    let mut compiled = None;
-    let read = onnx::import_while(&bytes, inputs, Some(&beside), |graph, inputs| {
-        // What goes wrong here does so again when it is run, and is told of then.
-        compiled = backend.as_ref().and_then(|b| raw::planned(graph, inputs, &**b).ok());
-    });
-    let bound = read.map_err(Error::from).and_then(|b| {
-        let mut model = Model::of_imported(b.model)?;
-        if let Some(backend) = backend {
-            model = model.on(backend);
-        }
-        Ok(Bound { model, inputs: b.inputs, outputs: b.outputs, compiled })
-    });
-    bound.map_err(|e| e.inside(path.display()))
+    Ok(onnx::import_for(&bytes, inputs, Some(&beside))?)
 }
 
-impl Bound {
-    /// Runs the model on what it was bound to; returns its outputs in their order.
+/// A model that is planned for one run.
+pub struct Once {
+    /// The element types that the file names for its outputs; empty where it does not name all.
+    pub outputs: Vec<(String, ElementType)>,
+    inputs: Vec<(String, Tensor)>,
+    names: Vec<String>,
+    compiled: Box<dyn Executable>,
+    n: usize,
+}
+
+impl Once {
+    fn new(b: onnx::Bound, backend: &dyn Backend) -> Result<Self> {
+        let (graph, weights) = (b.model.graph, b.model.weights);
+        let unread = |name: &str| b.unread.iter().find(|(n, _)| n == name).map(|(_, u)| u.shape());
+        check_parameters(&graph, |name| weights.get(name).map(Tensor::shape).or_else(|| unread(name)))?;
+        let n = raw::batch_size(&graph, &views(&b.inputs))?;
+        let names = graph.outputs().iter().map(|o| o.0.clone()).collect();
+        let mut compiled = backend.compile(&Program::single("run", graph.validate()?), &raw::once())?;
+        for (name, tensor) in weights.iter() {
+            compiled.write(name, tensor)?;
+        }
+        for (name, unread) in &b.unread {
+            compiled.write_unread(name, unread)?;
+        }
+        Ok(Once { outputs: b.outputs, inputs: b.inputs, names, compiled, n })
+    }
+    /// Runs the model on what it was planned for; returns its outputs in their order.
     ///
     /// # Errors
-    /// As [`Model::run`].
+    /// As [`Model::run`]; weights that cannot be read any more.
     pub fn run(&mut self) -> Result<Vec<(String, Tensor)>> {
-        let inputs: Vec<(&str, &Tensor)> = self.inputs.iter().map(|(k, t)| (k.as_str(), t)).collect();
-        match self.compiled.take() {
-            Some(mut compiled) => self.model.run_compiled(&mut *compiled, &inputs),
-            None => self.model.run(&inputs),
-        }
+        self.compiled.run(0, self.n, &views(&self.inputs))?;
+        raw::results(&*self.compiled, &self.names)
     }
+}
+
+fn views(inputs: &[(String, Tensor)]) -> Vec<(&str, &Tensor)> {
+    inputs.iter().map(|(k, t)| (k.as_str(), t)).collect()
 }

@@ -1,14 +1,14 @@
 //! Whole files: read with a bound, written so that a reader sees the old or the new one and nothing between.
 
 use crate::{Error, Result};
-use gabor_formats::onnx::{self, External, Floats, Location};
-use gabor_tensor::Rule;
+use gabor_formats::onnx::{self, External, Location};
+use gabor_tensor::{Floats, Rule};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads a file of at most `limit` bytes.
 ///
@@ -155,11 +155,6 @@ impl Beside {
     }
 }
 
-/// Floats that are read at a time.
-const PIECE: usize = 1 << 16;
-/// Floats of a tensor that one thread reads at least; the tensors of a file are read by several at once.
-const PORTION: usize = 1 << 22;
-
 impl External for Beside {
     /// The bytes of a place.
     ///
@@ -172,35 +167,47 @@ impl External for Beside {
         read_at(&file, &mut bytes, at.offset).map_err(|e| unreadable(at.length, at.offset, &e))?;
         Ok(bytes)
     }
-    fn floats<'a>(&'a self, at: &Location<'_>) -> Result<Floats<'a>, Rule> {
-        let (file, length, offset) = (self.file(at)?, at.length, at.offset);
-        Ok(Box::new(move || floats(&file, length, offset)))
+    fn floats(&self, at: &Location<'_>) -> Result<Arc<dyn Floats>, Rule> {
+        Ok(Arc::new(InFile { file: self.file(at)?, offset: at.offset }))
     }
 }
 
-fn floats(file: &File, length: usize, offset: u64) -> Result<Vec<f32>, Rule> {
-    if length < 4 {
-        return Ok(Vec::new());
+/// Little-endian floats of a file.
+struct InFile {
+    file: File,
+    /// Where they begin.
+    offset: u64,
+}
+
+/// Floats that one thread reads at least.
+const PORTION: usize = 1 << 22;
+/// Floats that are read at a time: the cache holds them, and nobody who wants memory, too, waits for long.
+const PIECE: usize = 1 << 16;
+
+impl Floats for InFile {
+    fn read(&self, from: usize, to: &mut [f32]) -> Result<(), Rule> {
+        let (place, length) = (self.offset + 4 * from as u64, size_of_val(to));
+        read_at(&self.file, gabor_cpu::bytes_mut(to), place).map_err(|e| unreadable(length, place, &e))?;
+        // The file's order is that of nearly every machine.
+        to.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_le(v.to_bits())));
+        Ok(())
     }
-    let memory = || Rule::new(format!("{} MiB of memory for a tensor are not to be had", length >> 20));
-    let mut floats = gabor_cpu::zeros_f32(length / 4).ok_or_else(memory)?;
-    let failed = Mutex::new(None);
-    gabor_formats::together(floats.chunks_mut(PORTION).enumerate(), |(i, portion)| {
-        let mut place = offset + (4 * PORTION * i) as u64;
-        // In pieces that the cache holds, and that keep nobody waiting who wants memory, too.
-        for floats in portion.chunks_mut(PIECE) {
-            gabor_cpu::take_memory(floats);
-            match read_at(file, gabor_cpu::bytes_mut(floats), place) {
-                // The file's order is that of nearly every machine.
-                Ok(()) => floats.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_le(v.to_bits()))),
-                Err(e) => return *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e),
-            }
-            place += 4 * floats.len() as u64;
+    fn all(&self, len: usize) -> Result<Vec<f32>, Rule> {
+        if len == 0 {
+            return Ok(Vec::new());
         }
-    });
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(e) => Err(unreadable(length, offset, &e)),
-        None => Ok(floats),
+        let memory = || Rule::new(format!("{} MiB of memory for a tensor are not to be had", len >> 18));
+        let mut floats = gabor_cpu::zeros_f32(len).ok_or_else(memory)?;
+        let failed = Mutex::new(None);
+        gabor_formats::together(floats.chunks_mut(PORTION).enumerate(), |(i, portion)| {
+            for (j, piece) in portion.chunks_mut(PIECE).enumerate() {
+                gabor_cpu::take_memory(piece);
+                if let Err(rule) = self.read(i * PORTION + j * PIECE, piece) {
+                    return *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(rule);
+                }
+            }
+        });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(floats), Err)
     }
 }
 
@@ -261,7 +268,13 @@ mod tests {
         let at = |file, offset, length| Location { file, offset, length };
         assert_eq!(beside.bytes(&at("w.bin", 2, 3)).unwrap(), [3, 4, 5]);
         assert_eq!(beside.bytes(&at("inner/w.bin", 0, 1)).unwrap(), [9]);
-        assert_eq!(beside.floats(&at("w.bin", 4, 4)).unwrap()().unwrap(), [f32::from_le_bytes([5, 6, 7, 8])]);
+        let floats = beside.floats(&at("w.bin", 0, 8)).unwrap();
+        let [first, second] = [[1, 2, 3, 4], [5, 6, 7, 8]].map(f32::from_le_bytes);
+        assert_eq!(floats.all(2).unwrap(), [first, second]);
+        let mut part = [0.0];
+        floats.read(1, &mut part).unwrap();
+        assert_eq!(part, [second]);
+        assert!(floats.read(2, &mut part).unwrap_err().to_string().contains("4 bytes from byte 8 on"));
         for (place, text) in [
             (at("w.bin", 6, 3), "3 bytes from byte 6 on"),
             (at("w.bin", u64::MAX, 2), "2 bytes from byte 18446744073709551615 on"),

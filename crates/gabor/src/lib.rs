@@ -102,7 +102,7 @@ pub use self::arithmetic::{
     Arithmetic, ArithmeticOptions, Matrix, Step as ArithmeticStep, Term, animated_gif, arithmetic, gif_scale,
 };
 pub use self::explain::{ExplainOptions, Explanation, ModelExplainer};
-pub use bound::Bound;
+pub use bound::{Bound, Once};
 pub use card::published_preprocessing;
 pub use check_page::check_page;
 pub use diagram::diagram;

@@ -91,22 +91,7 @@ impl Model {
     /// # Errors
     /// A parameter without a weight of its shape.
     pub fn new(graph: Graph, mut weights: Weights) -> Result<Self> {
-        for (v, _) in graph.parameters() {
-            let (name, want) = (&graph.value(v).name, graph.shape(v).known().unwrap_or_default());
-            match weights.get(name).map(Tensor::shape) {
-                Some(shape) if shape == want => {}
-                Some(shape) => {
-                    let rule = Rule::new(format!("a weight of shape {shape:?}")).right(format!("{want:?}"));
-                    return Err(Error::new(name, rule));
-                }
-                None => {
-                    return Err(Error::new(
-                        name,
-                        Rule::new("the weights do not hold this parameter").right(format!("one of shape {want:?}")),
-                    ));
-                }
-            }
-        }
+        check_parameters(&graph, |name| weights.get(name).map(Tensor::shape))?;
         let known: HashSet<&str> = graph.parameters().map(|(v, _)| graph.value(v).name.as_str()).collect();
         weights.0.retain(|name, _| known.contains(name.as_str()));
         Ok(Model {
@@ -389,6 +374,20 @@ impl std::fmt::Debug for Model {
 
 /// Name of the output that scores are read from.
 const LOGITS: &str = "logits";
+
+/// An error for a parameter of the graph that has no weight of its shape.
+pub(crate) fn check_parameters<'w>(graph: &Graph, shape_of: impl Fn(&str) -> Option<&'w [usize]>) -> Result<()> {
+    for (v, _) in graph.parameters() {
+        let (name, want) = (&graph.value(v).name, graph.shape(v).known().unwrap_or_default());
+        let rule = match shape_of(name) {
+            Some(shape) if shape == want => continue,
+            Some(shape) => Rule::new(format!("a weight of shape {shape:?}")).right(format!("{want:?}")),
+            None => Rule::new("the weights do not hold this parameter").right(format!("one of shape {want:?}")),
+        };
+        return Err(Error::new(name, rule));
+    }
+    Ok(())
+}
 
 /// Probabilities of scores, computed in f64.
 fn softmax(scores: &[f32]) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! A model on raw tensors, with gradients of every input and weight.
 
 use crate::{Error, Model, Result};
-use gabor_compile::{Backend, CompileOptions, Executable, Program, differentiate_with};
+use gabor_compile::{CompileOptions, Executable, Program, differentiate_with};
 use gabor_graph::{Graph, ValueId};
 use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
 
@@ -68,7 +68,7 @@ impl Model {
         self.write_weights(&mut *run)?;
         let list: Vec<(&str, &Tensor)> = given.iter().map(|(k, t)| (k.as_str(), *t)).collect();
         run.run(0, n, &list)?;
-        let results = results(&*run, outputs)?;
+        let results = results(&*run, &outputs)?;
         let mut gradients = Gradients::default();
         for (name, v, d) in wanted {
             let tensor = match d {
@@ -80,16 +80,6 @@ impl Model {
         Ok((results, gradients))
     }
 
-    /// The outputs of what [`planned`] made for this model's graph and inputs of these shapes.
-    pub(crate) fn run_compiled(
-        &self,
-        run: &mut dyn Executable,
-        inputs: &[(&str, &Tensor)],
-    ) -> Result<Vec<(String, Tensor)>> {
-        self.write_weights(run)?;
-        run.run(0, batch_size(&self.graph, inputs)?, inputs)?;
-        results(run, self.graph.outputs().iter().map(|o| o.0.clone()))
-    }
     fn write_weights(&self, run: &mut dyn Executable) -> Result<()> {
         for (name, tensor) in self.weights.iter().filter(|(name, _)| self.graph.find(name).is_some()) {
             run.write(name, tensor)?;
@@ -98,34 +88,18 @@ impl Model {
     }
 }
 
-fn once() -> CompileOptions {
+/// For a program that runs once.
+pub(crate) fn once() -> CompileOptions {
     CompileOptions { once: true, ..Default::default() }
 }
 
-/// A graph compiled and planned for a run on these inputs.
-pub(crate) fn planned(
-    graph: &Graph,
-    inputs: &[(String, Tensor)],
-    backend: &dyn Backend,
-) -> Result<Box<dyn Executable>> {
-    let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(k, t)| (k.as_str(), t)).collect();
-    let n = batch_size(graph, &inputs)?;
-    let mut run = backend.compile(&Program::single("run", graph.clone().validate()?), &once())?;
-    run.report(0, n)?;
-    Ok(run)
-}
-
-fn results(run: &dyn Executable, names: impl IntoIterator<Item = String>) -> Result<Vec<(String, Tensor)>> {
-    let mut results = Vec::new();
-    for name in names {
-        let tensor = run.output(&name)?.to_tensor();
-        results.push((name, tensor));
-    }
-    Ok(results)
+/// Outputs of the last run.
+pub(crate) fn results(run: &dyn Executable, names: &[String]) -> Result<Vec<(String, Tensor)>> {
+    names.iter().map(|name| Ok((name.clone(), run.output(name)?.to_tensor()))).collect()
 }
 
 /// The batch size that the inputs' shapes say; 1 if none has a batch axis.
-fn batch_size(graph: &Graph, inputs: &[(&str, &Tensor)]) -> Result<usize> {
+pub(crate) fn batch_size(graph: &Graph, inputs: &[(&str, &Tensor)]) -> Result<usize> {
     for &(name, tensor) in inputs {
         let known = || {
             graph.inputs().map(|v| format!("{} {}", graph.value(v).name, graph.ty(v))).collect::<Vec<_>>().join(", ")

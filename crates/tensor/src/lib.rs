@@ -13,6 +13,7 @@ pub mod rng;
 mod rule;
 mod shape;
 mod tensor;
+mod unread;
 mod weights;
 pub mod window;
 
@@ -24,5 +25,6 @@ pub use rng::Stream;
 pub use rule::Rule;
 pub use shape::{Dim, Shape, strides_of};
 pub use tensor::{Data, Tensor};
+pub use unread::{Floats, Unread};
 pub use weights::Weights;
 pub use window::{Axis, ConvGeometry, Padding, Window, WindowOptions};

@@ -16,9 +16,9 @@ mod stored;
 mod tensor;
 
 pub use export::export;
-pub use import::{Bound, import, import_for, import_while, import_with};
+pub use import::{Bound, import, import_for, import_with};
 pub use outline::{OWN, ReadAt, outline};
-pub use tensor::{External, Floats, Location, read_tensor};
+pub use tensor::{External, Location, read_tensor};
 // Under their old paths, too: most callers read and write ONNX alone.
 pub use crate::{Imported, Metadata};
 

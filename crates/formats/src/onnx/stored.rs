@@ -1,27 +1,24 @@
-//! Tensors of a file: what they are is known at once, floats that lie elsewhere when somebody asks, or when their turn
-//! comes.
+//! Tensors of a file: what they are is known at once, floats that lie elsewhere when somebody asks.
 
 use super::proto::{TensorProto, elem_name};
-use super::tensor::{ElementType, External, Floats, Known, from_fields, from_raw, kind_of, location};
+use super::tensor::{ElementType, External, Known, from_fields, from_raw, kind_of, location, of_other_length};
 use crate::error::element_count;
-use gabor_tensor::Rule;
+use gabor_tensor::{Rule, Unread};
 use std::sync::OnceLock;
 
-pub(super) enum Stored<'m> {
+pub(super) enum Stored {
     Here(Known),
     /// Floats that lie elsewhere.
-    Later {
-        shape: Vec<usize>,
-        file: String,
-        floats: Floats<'m>,
+    Elsewhere {
+        unread: Unread,
         known: OnceLock<Result<Known, Rule>>,
     },
 }
 
-impl<'m> Stored<'m> {
+impl Stored {
     /// Looks at the tensor of a file: its extents are compared with its bytes before anything is allocated. Floats that lie
     /// elsewhere are not read yet.
-    pub(super) fn open(t: &TensorProto<'_>, external: Option<&'m dyn External>) -> Result<Self, Rule> {
+    pub(super) fn open(t: &TensorProto<'_>, external: Option<&dyn External>) -> Result<Self, Rule> {
         let extent =
             |&d: &i64| usize::try_from(d).map_err(|_| Rule::new(format!("extents {:?}", t.dims)).right("none below 0"));
         let shape = t.dims.iter().map(extent).collect::<Result<Vec<_>, _>>()?;
@@ -34,15 +31,13 @@ impl<'m> Stored<'m> {
                 let rule = format!("its elements lie in another file, `{}` (external data)", location.file);
                 return Err(Rule::new(rule).right("the model opened by its path, beside that file"));
             };
-            let file = location.file.to_string();
             if kind == ElementType::F32 {
-                let floats = external.floats(&location)?;
-                return Ok(Stored::Later { shape, file, floats, known: OnceLock::new() });
+                let unread = Unread::new(&shape, external.floats(&location)?);
+                return Ok(Stored::Elsewhere { unread, known: OnceLock::new() });
             }
             let bytes = external.bytes(&location)?;
-            if bytes.len() != count * size {
-                return Err(Rule::new(format!("{} bytes of `{file}` for {kind} {shape:?}", bytes.len()))
-                    .right(format!("{} bytes", count * size)));
+            if bytes.len() != location.length {
+                return Err(of_other_length(bytes.len(), &location));
             }
             return Ok(Stored::Here(Known { shape, kind, elements: from_raw(kind, &bytes)? }));
         }
@@ -66,48 +61,35 @@ impl<'m> Stored<'m> {
     pub(super) fn shape(&self) -> &[usize] {
         match self {
             Stored::Here(k) => &k.shape,
-            Stored::Later { shape, .. } => shape,
+            Stored::Elsewhere { unread, .. } => unread.shape(),
         }
     }
     pub(super) fn kind(&self) -> ElementType {
         match self {
             Stored::Here(k) => k.kind,
-            Stored::Later { .. } => ElementType::F32,
+            Stored::Elsewhere { .. } => ElementType::F32,
         }
     }
     /// How many elements it has.
     pub(super) fn len(&self) -> usize {
         self.shape().iter().product()
     }
-    /// Whether its elements are here.
-    pub(super) fn is_here(&self) -> bool {
-        matches!(self, Stored::Here(_))
-    }
-    /// It with its elements. Whoever asks first reads them; others wait.
+    /// It with its elements. Whoever asks first reads them.
     pub(super) fn known(&self) -> Result<&Known, Rule> {
         match self {
             Stored::Here(k) => Ok(k),
-            Stored::Later { shape, file, floats, known } => {
-                known.get_or_init(|| later(shape, file, floats)).as_ref().map_err(Rule::clone)
-            }
+            Stored::Elsewhere { unread, known } => known.get_or_init(|| read(unread)).as_ref().map_err(Rule::clone),
         }
     }
-    /// The same, for good.
-    pub(super) fn into_known(self) -> Result<Known, Rule> {
+    /// The same, for good; as an error the elements that nobody has asked for yet.
+    pub(super) fn into_known(self) -> Result<Result<Known, Unread>, Rule> {
         match self {
-            Stored::Here(k) => Ok(k),
-            Stored::Later { shape, file, floats, known } => {
-                known.into_inner().unwrap_or_else(|| later(&shape, &file, &floats))
-            }
+            Stored::Here(k) => Ok(Ok(k)),
+            Stored::Elsewhere { unread, known } => known.into_inner().map_or(Ok(Err(unread)), |known| known.map(Ok)),
         }
     }
 }
 
-fn later(shape: &[usize], file: &str, floats: &Floats<'_>) -> Result<Known, Rule> {
-    let (floats, count) = (floats()?, shape.iter().product::<usize>());
-    match floats.len() == count {
-        true => Ok(Known::floats(shape.to_vec(), floats)),
-        false => Err(Rule::new(format!("{} bytes of `{file}` for f32 {shape:?}", floats.len() * 4))
-            .right(format!("{} bytes", count * 4))),
-    }
+pub(super) fn read(unread: &Unread) -> Result<Known, Rule> {
+    Ok(Known::floats(unread.shape().to_vec(), unread.all()?))
 }

@@ -2,14 +2,15 @@
 
 use super::outline::OWN;
 use super::proto::{TensorProto, elem, elem_name, elem_of};
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use crate::Result;
 pub(super) use crate::array::{Array as Known, ElementType, Elements};
 use crate::elements::each;
 use crate::error::At;
 use crate::half::{bf16_to_f32, f16_to_f32};
 use crate::wire::{Budget, Message, Text};
-use gabor_tensor::{Data, Rule, Tensor};
+use gabor_tensor::{Data, Floats, Rule, Tensor};
+use std::sync::Arc;
 
 /// Where the elements of a tensor lie when they lie in another file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +31,33 @@ pub trait External: Sync {
     /// # Errors
     /// A place that is not there or must not be read.
     fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule>;
-    /// What gives the same as little-endian floats: they may be read when it is called, once and by another thread. That
-    /// they are there is known before.
+    /// The same as little-endian floats, which may be read later. That they are there is known before.
     ///
     /// # Errors
     /// A place that is not there or must not be read.
-    fn floats<'a>(&'a self, at: &Location<'_>) -> Result<Floats<'a>, Rule> {
-        let floats = each(&self.bytes(at)?, f32::from_le_bytes);
-        Ok(Box::new(move || Ok(floats.clone())))
+    fn floats(&self, at: &Location<'_>) -> Result<Arc<dyn Floats>, Rule> {
+        let bytes = self.bytes(at)?;
+        if bytes.len() != at.length {
+            return Err(of_other_length(bytes.len(), at));
+        }
+        Ok(Arc::new(Here(each(&bytes, f32::from_le_bytes))))
     }
 }
 
-/// Reads the floats of a place that was looked at.
-pub type Floats<'a> = Box<dyn Fn() -> Result<Vec<f32>, Rule> + Send + Sync + 'a>;
+pub(super) fn of_other_length(bytes: usize, at: &Location<'_>) -> Rule {
+    Rule::new(format!("{bytes} bytes of `{}`", at.file)).right(format!("{} bytes", at.length))
+}
+
+/// Floats that are here already.
+struct Here(Vec<f32>);
+
+impl Floats for Here {
+    fn read(&self, from: usize, to: &mut [f32]) -> Result<(), Rule> {
+        let wanted = self.0.get(from..).and_then(|f| f.get(..to.len()));
+        to.copy_from_slice(wanted.ok_or_else(|| Rule::new(format!("{} floats", self.0.len())))?);
+        Ok(())
+    }
+}
 
 impl<F: Fn(&Location<'_>) -> Result<Vec<u8>, Rule> + Sync> External for F {
     fn bytes(&self, at: &Location<'_>) -> Result<Vec<u8>, Rule> {
@@ -86,7 +101,7 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Known> {
 
 /// The tensor of a file with its elements.
 pub(super) fn read(t: &TensorProto<'_>, external: Option<&dyn External>) -> Result<Known, Rule> {
-    Stored::open(t, external)?.into_known()
+    Stored::open(t, external)?.into_known()?.or_else(|unread| stored::read(&unread))
 }
 
 /// Where external data lie: a place below the model's directory and as many bytes as the tensor has.

@@ -35,9 +35,6 @@ impl Plan {
         }
         Ok(plan)
     }
-    fn lengths(&self) -> (usize, usize) {
-        (self.rows.inputs * self.rows.axis.input, self.rows.outputs * self.rows.axis.output)
-    }
     fn is_generic(&self) -> bool {
         self.quads.is_none() && !self.global
     }
@@ -62,7 +59,7 @@ impl AvgPoolKernel {
     /// # Panics
     /// If a slice is shorter than its extents demand.
     pub unsafe fn run(&self, task: usize, x: &[f32], y: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let (xl, yl) = self.0.lengths();
+        let (xl, yl) = self.0.rows.lengths();
         assert!(x.len() >= self.0.planes * xl && y.len() >= self.0.planes * yl);
         assert!(scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint planes; the rest is the caller's promise.
@@ -103,7 +100,7 @@ impl AvgPoolGradKernel {
     /// # Panics
     /// If a slice is shorter than its extents demand.
     pub unsafe fn run(&self, task: usize, dy: &[f32], dx: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let (xl, yl) = self.plan.lengths();
+        let (xl, yl) = self.plan.rows.lengths();
         assert!(dy.len() >= self.plan.planes * yl && dx.len() >= self.plan.planes * xl);
         assert!(scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint planes; the rest is the caller's promise.
@@ -138,7 +135,7 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
         let plan = self.plan;
-        let (xl, yl) = plan.lengths();
+        let (xl, yl) = plan.rows.lengths();
         let (mut split, mut padded): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
         if plan.is_generic() {
             let mut pieces = Pieces::new(self.scratch);
@@ -273,7 +270,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
         let plan = &self.kernel.plan;
-        let (xl, yl) = plan.lengths();
+        let (xl, yl) = plan.rows.lengths();
         let mut space = Space::default();
         if plan.is_generic() {
             let mut pieces = Pieces::new(self.scratch);

@@ -8,26 +8,36 @@ use crate::split::{share, tasks};
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::Window;
 
-/// A prepared max pooling: x `[planes, input…]` to y and switches `[planes, output…]`, as
-/// [`reference::max_pool`](crate::reference::max_pool) defines them.
+/// What max pooling with and without switches share.
 #[derive(Clone, Debug)]
-pub struct MaxPoolKernel {
-    planes: usize,
-    quads: Option<Quads>,
-    rows: Rows,
-    isa: Isa,
-    tasks: [usize; 1],
+pub(super) struct Plan {
+    pub planes: usize,
+    pub quads: Option<Quads>,
+    pub rows: Rows,
+    pub isa: Isa,
+    pub tasks: [usize; 1],
 }
 
-impl MaxPoolKernel {
-    /// Prepares a pooling of `planes` planes (images times channels), or says that it would need too much memory.
-    pub fn new(window: &Window, planes: usize, isa: Isa) -> Result<Self, String> {
+impl Plan {
+    pub(super) fn new(window: &Window, planes: usize, isa: Isa) -> Result<Self, String> {
         let tasks = [tasks(planes * window.input_len().max(window.output_len()), planes)];
         let (quads, rows) = (Quads::new(window), Rows::new(window));
         if quads.is_none() {
             rows.check()?;
         }
-        Ok(MaxPoolKernel { planes, quads, rows, isa, tasks })
+        Ok(Plan { planes, quads, rows, isa, tasks })
+    }
+}
+
+/// A prepared max pooling: x `[planes, input…]` to y and switches `[planes, output…]`, as
+/// [`reference::max_pool`](crate::reference::max_pool) defines them.
+#[derive(Clone, Debug)]
+pub struct MaxPoolKernel(Plan);
+
+impl MaxPoolKernel {
+    /// Prepares a pooling of `planes` planes (images times channels), or says that it would need too much memory.
+    pub fn new(window: &Window, planes: usize, isa: Isa) -> Result<Self, String> {
+        Ok(MaxPoolKernel(Plan::new(window, planes, isa)?))
     }
     /// Runs one task: reads `x`, writes its planes of `y` and `switches`.
     ///
@@ -44,32 +54,27 @@ impl MaxPoolKernel {
         switches: SharedMut<'_, i32>,
         scratch: &mut [f32],
     ) {
-        let (xl, yl) = self.lengths();
-        assert!(x.len() >= self.planes * xl && y.len() >= self.planes * yl && switches.len() >= self.planes * yl);
+        let (xl, yl) = self.0.rows.lengths();
+        let planes = self.0.planes;
+        assert!(x.len() >= planes * xl && y.len() >= planes * yl && switches.len() >= planes * yl);
         assert!(scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint planes; the rest is the caller's promise.
-        unsafe { self.isa.call(Run { kernel: self, task, x, y, switches, scratch }) }
-    }
-    fn lengths(&self) -> (usize, usize) {
-        (self.rows.inputs * self.rows.axis.input, self.rows.outputs * self.rows.axis.output)
+        unsafe { self.0.isa.call(Run { plan: &self.0, task, x, y, switches, scratch }) }
     }
 }
 
 impl Work for MaxPoolKernel {
     fn phases(&self) -> &[usize] {
-        &self.tasks
+        &self.0.tasks
     }
     fn scratch_len(&self) -> usize {
-        if self.quads.is_some() {
-            0
-        } else {
-            LINE + whole(self.rows.inputs * self.rows.row_len()) + whole(self.rows.padded_len())
-        }
+        let Plan { quads, rows, .. } = &self.0;
+        if quads.is_some() { 0 } else { LINE + whole(rows.inputs * rows.row_len()) + whole(rows.padded_len()) }
     }
 }
 
 struct Run<'a> {
-    kernel: &'a MaxPoolKernel,
+    plan: &'a Plan,
     task: usize,
     x: &'a [f32],
     y: SharedMut<'a, f32>,
@@ -81,16 +86,15 @@ impl Kernel for Run<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
-        let k = self.kernel;
-        let (xl, yl) = k.lengths();
-        let rows = &k.rows;
+        let Plan { planes, quads: pairs, rows, tasks, .. } = self.plan;
+        let (xl, yl) = rows.lengths();
         let (mut split, mut padded): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
-        if k.quads.is_none() {
+        if pairs.is_none() {
             let mut pieces = Pieces::new(self.scratch);
             (split, padded) = (pieces.take(rows.inputs * rows.row_len()), pieces.take(rows.padded_len()));
             padded.fill(f32::NEG_INFINITY);
         }
-        for p in share(self.task, k.tasks[0], k.planes) {
+        for p in share(self.task, tasks[0], *planes) {
             let x = &self.x[p * xl..(p + 1) * xl];
             // SAFETY: this task's planes; the vectors stay inside them.
             unsafe {
@@ -98,7 +102,7 @@ impl Kernel for Run<'_> {
                 if !all_finite::<S>(x) {
                     // Infinities compare equal to padding, and NaN to nothing.
                     careful(rows, x, y, switches);
-                } else if let Some(q) = k.quads {
+                } else if let Some(q) = *pairs {
                     quads::<S>(q, x, y, switches);
                 } else {
                     plane::<S>(rows, x, y, switches, padded, split);

@@ -76,6 +76,10 @@ impl Rows {
             None => Ok(()),
         }
     }
+    /// Elements of a plane of the input and of the output.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (self.inputs * self.axis.input, self.outputs * self.axis.output)
+    }
     /// The input rows under an output row, in scan order.
     pub(super) fn under(&self, output: usize) -> &[usize] {
         &self.rows[self.starts[output]..self.starts[output + 1]]

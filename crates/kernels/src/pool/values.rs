@@ -1,10 +1,11 @@
 //! Maxima alone.
 
+use super::max::Plan;
 use super::rows::Rows;
 use super::{Quads, load_two};
 use crate::memory::{LINE, Pieces, whole};
 use crate::simd::{Kernel, Simd16};
-use crate::split::{share, tasks};
+use crate::split::share;
 use crate::{Isa, SharedMut, Work};
 use gabor_tensor::Window;
 
@@ -13,23 +14,12 @@ use gabor_tensor::Window;
 ///
 /// The maximum is taken down the columns first: one row per output row is then left to pad and to split by the stride.
 #[derive(Clone, Debug)]
-pub struct MaxPoolValuesKernel {
-    planes: usize,
-    quads: Option<Quads>,
-    rows: Rows,
-    isa: Isa,
-    tasks: [usize; 1],
-}
+pub struct MaxPoolValuesKernel(Plan);
 
 impl MaxPoolValuesKernel {
     /// Prepares a pooling of `planes` planes (images times channels), or says that it would need too much memory.
     pub fn new(window: &Window, planes: usize, isa: Isa) -> Result<Self, String> {
-        let tasks = [tasks(planes * window.input_len().max(window.output_len()), planes)];
-        let (quads, rows) = (Quads::new(window), Rows::new(window));
-        if quads.is_none() {
-            rows.check()?;
-        }
-        Ok(MaxPoolValuesKernel { planes, quads, rows, isa, tasks })
+        Ok(MaxPoolValuesKernel(Plan::new(window, planes, isa)?))
     }
     /// Runs one task: reads `x`, writes its planes of `y`.
     ///
@@ -39,28 +29,26 @@ impl MaxPoolValuesKernel {
     /// # Panics
     /// If a slice is shorter than its extents demand.
     pub unsafe fn run(&self, task: usize, x: &[f32], y: SharedMut<'_, f32>, scratch: &mut [f32]) {
-        let (xl, yl) = self.lengths();
-        assert!(x.len() >= self.planes * xl && y.len() >= self.planes * yl);
+        let (xl, yl) = self.0.rows.lengths();
+        assert!(x.len() >= self.0.planes * xl && y.len() >= self.0.planes * yl);
         assert!(scratch.len() >= self.scratch_len());
         // SAFETY: lengths are checked; tasks write disjoint planes; the rest is the caller's promise.
-        unsafe { self.isa.call(Run { kernel: self, task, x, y, scratch }) }
-    }
-    fn lengths(&self) -> (usize, usize) {
-        (self.rows.inputs * self.rows.axis.input, self.rows.outputs * self.rows.axis.output)
+        unsafe { self.0.isa.call(Run { plan: &self.0, task, x, y, scratch }) }
     }
 }
 
 impl Work for MaxPoolValuesKernel {
     fn phases(&self) -> &[usize] {
-        &self.tasks
+        &self.0.tasks
     }
     fn scratch_len(&self) -> usize {
-        if self.quads.is_some() { 0 } else { LINE + whole(self.rows.row_len()) + whole(self.rows.padded_len()) }
+        let Plan { quads, rows, .. } = &self.0;
+        if quads.is_some() { 0 } else { LINE + whole(rows.row_len()) + whole(rows.padded_len()) }
     }
 }
 
 struct Run<'a> {
-    kernel: &'a MaxPoolValuesKernel,
+    plan: &'a Plan,
     task: usize,
     x: &'a [f32],
     y: SharedMut<'a, f32>,
@@ -71,22 +59,22 @@ impl Kernel for Run<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd16>(self) {
-        let k = self.kernel;
-        let (xl, yl) = k.lengths();
+        let Plan { planes, quads: pairs, rows, tasks, .. } = self.plan;
+        let (xl, yl) = rows.lengths();
         let (mut split, mut padded): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
-        if k.quads.is_none() {
+        if pairs.is_none() {
             let mut pieces = Pieces::new(self.scratch);
-            (split, padded) = (pieces.take(k.rows.row_len()), pieces.take(k.rows.padded_len()));
+            (split, padded) = (pieces.take(rows.row_len()), pieces.take(rows.padded_len()));
             padded.fill(f32::NEG_INFINITY);
         }
-        for p in share(self.task, k.tasks[0], k.planes) {
+        for p in share(self.task, tasks[0], *planes) {
             let x = &self.x[p * xl..(p + 1) * xl];
             // SAFETY: this task's planes; the vectors stay inside them.
             unsafe {
                 let y = self.y.part(p * yl, yl);
-                match k.quads {
+                match *pairs {
                     Some(q) => quads::<S>(q, x, y),
-                    None => plane::<S>(&k.rows, x, y, padded, split),
+                    None => plane::<S>(rows, x, y, padded, split),
                 }
             }
         }

@@ -35,11 +35,11 @@ use super::tensor::{self, ElementType, Elements, External, Known};
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 use crate::array::Array;
 use crate::error::At;
-use crate::together::{beside, together};
+use crate::together::together;
 use crate::wire::{Budget, Message};
 use crate::{Error, Imported, Metadata, Result};
 use gabor_graph::{Graph, ValueType};
-use gabor_tensor::{Dim, Rule, Shape, Tensor, Weights};
+use gabor_tensor::{Dim, Rule, Shape, Tensor, Unread, Weights};
 use op::Op;
 use reader::{Reader, Source};
 use std::collections::HashMap;
@@ -97,7 +97,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported> {
 /// # Errors
 /// As [`import`], and what `external` finds wrong.
 pub fn import_with(bytes: &[u8], external: Option<&dyn External>) -> Result<Imported> {
-    Ok(read(bytes, &HashMap::new(), external, |_, _| ())?.model)
+    read(bytes, &HashMap::new(), external)?.whole().map(|b| b.model)
 }
 
 /// A model that was read for one run.
@@ -106,41 +106,41 @@ pub struct Bound {
     /// The network for inputs of the shapes that were given. Its inputs are those that something is computed from; an
     /// input whose numbers an operator had to know (a shape, axes, indices) became part of the graph.
     pub model: Imported,
+    /// Weights that [`model`](Bound::model) does not hold yet: they are still to be read.
+    pub unread: Vec<(String, Unread)>,
     /// What was given for the network's inputs, in the types that it computes in.
     pub inputs: Vec<(String, Tensor)>,
     /// The element types that the file names for its outputs.
     pub outputs: Vec<(String, ElementType)>,
 }
 
+impl Bound {
+    /// With all weights read, by all cores.
+    ///
+    /// # Errors
+    /// What keeps one from being read, with its name.
+    pub fn whole(mut self) -> Result<Self> {
+        let read: Vec<_> = std::mem::take(&mut self.unread).into_iter().map(|u| (u, OnceLock::new())).collect();
+        together(read.iter(), |((_, unread), tensor)| drop(tensor.set(unread.tensor())));
+        for ((name, unread), tensor) in read {
+            let tensor = tensor.into_inner().unwrap_or_else(|| unread.tensor());
+            self.model.weights.insert(&name, tensor.at(&format!("initialiser `{name}`"))?);
+        }
+        Ok(self)
+    }
+}
+
 /// The network in the bytes of an ONNX file for the inputs of one run: extents that the file leaves open are those of the
-/// inputs, and operators may take from an input what they must know beforehand.
+/// inputs, and operators may take from an input what they must know beforehand. Weights that lie elsewhere, and that no
+/// operator had to know, stay unread.
 ///
 /// # Errors
 /// As [`import_with`]; an input that the model does not have, or of another kind or shape than the model says.
 pub fn import_for(bytes: &[u8], inputs: Vec<(String, Array)>, external: Option<&dyn External>) -> Result<Bound> {
-    import_while(bytes, inputs, external, |_, _| ())
+    read(bytes, &inputs.into_iter().collect(), external)
 }
 
-/// The same; `meanwhile` is called with the network and what is given for its inputs as soon as both are known, while
-/// other threads may still read weights.
-///
-/// # Errors
-/// As [`import_for`].
-pub fn import_while(
-    bytes: &[u8],
-    inputs: Vec<(String, Array)>,
-    external: Option<&dyn External>,
-    meanwhile: impl FnOnce(&Graph, &[(String, Tensor)]),
-) -> Result<Bound> {
-    read(bytes, &inputs.into_iter().collect(), external, meanwhile)
-}
-
-fn read(
-    bytes: &[u8],
-    given: &HashMap<String, Known>,
-    external: Option<&dyn External>,
-    meanwhile: impl FnOnce(&Graph, &[(String, Tensor)]),
-) -> Result<Bound> {
+fn read(bytes: &[u8], given: &HashMap<String, Known>, external: Option<&dyn External>) -> Result<Bound> {
     let model = ModelProto::read(bytes, &mut Budget::new()).map_err(|r| {
         let rule = format!("{}: it is damaged or no ONNX file", r.rule);
         Error::new("onnx", Rule { rule, ..r })
@@ -152,13 +152,12 @@ fn read(
     if !graph.sparse_initializer.is_empty() {
         return Err(Error::new("onnx", Rule::new("sparse initialisers").right("dense ones")));
     }
-    let mut initializers: HashMap<&str, Stored<'_>> = HashMap::new();
+    let mut initializers: HashMap<&str, Stored> = HashMap::new();
     let is_given = |name: &str| given.contains_key(name) && graph.input.iter().any(|i| i.name == name);
     // An initialiser that is an input, too, is that input's default.
     let opened: Vec<_> =
         graph.initializer.iter().filter(|t| !is_given(&t.name)).map(|t| (t, OnceLock::new())).collect();
     together(opened.iter(), |(t, open)| drop(open.set(Stored::open(t, external))));
-    let mut names = Vec::with_capacity(opened.len());
     for (t, open) in opened {
         let open = open.into_inner().unwrap_or_else(|| Stored::open(t, external));
         let open = open.at(&format!("initialiser `{}`", t.name))?;
@@ -169,7 +168,6 @@ fn read(
         if initializers.insert(&t.name, open).is_some() {
             return Err(Error::new(&*t.name, Rule::new("two initialisers have this name")));
         }
-        names.push(&*t.name);
     }
     // Old files list initialisers among the inputs, too.
     let inputs: Vec<_> = graph.input.iter().filter(|i| !initializers.contains_key(&*i.name)).collect();
@@ -187,29 +185,22 @@ fn read(
         types.push(ty.at(&format!("input `{}`", i.name))?);
     }
     let source = Source { proto: graph, initializers: &initializers, given, opset };
-    let network = || {
-        let network = network(&source, &inputs, &types)?;
-        meanwhile(&network.graph, &network.given);
-        Ok::<_, Error>(network)
-    };
-    let later: Vec<_> = names.into_iter().filter(|&n| !initializers[n].is_here()).collect();
-    let network = beside(later.iter(), |&n| drop(initializers[n].known()), network)?;
-    for name in later {
-        initializers[name].known().map(drop).at(&format!("initialiser `{name}`"))?;
-    }
+    let network = network(&source, &inputs, &types)?;
     let outputs = graph.output.iter().map(|o| Some((o.name.to_string(), input_kind(o).ok()?)));
     let outputs = outputs.collect::<Option<Vec<_>>>().unwrap_or_default();
-    let mut weights = Weights::new();
+    let (mut weights, mut unread) = (Weights::new(), Vec::new());
     for (name, key) in network.parameters {
-        if let Some(known) = initializers.remove(key.as_str()) {
-            weights.insert(name, known.into_known().and_then(Known::into_tensor).at(&key)?);
+        let Some(stored) = initializers.remove(key.as_str()) else { continue };
+        match stored.into_known().at(&key)? {
+            Ok(known) => drop(weights.insert(name, known.into_tensor().at(&key)?)),
+            Err(elements) => unread.push((name, elements)),
         }
     }
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
     let metadata = Metadata::from_props(&model.metadata_props)?;
     let format = format!("ONNX opset {opset}");
     let model = Imported { graph: network.graph, weights, metadata, format, producer, notes: Vec::new() };
-    Ok(Bound { model, inputs: network.given, outputs })
+    Ok(Bound { model, unread, inputs: network.given, outputs })
 }
 
 /// What a file's nodes are.

@@ -31,7 +31,7 @@ pub(super) struct Reader<'m> {
     /// Whether a batch size of 1 in the file is taken for any batch size.
     pub(super) relaxed: bool,
     proto: &'m GraphProto<'m>,
-    initializers: &'m HashMap<&'m str, Stored<'m>>,
+    initializers: &'m HashMap<&'m str, Stored>,
     items: HashMap<&'m str, Item<'m>>,
     /// Names that nodes do not take.
     reserved: HashSet<&'m str>,
@@ -50,7 +50,7 @@ pub(super) struct Reader<'m> {
 /// A file's parts that a reader walks through.
 pub(super) struct Source<'m> {
     pub(super) proto: &'m GraphProto<'m>,
-    pub(super) initializers: &'m HashMap<&'m str, Stored<'m>>,
+    pub(super) initializers: &'m HashMap<&'m str, Stored>,
     pub(super) given: &'m HashMap<String, Known>,
     pub(super) opset: i64,
 }

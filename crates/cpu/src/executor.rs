@@ -196,8 +196,8 @@ impl CpuExecutable {
         }
         let plan = &ready.plan;
         let dangling = std::ptr::NonNull::<u64>::dangling().as_ptr().cast();
-        ready.slots = (plan.forms.iter().zip(&plan.places))
-            .map(|(form, place)| {
+        ready.slots = (plan.forms.iter().zip(&plan.places).enumerate())
+            .map(|(f, (form, place))| {
                 let start = match *place {
                     Location::Input(_) | Location::Unplaced => dangling,
                     Location::Parameter(p) => match &self.parameters[ready.parameters[p]].place {
@@ -209,7 +209,8 @@ impl CpuExecutable {
                     Location::Kept(offset) => ready.kept.at(offset),
                     Location::Arena(offset) => self.arena.at(offset),
                 };
-                Slot { start, len: form.len, dtype: form.dtype }
+                let len = plan.parts.get(&FormId(f as u32)).map_or(form.len, |p| p.span);
+                Slot { start, len, dtype: form.dtype }
             })
             .collect();
         let slots = &ready.slots;

@@ -6,6 +6,7 @@
 //! readers. Nodes are asked front to back, so a layout spreads from convolutions over what follows them.
 
 use crate::backend::CpuBackend;
+use crate::joined::{Part, join};
 use crate::kernel::{Io, Kernel, Order, Problem, Stored};
 use crate::tune::Timed;
 use gabor_compile::{CompileOptions, Error, Result};
@@ -77,6 +78,8 @@ pub struct Calls {
     /// The form of inputs, parameters, constants and of all values that something outside the calls reads: the plain one,
     /// but for feature maps of [`blocked_ends`](crate::CpuOptions::blocked_ends).
     pub ends: HashMap<ValueId, FormId>,
+    /// Forms that lie in larger ones.
+    pub parts: HashMap<FormId, Part>,
 }
 
 /// Chooses a kernel for every node.
@@ -134,7 +137,8 @@ pub fn choose(
         let order = if c.is_blocked_end(v) { Order::Blocked } else { Order::Plain };
         ends.insert(v, c.form(v, &order));
     }
-    Ok(Calls { forms: c.forms, calls: c.calls, ends })
+    let parts = join(graph, shapes, c.forms.len(), &mut c.calls, &ends);
+    Ok(Calls { forms: c.forms, calls: c.calls, ends, parts })
 }
 
 struct Chooser<'a> {

@@ -94,6 +94,11 @@ pub trait Kernel: Send + Sync {
     fn in_place(&self) -> bool {
         false
     }
+    /// Has the kernel write output 0, which is blocked, as a part of larger images, of `pitch` blocks of channels each;
+    /// false if it cannot, and then it goes on as before.
+    fn spread(&mut self, _pitch: usize) -> bool {
+        false
+    }
     /// Computes one task of one phase.
     ///
     /// # Safety
@@ -219,6 +224,9 @@ impl Kernel for Ordered {
     }
     fn in_place(&self) -> bool {
         self.kernel.in_place()
+    }
+    fn spread(&mut self, pitch: usize) -> bool {
+        self.kernel.spread(pitch)
     }
     unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, workspace: SharedMut<'_, f32>, scratch: &mut [f32]) {
         // SAFETY: the same contract.

@@ -13,6 +13,7 @@ mod buffer;
 mod candidates;
 mod executor;
 mod forms;
+mod joined;
 mod kernel;
 mod parameters;
 mod peak;

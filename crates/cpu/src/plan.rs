@@ -3,6 +3,7 @@
 use crate::backend::CpuBackend;
 use crate::buffer::is_supported;
 use crate::forms::{Call, Calls, Form, FormId, choose};
+use crate::joined::Part;
 use crate::kernel::Kernel;
 use gabor_compile::{CompileOptions, Error, Holder, MemoryPlan, NodeReport, Report, Result, optimise, rules};
 use gabor_graph::{Graph, Source, ValidGraph, ValueId};
@@ -48,6 +49,8 @@ pub struct Plan {
     pub forms: Vec<Form>,
     /// The form in which something outside the calls gives or takes inputs, parameters, constants, outputs and updates.
     pub ends: HashMap<ValueId, FormId>,
+    /// Forms that lie in larger ones.
+    pub parts: HashMap<FormId, Part>,
     /// Place of every form.
     pub places: Vec<Location>,
     /// Steps that run when parameters have changed.
@@ -91,9 +94,9 @@ impl Plan {
             }
         }
         let shapes: Vec<Vec<usize>> = graph.value_ids().map(|v| graph.shape(v).at(n)).collect();
-        let Calls { forms, calls, ends } = choose(backend, &graph, &shapes, options)?;
+        let Calls { forms, calls, ends, parts } = choose(backend, &graph, &shapes, options)?;
         let parameters = graph.parameters().map(|(v, _)| v).collect();
-        let draft = Draft { graph: &graph, shapes: &shapes, forms: &forms, ends: &ends, parameters };
+        let draft = Draft { graph: &graph, shapes: &shapes, forms: &forms, ends: &ends, parts: &parts, parameters };
         let laid = draft.lay_out(calls);
         let report = draft.report(n, applied, &laid);
         let parameters = draft.parameters.iter().map(|&v| graph.value(v).name.clone()).collect();
@@ -121,6 +124,7 @@ impl Plan {
             shapes,
             forms,
             ends,
+            parts,
         })
     }
     /// Where a form that is an input or an old parameter is kept.
@@ -140,6 +144,7 @@ struct Draft<'a> {
     shapes: &'a [Vec<usize>],
     forms: &'a [Form],
     ends: &'a HashMap<ValueId, FormId>,
+    parts: &'a HashMap<FormId, Part>,
     parameters: Vec<ValueId>,
 }
 
@@ -223,6 +228,11 @@ impl<'a> Draft<'a> {
         let peak = self.peak(&second, &during);
         let (spaces_before, arena_before) = Self::place(first, &mut places);
         let (spaces, arena) = Self::place(second, &mut places);
+        for (f, p) in self.parts {
+            if let Location::Arena(at) = places[p.whole.at()] {
+                places[f.at()] = Location::Arena(at + p.start * self.forms[f.at()].dtype.size());
+            }
+        }
 
         let scratch = before.iter().chain(&during).map(|c| c.kernel.work().scratch_len()).max().unwrap_or(0);
         let updated = graph.updates().iter().map(|&(p, _)| self.parameter(self.ends[&p])).collect();
@@ -262,7 +272,8 @@ impl<'a> Draft<'a> {
             // In place results share a request: the one that lies there now.
             let made = calls[..(at + 1).min(calls.len())].iter().rev();
             let mut made = made.flat_map(|c| c.outputs.iter().map(move |&o| (c, o)));
-            match made.find(|(_, o)| requests.of[o.at()] == Some(r)) {
+            let lies = |o: &FormId| requests.of[self.parts.get(o).map_or(*o, |p| p.whole).at()] == Some(r);
+            match made.find(|(_, o)| lies(o)) {
                 Some((c, o)) => self.holder(&c.name, o, name(last)),
                 None => Holder { name: format!("{} (workspace)", name(at)), bytes, until: name(at).to_string() },
             }
@@ -338,6 +349,15 @@ impl<'a> Draft<'a> {
             let mut reusable = self.dying_inputs(c, step, last_use, &of);
             for &o in c.outputs.iter().filter(|o| places[o.at()] == Location::Unplaced) {
                 let last = last_use[o.at()].unwrap_or(step);
+                if let Some(p) = self.parts.get(&o) {
+                    // The first of its parts brings the larger form to life, the call that ends it reads them all.
+                    let last = last_use[p.whole.at()].unwrap_or(last);
+                    of[p.whole.at()].get_or_insert_with(|| memory.request(self.bytes(p.whole), step, last));
+                    continue;
+                }
+                if of[o.at()].is_some() {
+                    continue;
+                }
                 let same = reusable.iter().position(|&v| self.bytes(v) == self.bytes(o));
                 of[o.at()] = Some(match same.and_then(|s| of[reusable.remove(s).at()]) {
                     Some(r) => {
@@ -424,14 +444,15 @@ impl<'a> Draft<'a> {
         let row = |(c, _): &(Call, usize)| {
             let types = |ids: &[ValueId]| ids.iter().map(|&v| g.ty(v).clone()).collect::<Vec<_>>();
             let cost = |node: &gabor_graph::Node| node.operation.cost(&types(&node.inputs), &types(&node.outputs), n);
+            let works = !c.kernel.work().phases().is_empty();
             NodeReport {
                 node: c.name.clone(),
                 kernel: c.candidate.clone(),
                 refused: c.refused.clone(),
                 places: c.outputs.iter().map(place).collect(),
                 tasks: c.kernel.work().phases().iter().copied().max().unwrap_or(0),
-                flops: c.node.map_or(0, |id| cost(g.node(id)).flops),
-                bytes: c.inputs.iter().chain(&c.outputs).map(|f| self.bytes(f) as u64).sum(),
+                flops: c.node.filter(|_| works).map_or(0, |id| cost(g.node(id)).flops),
+                bytes: c.inputs.iter().chain(&c.outputs).filter(|_| works).map(|f| self.bytes(f) as u64).sum(),
                 prepared: c.fixed,
             }
         };

@@ -32,11 +32,11 @@ impl Model {
         });
         bound.map_err(|e| e.inside(path.display()))
     }
-    /// Reads and plans a `.onnx` file as [`bind`](Model::bind), for nothing but the run: its large weights are read then,
-    /// one after the other, and their memory is that of the largest.
+    /// Reads a `.onnx` file as [`bind`](Model::bind), for nothing but the run on a backend: its large weights are read
+    /// then, one after the other, where the backend can wait for them.
     ///
     /// # Errors
-    /// As [`bind`](Model::bind), and as planning.
+    /// As [`bind`](Model::bind), and as compilation.
     pub fn once(path: impl AsRef<Path>, inputs: Vec<(String, Array)>, backend: &dyn Backend) -> Result<Once> {
         let path = path.as_ref();
         read(path, inputs).and_then(|b| Once::new(b, backend)).map_err(|e| e.inside(path.display()))
@@ -48,7 +48,7 @@ fn read(path: &Path, inputs: Vec<(String, Array)>) -> Result<onnx::Bound> {
     Ok(onnx::import_for(&bytes, inputs, Some(&beside))?)
 }
 
-/// A model that is planned for one run.
+/// A model that was read and compiled for one run.
 pub struct Once {
     /// The element types that the file names for its outputs; empty where it does not name all.
     pub outputs: Vec<(String, ElementType)>,
@@ -74,7 +74,7 @@ impl Once {
         }
         Ok(Once { outputs: b.outputs, inputs: b.inputs, names, compiled, n })
     }
-    /// Runs the model on what it was planned for; returns its outputs in their order.
+    /// Runs the model on the inputs that it was read for; returns its outputs in their order.
     ///
     /// # Errors
     /// As [`Model::run`]; weights that cannot be read any more.

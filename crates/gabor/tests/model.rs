@@ -52,6 +52,19 @@ fn large_weights_are_read_from_where_they_lie() {
     };
     let bound = bind(&bytes).unwrap();
     assert_eq!(bound.model.weights(), model.weights());
+    // The same answer where each weight is read for its layer, as long as they are all there.
+    std::fs::write(&path, &bytes).unwrap();
+    let inputs = || {
+        let x = gabor::formats::Array::floats(vec![1, 1, 40, 40], vec![0.5; 1600]);
+        vec![("images".to_string(), x)]
+    };
+    let backend = gabor::cpu::CpuBackend::default();
+    let view: Vec<_> = bound.inputs.iter().map(|(k, t)| (k.as_str(), t)).collect();
+    assert_eq!(Model::once(&path, inputs(), &backend).unwrap().run().unwrap(), bound.model.run(&view).unwrap());
+    let mut late = Model::once(&path, inputs(), &backend).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
+    let e = late.run().unwrap_err().to_string();
+    assert!(e.contains("wide") && e.contains("cannot be read"), "{e}");
     for cut in [100, 5 << 20, bytes.len() - 1] {
         let e = bind(&bytes[..cut]).map(|_| ()).unwrap_err().to_string();
         assert!(e.contains(&*path.display().to_string()) && e.contains("damaged or no ONNX file"), "{cut}: {e}");

@@ -22,17 +22,33 @@ pub fn tasks<W>(work: W, run: impl Fn(&W, Call<'_>) + Send + Sync + 'static) -> 
 where
     W: Work + Send + Sync + 'static,
 {
-    Box::new(Tasks { work, run })
+    Box::new(Tasks { work, run, spread: None })
+}
+
+/// As [`tasks`], for a kernel that can write its result into a larger one ([`Kernel::spread`]).
+pub fn spreading<W>(
+    work: W,
+    spread: fn(&mut W, usize),
+    run: impl Fn(&W, Call<'_>) + Send + Sync + 'static,
+) -> Box<dyn Kernel>
+where
+    W: Work + Send + Sync + 'static,
+{
+    Box::new(Tasks { work, run, spread: Some(spread) })
 }
 
 struct Tasks<W, F> {
     work: W,
     run: F,
+    spread: Option<fn(&mut W, usize)>,
 }
 
 impl<W: Work + Send + Sync, F: Fn(&W, Call<'_>) + Send + Sync> Kernel for Tasks<W, F> {
     fn work(&self) -> &dyn Work {
         &self.work
+    }
+    fn spread(&mut self, pitch: usize) -> bool {
+        self.spread.map(|spread| spread(&mut self.work, pitch)).is_some()
     }
     unsafe fn run(&self, phase: usize, task: usize, io: &Io<'_>, workspace: SharedMut<'_, f32>, scratch: &mut [f32]) {
         (self.run)(&self.work, Call { phase, task, io, workspace, scratch });

@@ -22,7 +22,6 @@ pub mod winograd;
 
 pub use epilogue::BlockedEpilogue;
 pub use filter_grad::BlockedFilterGradKernel;
-pub use layout::Blocked;
-pub(crate) use layout::LANES;
+pub use layout::{Blocked, LANES, span};
 pub use packing::Packing;
 pub use reorder::{Block, Unblock};

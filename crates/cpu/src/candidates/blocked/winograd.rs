@@ -2,7 +2,7 @@
 
 use super::{FollowUp, convolution, epilogue};
 use crate::candidates::reference::op;
-use crate::candidates::tasks::tasks;
+use crate::candidates::tasks::{Call, spreading, tasks};
 use crate::kernel::{Candidate, Kernel, Order, Prepared, Problem, ordered};
 use gabor_graph::ops::ConvInputGrad;
 use gabor_kernels::blocked::winograd::{WinogradConvKernel, WinogradTile, winograd_tile};
@@ -50,10 +50,15 @@ pub(super) const STRICT: &str = "Winograd's rounding errors are larger, and the 
 
 fn conv(kernel: WinogradConvKernel, follow_up: FollowUp) -> Box<dyn Kernel> {
     let reads = vec![Order::Blocked, Order::Packed(Arc::new(kernel.packing())), Order::Plain, Order::Blocked];
-    let run = tasks(kernel, move |k, c| {
+    let run = move |k: &WinogradConvKernel, c: Call<'_>| {
         let (x, u, y, end) = (c.io.f32(0), c.io.f32(1), c.io.out_f32(0), epilogue(c.io, follow_up));
         // SAFETY: the contract of the call is the kernel's.
         unsafe { k.run(c.phase, c.task, x, u, end, y, c.workspace, c.scratch) }
-    });
+    };
+    // The other summand lies as the result does.
+    let run = match follow_up {
+        Some((true, _)) => tasks(kernel, run),
+        _ => spreading(kernel, WinogradConvKernel::spread, run),
+    };
     ordered(run, reads, true)
 }

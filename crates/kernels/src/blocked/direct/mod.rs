@@ -13,7 +13,7 @@ mod tile;
 
 pub use filter::BlockedFilter;
 
-use super::{Blocked, BlockedEpilogue, layout::LANES};
+use super::{Blocked, BlockedEpilogue, layout::LANES, layout::Part};
 use crate::memory::{LINE, whole};
 use crate::split::{share, tasks};
 use crate::{Isa, SharedMut, Work};
@@ -28,7 +28,7 @@ pub struct BlockedConvKernel {
     isa: Isa,
     extents: Extents,
     source: Blocked,
-    target: Blocked,
+    target: Part,
     /// Spatial extents of the target.
     extent: [usize; 3],
     passes: Vec<Prepared>,
@@ -116,7 +116,13 @@ impl BlockedConvKernel {
         if cut.shared {
             phases.insert(0, tasks(shared, passes.iter().map(|p| p.bands).sum()));
         }
+        let target = Part::whole(target);
         Ok(BlockedConvKernel { isa, extents, source, target, extent, passes, filter, cut, band, shared, phases })
+    }
+    /// Writes the target into a larger tensor from now on, of `pitch` blocks of channels an image. Then the epilogue has no
+    /// other summand.
+    pub fn spread(&mut self, pitch: usize) {
+        self.target.pitch = pitch;
     }
     /// The order in which the filter is read.
     pub fn packing(&self) -> BlockedFilter {
@@ -144,11 +150,11 @@ impl BlockedConvKernel {
         scratch: &mut [f32],
     ) {
         use super::Packing;
-        assert!(x.len() >= self.source.len() && w.len() >= self.filter.packed_len() && y.len() >= self.target.len());
+        assert!(x.len() >= self.source.len() && w.len() >= self.filter.packed_len() && y.len() >= self.target.span());
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         assert!(task < self.phases[phase], "task {task} of {}", self.phases[phase]);
-        assert!(epilogue.bias.is_none_or(|b| b.len() >= self.target.c));
-        assert!(epilogue.add.is_none_or(|a| a.len() >= self.target.len()));
+        assert!(epilogue.bias.is_none_or(|b| b.len() >= self.target.tensor.c));
+        assert!(epilogue.add.is_none_or(|a| self.target.is_whole() && a.len() >= self.target.span()));
         let copies = phase + 1 < self.phases.len();
         let run = Task { kernel: self, copies, task, x, w, epilogue, y, workspace, scratch };
         // SAFETY: lengths are checked; tasks write disjoint outputs; the rest is the caller's promise.

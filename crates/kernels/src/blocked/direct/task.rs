@@ -209,7 +209,7 @@ impl Task<'_> {
                                 y: self.y.as_ptr(),
                                 y_start: k.target.start(image, channel_block) + self.place(s, at),
                                 y_pixel: axes[2].step * LANES,
-                                y_block: k.target.plane * LANES,
+                                y_block: k.target.tensor.plane * LANES,
                                 channels: channel_block,
                                 first: s.chunk == 0,
                                 last: s.chunk + 1 == k.cut.chunks,

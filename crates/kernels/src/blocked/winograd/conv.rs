@@ -45,6 +45,11 @@ impl WinogradConvKernel {
     pub fn input_grad(g: &ConvGeometry, n: usize, tile: WinogradTile, isa: Isa) -> Result<Self, String> {
         Ok(WinogradConvKernel { isa, tile, turned: true, n, plan: Plan::input_grad(g, n, tile)? })
     }
+    /// Writes the result into a larger tensor from now on, of `pitch` blocks of channels an image. Then the epilogue has no
+    /// other summand.
+    pub fn spread(&mut self, pitch: usize) {
+        self.plan.target.pitch = pitch;
+    }
     /// The order in which it reads the filter.
     pub fn packing(&self) -> WinogradFilter {
         WinogradFilter::new(self.isa, self.tile, self.turned, self.plan.sizes)
@@ -70,11 +75,11 @@ impl WinogradConvKernel {
         scratch: &mut [f32],
     ) {
         let p = &self.plan;
-        let y_len = self.n * p.out_blocks() * p.to[0] * p.to[1] * LANES;
+        let y_len = p.target.span();
         assert!(x.len() >= self.n * p.source_blocks() * p.from[0] * p.from[1] * LANES && y.len() >= y_len);
         assert!(u.len() >= p.sizes.filter_len());
         assert!(epilogue.bias.is_none_or(|b| b.len() >= p.sizes.outputs));
-        assert!(epilogue.add.is_none_or(|a| a.len() >= y_len));
+        assert!(epilogue.add.is_none_or(|a| p.target.is_whole() && a.len() >= y_len));
         assert!(workspace.len() >= self.workspace_len() && scratch.len() >= self.scratch_len());
         let at = At { phase, task };
         // SAFETY: lengths are checked; tasks write disjoint tiles or channels; the rest is the caller's promise.
@@ -349,14 +354,14 @@ impl<T: Tiling> Kernel for Outputs<'_, T> {
         unsafe {
             let bias = job.epilogue.bias_of::<S>(block);
             for slot in 0..tiles.len() {
-                let plane = (spot.image * p.out_blocks() + block) * h * w;
+                let plane = p.target.start(spot.image, block);
                 let (y, x) = (spot.row * T::OUTPUTS[0], spot.column * T::OUTPUTS[1]);
                 let lines = T::output::<S>(m.add(slot * LANES), p.m_point);
                 for r in 0..T::OUTPUTS[0] {
                     if y + r < h {
                         for c in 0..T::OUTPUTS[1] {
                             if x + c < w {
-                                let at = (plane + (y + r) * w + x + c) * LANES;
+                                let at = plane + ((y + r) * w + x + c) * LANES;
                                 S::store(job.y.add(at), job.epilogue.finish::<S>(lines[r][c], bias, at));
                             }
                         }

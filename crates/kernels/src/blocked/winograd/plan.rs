@@ -3,7 +3,7 @@
 use super::WinogradTile;
 use super::product::GROUP;
 use super::tiling::{Strided, Tiling};
-use crate::blocked::layout::LANES;
+use crate::blocked::layout::{Blocked, LANES, Part};
 use crate::shared::{MOST_TASKS, worth};
 use gabor_tensor::{Axis, ConvGeometry};
 
@@ -74,6 +74,7 @@ pub(super) struct Plan {
     /// Rows and columns of a plane of the source and of the result.
     pub from: [usize; 2],
     pub to: [usize; 2],
+    pub target: Part,
     /// Rows and columns of zeros before the source; negative where its first ones are not read.
     pub pad: [isize; 2],
     /// Tiles of a plane, and of all images.
@@ -163,6 +164,7 @@ impl Plan {
             sizes,
             from,
             to,
+            target: Part::whole(Blocked { n, c: outputs, plane: to[0] * to[1] }),
             pad,
             tiles,
             total,

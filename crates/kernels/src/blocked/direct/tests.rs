@@ -31,7 +31,7 @@ fn run(k: &BlockedConvKernel, x: &[f32], w: &[f32], e: BlockedEpilogue<'_>, orde
     let out = SharedMut::new(&mut packed);
     // SAFETY: as above.
     run_all(&packing, order, |p, t, m, s| unsafe { packing.pack(p, t, w, out, m, s) });
-    let mut y = vec![f32::NAN; k.target.len()];
+    let mut y = vec![f32::NAN; k.target.span()];
     let out = SharedMut::new(&mut y);
     // SAFETY: as above.
     run_all(k, order, |p, t, m, s| unsafe { k.run(p, t, x, &packed, e, out, m, s) });

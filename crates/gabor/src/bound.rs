@@ -1,11 +1,13 @@
 //! Models that are read for one run.
 
+use crate::folded::{Scaled, fold};
 use crate::model::check_parameters;
 use crate::{Model, Result, files, load, raw};
 use gabor_compile::{Backend, Executable, Program};
 use gabor_formats::{Array, ElementType, onnx};
-use gabor_tensor::Tensor;
+use gabor_tensor::{Data, Tensor, Unread};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A model that was read for one run.
 pub struct Bound {
@@ -60,17 +62,29 @@ pub struct Once {
 
 impl Once {
     fn new(b: onnx::Bound, backend: &dyn Backend) -> Result<Self> {
-        let (graph, weights) = (b.model.graph, b.model.weights);
+        let (graph, mut weights) = (b.model.graph, b.model.weights);
         let unread = |name: &str| b.unread.iter().find(|(n, _)| n == name).map(|(_, u)| u.shape());
         check_parameters(&graph, |name| weights.get(name).map(Tensor::shape).or_else(|| unread(name)))?;
         let n = raw::batch_size(&graph, &views(&b.inputs))?;
         let names = graph.outputs().iter().map(|o| o.0.clone()).collect();
-        let mut compiled = backend.compile(&Program::single("run", graph.validate()?), &raw::once())?;
-        for (name, tensor) in weights.iter() {
+        let (graph, mut factors) = fold(graph.validate()?, n, &weights)?;
+        let mut compiled = backend.compile(&Program::single("run", graph), &raw::once())?;
+        for (name, tensor) in &mut weights.0 {
+            let shape = tensor.shape().to_vec();
+            if let (Some(factors), Data::F32(v)) = (factors.remove(name), tensor.data_mut()) {
+                Scaled::scale(&shape, &factors, 0, v);
+            }
             compiled.write(name, tensor)?;
         }
-        for (name, unread) in &b.unread {
-            compiled.write_unread(name, unread)?;
+        for (name, unread) in b.unread {
+            let unread = match factors.remove(&name) {
+                Some(factors) => {
+                    let shape = unread.shape().to_vec();
+                    Unread::new(&shape, Arc::new(Scaled { weights: unread, factors }))
+                }
+                None => unread,
+            };
+            compiled.write_unread(&name, &unread)?;
         }
         Ok(Once { outputs: b.outputs, inputs: b.inputs, names, compiled, n })
     }

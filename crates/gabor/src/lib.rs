@@ -82,6 +82,7 @@ pub mod features;
 mod files;
 mod filtering;
 mod filters;
+mod folded;
 mod forecast;
 mod inside;
 mod judged;

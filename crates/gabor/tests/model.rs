@@ -1,7 +1,9 @@
 //! Models: scores and softmax, what a file must say, classes that must agree, whole runs.
 
 use gabor::data::{Color, Image, digits};
+use gabor::nets::{conv, pool};
 use gabor::prelude::*;
+use gabor::tensor::Data;
 use gabor::train::{RunOptions, Setup};
 use std::sync::Arc;
 
@@ -139,4 +141,32 @@ fn a_run_without_a_directory_writes_nothing_and_gives_a_model() {
     assert!(finished.model_file.is_none() && finished.report_file.is_none());
     assert!(finished.model.provenance().unwrap().contains("\"steps\":2"));
     assert!(matches!(events.last(), Some(Event::Finished { model: None, .. })));
+}
+
+#[test]
+fn batch_normalisations_of_a_single_run_are_part_of_the_weights() {
+    // Large filters, which are read for their layer, and small ones; normalisations behind both, and one behind a pooling.
+    let net = Network::new("normal", &[3, 9, 9], 10, |net| {
+        net.conv("wide", conv(288, 5).same().no_bias())?.batch_norm("bn1")?.relu()?;
+        net.conv("narrow", conv(8, 1).no_bias())?.batch_norm("bn2")?.relu()?;
+        net.max_pool(pool(3))?.batch_norm("bn3")?.flatten()?.linear("fc", 10).map(|_| ())
+    });
+    let mut weights = net.initialize(3).unwrap();
+    for (i, (name, t)) in weights.0.iter_mut().enumerate().filter(|(_, (name, _))| name.contains("bn")) {
+        let Data::F32(v) = t.data_mut() else { panic!("{name}") };
+        v.iter_mut().enumerate().for_each(|(j, v)| *v = 0.3 + ((7 * i + 3 * j) % 11) as f32 / 8.0);
+    }
+    let model = Model::new(net.graph(Mode::Infer).unwrap(), weights).unwrap();
+    let path = std::env::temp_dir().join(format!("gabor-normal-{}.onnx", std::process::id()));
+    std::fs::write(&path, model.to_onnx().unwrap()).unwrap();
+    let numbers: Vec<f32> = (0..2 * 243).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect();
+    let x = gabor::formats::Array::floats(vec![2, 3, 9, 9], numbers.clone());
+    let backend = gabor::cpu::CpuBackend::default();
+    let once = Model::once(&path, vec![("images".into(), x)], &backend).unwrap().run().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let x = Tensor::f32(&[2, 3, 9, 9], numbers).unwrap();
+    let often = model.run(&[("images", &x)]).unwrap();
+    let (once, often) = (once[0].1.to_f64(), often[0].1.to_f64());
+    let scale = often.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    assert!(scale > 0.1 && once.iter().zip(&often).all(|(a, b)| (a - b).abs() < 1e-5 * scale), "{once:?} {often:?}");
 }

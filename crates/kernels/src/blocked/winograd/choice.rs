@@ -17,7 +17,8 @@ const READ: f64 = 0.7;
 const PACKED: f64 = 1.5;
 /// How much of the shorter of computing and reading is not hidden behind the longer.
 const EXPOSED: f64 = 0.3;
-/// The part of a direct convolution's time that tiles must stay below: their filters take more memory, and they round more.
+/// The part of a direct convolution's time that square tiles must stay below where filters are packed for each run: they
+/// take more memory, whose first touch counts then, and round more.
 const WORTH: f64 = 0.95;
 
 /// The algorithm that computes a convolution of `n` images (or its input gradient) fastest, or `None` if direct
@@ -39,7 +40,8 @@ pub(in crate::blocked) fn best_tile(
 ) -> Option<WinogradTile> {
     let filter = (direct.ci * direct.co.next_multiple_of(LANES) * direct.window.kernel_len()) as f64;
     let macs = filter / LANES as f64 * (n * direct.window.output_len()) as f64;
-    let mut best = (WORTH * cost(macs * PRODUCT, filter, fixed), None);
+    let worth = if fixed || direct.window.axes().iter().any(|a| a.stride > 1) { 1.0 } else { WORTH };
+    let mut best = (worth * cost(macs * PRODUCT, filter, fixed), None);
     for tile in [WinogradTile::F2, WinogradTile::F4] {
         let Ok(p) = Plan::forward(tiled, n, tile) else { continue };
         let filter = p.sizes.filter_len() as f64;

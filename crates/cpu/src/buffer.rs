@@ -85,6 +85,15 @@ impl Buffer {
         }
         Ok(buffer)
     }
+    /// Makes it at least so long, as [`touched`](Buffer::touched); what it held is gone then, as the old and the new memory
+    /// need not fit side by side.
+    pub fn grow(&mut self, bytes: usize, pool: &mut Pool) -> Result<(), Rule> {
+        if bytes > self.len {
+            *self = Buffer::default();
+            *self = Self::touched(bytes, pool)?;
+        }
+        Ok(())
+    }
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.len

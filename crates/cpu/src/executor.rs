@@ -143,7 +143,11 @@ impl CpuExecutable {
         let plan = &ready.plan;
         let out_of_memory = |r: Rule| Error::new(&self.program.entries()[entry].0, r);
         // Each time: a larger plan that did not get its memory has left none.
-        grow_arena(&mut self.arena, &mut self.last, plan.arena, &mut self.pool).map_err(out_of_memory)?;
+        if plan.arena > self.arena.len() {
+            // Outputs of the last run go with it.
+            self.last = None;
+        }
+        self.arena.grow(plan.arena, &mut self.pool).map_err(out_of_memory)?;
         let scratch = (plan.scratch * 4).next_multiple_of(64) * self.pool.threads();
         if scratch > self.scratch.len() {
             self.scratch = Buffer::new(scratch).map_err(out_of_memory)?;
@@ -179,12 +183,11 @@ impl CpuExecutable {
         }
         let (staged, bytes) = stage::staged(&ready.plan, &ready.parameters, &mut self.parameters)?;
         ready.staged = staged;
-        let moves = stage::grow(&mut self.stage, bytes, &mut self.pool)
-            .map_err(|r| Error::new(&self.program.entries()[entry].0, r))?;
-        if moves {
+        if bytes > self.stage.len() {
+            // Before it grows: where there is no memory, the old stage is gone, too.
             self.plans.iter_mut().for_each(|p| p.moved = true);
         }
-        Ok(())
+        self.stage.grow(bytes, &mut self.pool).map_err(|r| Error::new(&self.program.entries()[entry].0, r))
     }
 
     /// Computes the addresses of a plan's values anew if the arena or a parameter has moved.
@@ -256,17 +259,6 @@ impl CpuExecutable {
         }
         Ok(())
     }
-}
-
-/// Makes the arena large enough for a plan.
-fn grow_arena(arena: &mut Buffer, last: &mut Option<usize>, bytes: usize, pool: &mut Pool) -> Result<(), Rule> {
-    if bytes > arena.len() {
-        // Freed first: the old and the new arena need not fit side by side. Outputs of the last run go with it.
-        *arena = Buffer::default();
-        *last = None;
-        *arena = Buffer::touched(bytes, pool)?;
-    }
-    Ok(())
 }
 
 /// A tensor's elements can be replaced without its shape; kernels rely on both.

@@ -63,16 +63,6 @@ pub(crate) fn staged(plan: &Plan, numbers: &[usize], parameters: &mut [Parameter
     Ok((staged, most))
 }
 
-/// Makes the stage large enough; whether it has moved.
-pub(crate) fn grow(stage: &mut Buffer, bytes: usize, pool: &mut Pool) -> Result<bool, Rule> {
-    let moves = bytes > stage.len();
-    if moves {
-        *stage = Buffer::default();
-        *stage = Buffer::touched(bytes, pool)?;
-    }
-    Ok(moves)
-}
-
 /// Floats that one thread reads at a time: its cache holds them.
 const PIECE: usize = 1 << 16;
 
